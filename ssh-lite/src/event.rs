@@ -1,0 +1,48 @@
+//! What the machine tells its caller. Borrowed values lie in the receive buffer.
+
+use crate::{
+    auth,
+    connection::{ChannelId, Request},
+};
+
+/// Events with an answer hold back all further ones until it is given.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// A packet was handled that asks nothing of the caller.
+    Progress,
+    /// The exchange hash H to be signed by the host key, in every key exchange (RFC 4253 section 8).
+    /// Answer: [`sign_answer`](crate::Server::sign_answer).
+    Sign { hash: [u8; 32] },
+    /// May this key log in (RFC 4252 section 7)? Nothing is signed yet.
+    /// Answer: [`auth_answer`](crate::Server::auth_answer).
+    AuthQuery { user: &'e str, algorithm: &'e str, key: &'e [u8] },
+    /// A signature to verify (RFC 4252 section 7).
+    /// Answer: [`auth_answer`](crate::Server::auth_answer).
+    AuthVerify(auth::Request<'e>),
+    /// Another method than `publickey` and `none` was tried, and refused.
+    AuthRefused { user: &'e str, method: &'e str },
+    /// The client opens a session (RFC 4254 section 6.1).
+    /// Answer: [`open_answer`](crate::Server::open_answer).
+    Open { channel: ChannelId },
+    /// The client has accepted a forwarded channel.
+    Opened { channel: ChannelId },
+    /// The client has refused a forwarded channel (RFC 4254 section 5.1); its id is free.
+    OpenFailed { channel: ChannelId, reason: u32, description: &'e str },
+    /// Answer: [`request_answer`](crate::Server::request_answer).
+    Request { channel: ChannelId, request: Request<'e> },
+    /// The client asks for connections to this address (RFC 4254 section 7.1); port 0: any.
+    /// Answer: [`forward_answer`](crate::Server::forward_answer).
+    Forward { address: &'e str, port: u32 },
+    /// The client takes the request back (RFC 4254 section 7.1).
+    /// Answer: [`forward_answer`](crate::Server::forward_answer).
+    CancelForward { address: &'e str, port: u32 },
+    /// What was not yet taken of a packet's data.
+    /// Acknowledge: [`data_used`](crate::Server::data_used).
+    Data { channel: ChannelId, data: &'e [u8] },
+    /// The client sends no more data on this channel (RFC 4254 section 5.3).
+    Eof { channel: ChannelId },
+    /// The channel is closed on both sides, and its id is free (RFC 4254 section 5.3).
+    Closed { channel: ChannelId },
+    /// The client has ended the connection (RFC 4253 section 11.1). Nothing follows.
+    Disconnected { reason: u32, description: &'e str },
+}

@@ -1,0 +1,121 @@
+//! Services and user authentication (RFC 4253 section 10, RFC 4252).
+
+use super::machine::{Machine, Owed, malformed};
+use crate::{
+    Error, Event, Instant, auth,
+    error::{Misbehaviour, Misuse},
+    limits::{KEY_BLOB, LOGIN_ATTEMPTS},
+    msg::{Message, ServiceAccept, UserauthFailure, UserauthPkOk, UserauthRequest, UserauthSuccess},
+    names::{CONNECTION, NONE, PUBLICKEY, USERAUTH},
+    wire::{Reader, WireError},
+};
+
+pub enum Login {
+    AwaitService { deadline: Instant },
+    AwaitUser { deadline: Instant, attempts: u32 },
+    Open,
+}
+
+impl Login {
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::AwaitService { deadline } | Self::AwaitUser { deadline, .. } => Some(*deadline),
+            Self::Open => None,
+        }
+    }
+}
+
+/// The fields of the method `publickey` (RFC 4252 section 7).
+struct PublicKeyFields<'a> {
+    algorithm: &'a str,
+    key: &'a [u8],
+    /// Absent in a query.
+    signature: Option<&'a [u8]>,
+}
+
+impl<'a> PublicKeyFields<'a> {
+    fn decode(fields: &'a [u8]) -> Result<Self, WireError> {
+        let mut from = Reader::new(fields);
+        let signed = from.boolean()?;
+        let (algorithm, key) = (from.text()?, from.string()?);
+        let signature = if signed { Some(from.string()?) } else { None };
+        from.finish()?;
+        Ok(Self { algorithm, key, signature })
+    }
+}
+
+impl Machine<'_> {
+    pub fn on_service_request(&mut self, service: &str) -> Result<(), Error> {
+        let Login::AwaitService { deadline } = self.login else {
+            return Err(Misbehaviour::Service.into());
+        };
+        if service != USERAUTH {
+            return Err(Misbehaviour::Service.into());
+        }
+        self.login = Login::AwaitUser { deadline, attempts: 0 };
+        self.tx.send(&ServiceAccept { service })
+    }
+
+    pub fn on_userauth_request<'p>(&mut self, request: &UserauthRequest<'p>) -> Result<Option<Event<'p>>, Error> {
+        let attempts = match &mut self.login {
+            Login::AwaitService { .. } => return Err(Misbehaviour::Service.into()),
+            Login::AwaitUser { attempts, .. } => attempts,
+            // RFC 4252 section 5.1: after the success further requests are ignored.
+            Login::Open => return Ok(None),
+        };
+        *attempts += 1;
+        if *attempts > LOGIN_ATTEMPTS {
+            return Err(Misbehaviour::LoginAttempts.into());
+        }
+        let &UserauthRequest { user, service, method, fields } = request;
+        if service != CONNECTION {
+            return Err(Misbehaviour::Service.into());
+        }
+        if method != PUBLICKEY {
+            self.refuse_login()?;
+            return Ok((method != NONE).then_some(Event::AuthRefused { user, method }));
+        }
+        let PublicKeyFields { algorithm, key, signature } =
+            PublicKeyFields::decode(fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
+        if key.len() > KEY_BLOB || !auth::supported(algorithm, key) {
+            self.refuse_login()?;
+            return Ok(None);
+        }
+        self.owed = Some(Owed::Login { verify: signature.is_some() });
+        Ok(Some(match signature {
+            None => Event::AuthQuery { user, algorithm, key },
+            Some(signature) => Event::AuthVerify(auth::Request { user, service, algorithm, key, signature }),
+        }))
+    }
+
+    /// `payload` is the request that was asked about.
+    pub fn auth_answer(&mut self, accepted: bool, payload: &[u8]) {
+        let verify = self.settle(|owed| match owed {
+            Owed::Login { verify } => Some(*verify),
+            _ => None,
+        });
+        let Some(verify) = verify else { return };
+        let sent = match (accepted, verify) {
+            (false, _) => self.refuse_login(),
+            (true, false) => self.accept_key(payload),
+            (true, true) => {
+                self.login = Login::Open;
+                self.tx.send(&UserauthSuccess {})
+            }
+        };
+        self.note(sent);
+    }
+
+    fn accept_key(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let Ok(Message::UserauthRequest(request)) = Message::decode(payload) else {
+            return Err(Misuse::AnswerNotOwed.into());
+        };
+        let PublicKeyFields { algorithm, key, .. } =
+            PublicKeyFields::decode(request.fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
+        self.tx.send(&UserauthPkOk { algorithm, key })
+    }
+
+    fn refuse_login(&mut self) -> Result<(), Error> {
+        self.tx.send(&UserauthFailure { can_continue: PUBLICKEY, partial_success: false })
+    }
+}

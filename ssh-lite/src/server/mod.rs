@@ -1,0 +1,288 @@
+//! The server: bytes in, events out, answers in, bytes out.
+//!
+//! Nothing here blocks, and every call does bounded work: [`Server::poll`] handles at most one
+//! packet. A caller reads into [`Server::input_space`], polls until there is no event, answers what
+//! is asked, moves the data of channels, writes [`Server::output`], and waits for its socket or for
+//! [`Server::deadline`].
+
+mod answers;
+mod channels;
+mod exchange;
+mod login;
+mod machine;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Ciphers, Error, Event, Instant, Random,
+    connection::{ChannelId, NoRoom, OpenFailure, Stream},
+    error::Reason,
+    limits::PACKET_BEFORE_LOGIN,
+    transport::Receiver,
+};
+use core::{ops::Range, time::Duration};
+use machine::Machine;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The identification is `SSH-2.0-` and this (RFC 4253 section 4.2: no blank, no `-`, at most
+    /// 200 characters).
+    pub software: &'static str,
+    /// The public part of the ssh-ed25519 host key.
+    pub host_key: [u8; 32],
+    pub ciphers: Ciphers,
+    /// A re-key is started after this many bytes in either direction.
+    pub rekey_bytes: u64,
+    /// A re-key is started after this long.
+    pub rekey_after: Duration,
+    /// How long a login may take, and later a key exchange.
+    pub login_grace: Duration,
+}
+
+impl Config {
+    /// Re-keys as RFC 4253 section 9 recommends: each gigabyte, each hour.
+    pub fn new(software: &'static str, host_key: [u8; 32]) -> Self {
+        Self {
+            software,
+            host_key,
+            ciphers: Ciphers::detect(),
+            rekey_bytes: 1 << 30,
+            rekey_after: Duration::from_secs(3600),
+            login_grace: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Memory of the caller's. Only what is in use is touched, from the front.
+pub struct Buffers<'a> {
+    /// Its size bounds the packets that are accepted; at least
+    /// [`PACKET_BEFORE_LOGIN`](crate::limits::PACKET_BEFORE_LOGIN).
+    pub rx: &'a mut [u8],
+    /// At least 8 KiB; twice a channel's packets (32 KiB) and 8 KiB keep the socket busy.
+    pub tx: &'a mut [u8],
+}
+
+/// One connection of a client.
+pub struct Server<'a> {
+    rx: Receiver<'a>,
+    machine: Machine<'a>,
+    /// The payload of the packet that was handled last.
+    payload: Range<usize>,
+    /// Data of that packet which the caller has not taken yet: the end of its payload.
+    unused: Option<(ChannelId, usize)>,
+}
+
+/// What poll has come to, before anything is borrowed for the event.
+enum Step {
+    Wait,
+    Data(ChannelId, usize),
+    Packet,
+}
+
+impl<'a> Server<'a> {
+    /// The identification and KEXINIT are in the output at once.
+    pub fn new(config: Config, buffers: Buffers<'a>, now: Instant, random: &mut dyn Random) -> Self {
+        let rx = Receiver::new(buffers.rx);
+        let machine = Machine::new(config, buffers.tx, rx.capacity(), now, random);
+        Self { rx, machine, payload: 0..0, unused: None }
+    }
+
+    /// Room for bytes of the client; empty: do not read now.
+    pub fn input_space(&mut self) -> &mut [u8] {
+        self.rx.space()
+    }
+
+    /// The first `n` bytes of [`input_space`](Self::input_space) have been filled.
+    pub fn input_commit(&mut self, n: usize) {
+        self.rx.commit(n);
+    }
+
+    /// Copies bytes of the client in, and says how many there was room for.
+    pub fn input(&mut self, bytes: &[u8]) -> usize {
+        let space = self.input_space();
+        let n = bytes.len().min(space.len());
+        space[..n].copy_from_slice(&bytes[..n]);
+        self.input_commit(n);
+        n
+    }
+
+    /// Bytes for the client.
+    pub fn output(&self) -> &[u8] {
+        self.machine.tx.output()
+    }
+
+    /// The first `n` bytes of [`output`](Self::output) have been written.
+    pub fn consume(&mut self, n: usize) {
+        self.machine.tx.consume(n);
+    }
+
+    /// Handles at most one packet. `None`: nothing can be done without more input, room in the
+    /// output, or an answer that is owed.
+    ///
+    /// After an error, or after [`Event::Disconnected`], nothing more happens: the last output is to
+    /// be written and the connection closed. Of an error the client is told in that output.
+    pub fn poll(&mut self, now: Instant, random: &mut dyn Random) -> Result<Option<Event<'_>>, Error> {
+        match self.step(now, random) {
+            Ok(Step::Wait) => Ok(None),
+            Ok(Step::Data(channel, len)) => {
+                let data = self.payload.end - len..self.payload.end;
+                Ok(Some(Event::Data { channel, data: self.rx.payload(data) }))
+            }
+            Ok(Step::Packet) => {
+                let payload = self.rx.payload(self.payload.clone());
+                let sequence = self.rx.last_sequence();
+                match self.machine.handle(payload, sequence, now, random) {
+                    Ok(event) => {
+                        if let Event::Data { channel, data } = event {
+                            self.unused = Some((channel, data.len()));
+                        }
+                        Ok(Some(event))
+                    }
+                    Err(error) => Err(self.machine.fail(error)),
+                }
+            }
+            Err(error) => Err(self.machine.fail(error)),
+        }
+    }
+
+    fn step(&mut self, now: Instant, random: &mut dyn Random) -> Result<Step, Error> {
+        if let Some((key, restart_sequence)) = self.machine.take_incoming_key() {
+            self.rx.rekey(key, restart_sequence);
+        }
+        self.machine.tick(self.rx.volume(), now, random)?;
+        if !self.machine.is_listening() {
+            return Ok(Step::Wait);
+        }
+        if let Some((channel, len)) = self.unused {
+            return Ok(Step::Data(channel, len));
+        }
+        if !self.machine.knows_peer() {
+            let Some(ident) = self.rx.ident()? else { return Ok(Step::Wait) };
+            self.machine.meet(ident);
+        }
+        let limit = if self.machine.is_open() { self.rx.capacity() } else { PACKET_BEFORE_LOGIN };
+        let Some(payload) = self.rx.next(limit)? else { return Ok(Step::Wait) };
+        self.payload = payload;
+        Ok(Step::Packet)
+    }
+
+    /// When [`poll`](Self::poll) must be called again at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.machine.deadline()
+    }
+
+    /// The hash of the first key exchange (RFC 4253 section 7.2), which users sign.
+    pub const fn session_id(&self) -> Option<&[u8; 32]> {
+        self.machine.session_id.as_ref()
+    }
+
+    /// Answers [`Event::Sign`]: the host key's signature of the hash (RFC 8709 section 6).
+    pub fn sign_answer(&mut self, signature: &[u8; 64]) {
+        self.machine.sign_answer(signature);
+    }
+
+    /// Answers [`Event::AuthQuery`] and [`Event::AuthVerify`].
+    pub fn auth_answer(&mut self, accepted: bool) {
+        let payload = self.rx.payload(self.payload.clone());
+        self.machine.auth_answer(accepted, payload);
+    }
+
+    /// Answers [`Event::Open`]: with the bytes of data that this side has room for, or a reason
+    /// against it.
+    pub fn open_answer(&mut self, channel: ChannelId, open: Result<u32, OpenFailure>) {
+        self.machine.open_answer(channel, open);
+    }
+
+    /// Answers [`Event::Request`]. Sends nothing if the client wants no reply.
+    pub fn request_answer(&mut self, channel: ChannelId, ok: bool) {
+        self.machine.request_answer(channel, ok);
+    }
+
+    /// Answers [`Event::Forward`], with the port that connections are announced for, and
+    /// [`Event::CancelForward`], with any port; `None` refuses.
+    pub fn forward_answer(&mut self, port: Option<u16>) {
+        self.machine.forward_answer(port);
+    }
+
+    /// Of the last [`Event::Data`] `n` bytes have been taken; the next poll offers the rest again,
+    /// before anything else.
+    pub fn data_used(&mut self, channel: ChannelId, n: usize) {
+        self.unused = self
+            .unused
+            .map(|(id, len)| (id, if id == channel { len.saturating_sub(n) } else { len }))
+            .filter(|(_, len)| *len > 0);
+    }
+
+    /// `n` more bytes of data find room: credit for the client, sent when it is worth a message.
+    pub fn grant(&mut self, channel: ChannelId, n: u32) {
+        self.machine.grant(channel, n);
+    }
+
+    /// Room for data that can be sent at once, bounded by the client's window and packet size and
+    /// by the output. Empty in a key exchange, without window, when the output is full, and after
+    /// EOF or CLOSE. What is written here is sent by [`data_commit`](Self::data_commit), which
+    /// must be the next call.
+    pub fn data_space(&mut self, channel: ChannelId, stream: Stream) -> &mut [u8] {
+        self.machine.data_space(channel, stream)
+    }
+
+    /// Sends the first `n` bytes of [`data_space`](Self::data_space).
+    pub fn data_commit(&mut self, channel: ChannelId, stream: Stream, n: usize) {
+        self.machine.data_commit(channel, stream, n);
+    }
+
+    /// Bytes sent that the client's window adjustments have not given back: what it may still have
+    /// before it.
+    pub fn unacknowledged(&mut self, channel: ChannelId) -> u64 {
+        self.machine.unacknowledged(channel)
+    }
+
+    /// No more data comes from this side. Once per channel; later calls do nothing.
+    pub fn eof(&mut self, channel: ChannelId) {
+        self.machine.eof(channel);
+    }
+
+    /// How the command ended (RFC 4254 section 6.10). Once per channel, the signal included.
+    pub fn exit_status(&mut self, channel: ChannelId, status: u32) {
+        self.machine.exit_status(channel, status);
+    }
+
+    /// The signal, named without SIG, that ended the command (RFC 4254 section 6.10).
+    pub fn exit_signal(&mut self, channel: ChannelId, name: &str, core_dumped: bool, message: &str) {
+        self.machine.exit_signal(channel, name, core_dumped, message);
+    }
+
+    /// Closes this side of the channel; [`Event::Closed`] follows when the client has, too.
+    pub fn close(&mut self, channel: ChannelId) {
+        self.machine.close(channel);
+    }
+
+    /// Asks for a channel for a connection from `originator` to a forwarded address (RFC 4254
+    /// section 7.2). `window` is the room for the client's data.
+    pub fn open_forwarded(
+        &mut self,
+        address: &str,
+        port: u16,
+        originator: &str,
+        originator_port: u16,
+        window: u32,
+    ) -> Result<ChannelId, NoRoom> {
+        self.machine.open_forwarded(address, port, originator, originator_port, window)
+    }
+
+    /// Starts a key exchange at the next poll.
+    pub fn rekey(&mut self) {
+        self.machine.want_rekey();
+    }
+
+    /// Asks the client for a sign of life; its answer shows only as input.
+    pub fn keepalive(&mut self) {
+        self.machine.keepalive();
+    }
+
+    /// Ends the connection: the rest of the output is to be written, nothing more happens.
+    pub fn disconnect(&mut self, reason: Reason, text: &str) {
+        self.machine.disconnect(reason, text);
+    }
+}

@@ -1,0 +1,153 @@
+use super::{farewell, unexpected};
+use crate::{
+    error::{Error, Malformed, Misbehaviour, Misuse},
+    limits::LOGIN_ATTEMPTS,
+    msg::{ChannelOpen, GlobalRequest, Ignore, Message, Rest, ServiceRequest, UserauthPkOk, UserauthRequest},
+    testkit::{Pair, blob, pair, pair_authed, user_key, written},
+    wire::WireError,
+};
+
+/// With keys and the service started.
+fn asked() -> Pair<'static> {
+    let mut pair = pair();
+    pair.deliver(&ServiceRequest { service: "ssh-userauth" }).unwrap();
+    pair.client.inbox.clear();
+    pair
+}
+
+fn request<'a>(method: &'a str, fields: &'a [u8]) -> UserauthRequest<'a> {
+    UserauthRequest { user: "glenda", service: "ssh-connection", method, fields: Rest(fields) }
+}
+
+fn query(algorithm: &str) -> std::vec::Vec<u8> {
+    written(|to| {
+        to.boolean(false)?;
+        to.string(algorithm.as_bytes())?;
+        to.string(&blob(&user_key()))
+    })
+}
+
+const FAILURE: &[u8] = b"\x33\0\0\0\x09publickey\0";
+
+#[test]
+fn none_is_refused_without_a_word_and_publickey_is_named() {
+    let mut pair = asked();
+    assert!(pair.deliver(&request("none", b"")).unwrap().is_empty());
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+}
+
+#[test]
+fn a_password_is_refused_and_told() {
+    let mut pair = asked();
+    let events = pair.deliver(&request("password", b"\0\0\0\0\x06secret")).unwrap();
+    assert_eq!(events, [r#"AuthRefused { user: "glenda", method: "password" }"#]);
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+}
+
+#[test]
+fn a_query_is_answered_with_the_key_it_had() {
+    let mut pair = asked();
+    let events = pair.deliver(&request("publickey", &query("ssh-ed25519"))).unwrap();
+    assert!(events[0].starts_with(r#"AuthQuery { user: "glenda", algorithm: "ssh-ed25519", key: [0, 0, 0, 11"#));
+    pair.server.auth_answer(true);
+    let reply = pair.reply().unwrap();
+    let key = blob(&user_key());
+    let expected = UserauthPkOk { algorithm: "ssh-ed25519", key: &key };
+    assert_eq!(Message::decode(&reply), Ok(Message::UserauthPkOk(expected)));
+
+    pair.deliver(&request("publickey", &query("ssh-ed25519"))).unwrap();
+    pair.server.auth_answer(false);
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+}
+
+#[test]
+fn a_key_that_nobody_here_can_verify_is_refused_without_a_word() {
+    let mut pair = asked();
+    assert!(pair.deliver(&request("publickey", &query("ssh-dss"))).unwrap().is_empty());
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+}
+
+#[test]
+fn a_login_that_was_refused_may_be_tried_again() {
+    let mut pair = asked();
+    let fields = pair.signed_request();
+    pair.deliver(&request("publickey", &fields)).unwrap();
+    pair.server.auth_answer(false);
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+    pair.deliver(&request("publickey", &fields)).unwrap();
+    pair.server.auth_answer(true);
+    assert_eq!(pair.replies(), [52]);
+}
+
+#[test]
+fn after_the_login_further_requests_are_ignored() {
+    let mut pair = pair_authed();
+    assert!(pair.deliver(&request("none", b"")).unwrap().is_empty());
+    assert_eq!(pair.reply(), None);
+}
+
+#[test]
+fn attempts_are_counted() {
+    let mut pair = asked();
+    for _ in 0..LOGIN_ATTEMPTS {
+        pair.deliver(&request("none", b"")).unwrap();
+    }
+    assert_eq!(pair.deliver(&request("none", b"")), Err(Misbehaviour::LoginAttempts.into()));
+    assert_eq!(farewell(&mut pair).0, 14);
+}
+
+#[test]
+fn only_two_services_exist() {
+    let service = Error::from(Misbehaviour::Service);
+    assert_eq!(pair().deliver(&ServiceRequest { service: "ssh-connection" }), Err(service));
+    assert_eq!(asked().deliver(&ServiceRequest { service: "ssh-userauth" }), Err(service), "a second time");
+    assert_eq!(pair().deliver(&request("none", b"")), Err(service), "before the service");
+    let other = UserauthRequest { service: "ssh-userauth", ..request("none", b"") };
+    let mut pair = asked();
+    assert_eq!(pair.deliver(&other), Err(service));
+    assert_eq!(farewell(&mut pair).0, 7);
+}
+
+#[test]
+fn nothing_of_the_connection_goes_before_the_login() {
+    let global = GlobalRequest { name: "keepalive@openssh.com", want_reply: true, fields: Rest(b"") };
+    assert_eq!(asked().deliver(&global), Err(unexpected(80)));
+    let open = ChannelOpen { kind: "session", sender: 0, window: 0, maximum_packet: 0, fields: Rest(b"") };
+    assert_eq!(asked().deliver(&open), Err(unexpected(90)));
+}
+
+#[test]
+fn a_client_does_not_send_a_servers_messages() {
+    for number in [6, 31, 51, 52, 53, 60] {
+        let sent = asked().deliver_altered(&Ignore { data: b"" }, |payload| *payload = std::vec![number]);
+        assert_eq!(sent, Err(unexpected(number)));
+    }
+}
+
+#[test]
+fn a_request_with_a_byte_too_many_or_too_few_is_malformed() {
+    let fields = query("ssh-ed25519");
+    let malformed = |error| Err(Malformed::Message { number: 50, error }.into());
+    for len in [0, 1, 5, fields.len() - 1] {
+        assert_eq!(asked().deliver(&request("publickey", &fields[..len])), malformed(WireError::Truncated));
+    }
+    let longer = [&fields[..], b"x"].concat();
+    assert_eq!(asked().deliver(&request("publickey", &longer)), malformed(WireError::Trailing));
+}
+
+#[test]
+fn an_answer_to_nothing_is_misuse() {
+    let mut pair = asked();
+    pair.server.auth_answer(true);
+    assert_eq!(pair.run(), Err(Misuse::AnswerNotOwed.into()));
+    let mut pair = asked();
+    pair.server.sign_answer(&[0; 64]);
+    assert_eq!(pair.run(), Err(Misuse::AnswerNotOwed.into()));
+}
+
+#[test]
+fn before_the_login_packets_are_small() {
+    let long = std::vec![0; 35_000];
+    assert!(matches!(asked().deliver(&Ignore { data: &long }), Err(Error::Malformed(Malformed::PacketLength(_)))));
+    assert!(pair_authed().deliver(&Ignore { data: &long }).is_ok());
+}

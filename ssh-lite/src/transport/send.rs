@@ -1,0 +1,207 @@
+//! Packets for the peer, sealed where they wait to be written.
+
+use super::{PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK, held::Held};
+use crate::{
+    error::{Bug, Error, Misbehaviour},
+    limits::{ANSWER_ROOM, DISCONNECT_ROOM, PACKET_OVERHEAD},
+    msg::{Disconnect, Encode},
+    wire::{WireError, Writer},
+};
+use ssh_lite_cipher::{Key, LENGTH_LEN, TAG_LEN};
+
+const HEADER_LEN: usize = LENGTH_LEN + PADDING_LENGTH_LEN;
+
+/// Messages up to this number belong to the transport and are sent during a key exchange
+/// (RFC 4253 section 7.1; the two of the services in between are never sent then).
+const LAST_OF_TRANSPORT: u8 = 49;
+
+/// The send buffer and the key that seals what goes into it.
+///
+/// `0 <= start <= end <= buffer.len()`; `start..end` waits to be written.
+pub struct Sender<'a> {
+    buffer: &'a mut [u8],
+    start: usize,
+    end: usize,
+    key: Option<Key>,
+    sequence: u32,
+    bytes: u64,
+    packets: u32,
+    /// From this side's KEXINIT to its NEWKEYS (RFC 4253 section 7.1).
+    holding: bool,
+    held: Held,
+}
+
+impl<'a> Sender<'a> {
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
+        Self {
+            buffer,
+            start: 0,
+            end: 0,
+            key: None,
+            sequence: 0,
+            bytes: 0,
+            packets: 0,
+            holding: false,
+            held: Held::new(),
+        }
+    }
+
+    /// What waits to be written.
+    pub fn output(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// The first `n` bytes of [`output`](Self::output) have been written.
+    pub fn consume(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// What went out under the present key.
+    pub const fn volume(&self) -> (u64, u32) {
+        (self.bytes, self.packets)
+    }
+
+    /// The identification line, before any packet.
+    pub fn ident(&mut self, parts: &[&str]) -> Result<(), Error> {
+        let mut to = Writer::new(&mut self.buffer[self.end..]);
+        parts.iter().try_for_each(|part| to.bytes(part.as_bytes())).map_err(|_| Bug::NoRoom)?;
+        self.end += to.written();
+        Ok(())
+    }
+
+    /// Whether the answer to any packet fits.
+    pub fn has_answer_room(&mut self) -> bool {
+        self.make_room(ANSWER_ROOM + DISCONNECT_ROOM) >= ANSWER_ROOM + DISCONNECT_ROOM
+    }
+
+    /// Sends a message, or keeps it for later when a key exchange or the peer's slowness is in the
+    /// way. The order is kept.
+    pub fn send<M: Encode>(&mut self, message: &M) -> Result<(), Error> {
+        if M::NUMBER <= LAST_OF_TRANSPORT {
+            return self.seal_message(message, DISCONNECT_ROOM);
+        }
+        if self.is_ready() && self.has_answer_room() {
+            return self.seal_message(message, DISCONNECT_ROOM);
+        }
+        self.held.push(message).map_err(|_| Misbehaviour::Flood.into())
+    }
+
+    /// The last message; it alone may use the last of the room.
+    pub fn disconnect(&mut self, message: &Disconnect<'_>) -> Result<(), Error> {
+        self.make_room(DISCONNECT_ROOM);
+        self.seal_message(message, 0)
+    }
+
+    /// Sends what was kept, as far as it can be sent now.
+    pub fn flush(&mut self) {
+        while !self.holding
+            && self.has_answer_room()
+            && let Some(payload) = self.held.first()
+        {
+            let at = self.end + HEADER_LEN;
+            let len = payload.len();
+            self.buffer[at..at + len].copy_from_slice(payload);
+            self.seal(len);
+            self.held.pop();
+        }
+    }
+
+    /// Nothing keeps a message of the connection from being sent at once.
+    pub const fn is_ready(&self) -> bool {
+        !self.holding && self.held.is_empty()
+    }
+
+    /// Our KEXINIT goes out: from here to [`rekey`](Self::rekey) only the key exchange's messages do.
+    pub const fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// Our NEWKEYS has gone out: from the next packet on `key` is used. Strict key exchange
+    /// restarts the sequence.
+    pub fn rekey(&mut self, key: Key, restart_sequence: bool) {
+        self.key = Some(key);
+        (self.bytes, self.packets) = (0, 0);
+        if restart_sequence {
+            self.sequence = 0;
+        }
+        self.holding = false;
+    }
+
+    /// Room for up to `wanted` bytes of a channel's data behind `header_len` bytes of its message.
+    /// Empty when there is less than that and less than a quarter of the buffer: small packets and
+    /// many moves would be the price.
+    pub fn data_space(&mut self, header_len: usize, wanted: usize) -> &mut [u8] {
+        let reserve = PACKET_OVERHEAD + ANSWER_ROOM + DISCONNECT_ROOM;
+        let enough = wanted.min(self.buffer.len() / 4);
+        let room = self.make_room(enough + reserve).saturating_sub(reserve);
+        if enough == 0 || room < enough || !self.is_ready() {
+            return &mut [];
+        }
+        let at = self.end + HEADER_LEN + header_len;
+        &mut self.buffer[at..at + room.min(wanted)]
+    }
+
+    /// Seals a packet of the header that `write` makes and the `data_len` bytes that lie in
+    /// [`data_space`](Self::data_space).
+    pub fn data_commit(
+        &mut self,
+        header_len: usize,
+        data_len: usize,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<(), WireError>,
+    ) -> Result<(), Error> {
+        let at = self.end + HEADER_LEN;
+        let header = self.buffer.get_mut(at..at + header_len).ok_or(Bug::NoRoom)?;
+        write(&mut Writer::new(header)).map_err(|_| Bug::NoRoom)?;
+        self.seal(header_len + data_len);
+        Ok(())
+    }
+
+    fn seal_message(&mut self, message: &impl Encode, reserve: usize) -> Result<(), Error> {
+        // What is behind the payload at most: 19 bytes of padding and the tag.
+        let end = self.buffer.len().saturating_sub(reserve + 19 + TAG_LEN);
+        let room = self.buffer.get_mut(self.end + HEADER_LEN..end).ok_or(Bug::NoRoom)?;
+        let mut to = Writer::new(room);
+        message.encode(&mut to).map_err(|_| Bug::NoRoom)?;
+        let len = to.written();
+        self.seal(len);
+        Ok(())
+    }
+
+    /// Makes a packet of the payload that lies where it has to (RFC 4253 section 6).
+    ///
+    /// The padding is not random, as section 6 recommends: packets are either public or sealed by
+    /// an authenticated cipher, which does not care what it seals.
+    fn seal(&mut self, payload_len: usize) {
+        let (outside, block, tag_len) = match &self.key {
+            None => (LENGTH_LEN, PLAIN_BLOCK, 0),
+            Some(key) => (0, key.algorithm().block_len(), TAG_LEN),
+        };
+        let unpadded = outside + PADDING_LENGTH_LEN + payload_len;
+        let padding = (unpadded + PADDING_MIN).next_multiple_of(block) - unpadded;
+        let length = PADDING_LENGTH_LEN + payload_len + padding;
+        let packet = self.end..self.end + LENGTH_LEN + length + tag_len;
+        let bytes = &mut self.buffer[packet.clone()];
+        bytes[..LENGTH_LEN].copy_from_slice(&(length as u32).to_be_bytes());
+        bytes[LENGTH_LEN] = padding as u8;
+        bytes[HEADER_LEN + payload_len..][..padding].fill(0);
+        if let Some(key) = &mut self.key {
+            key.seal(self.sequence, bytes);
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.bytes += packet.len() as u64;
+        self.packets += 1;
+        self.end = packet.end;
+    }
+
+    /// Room behind what waits, moved to the front first if that is what `wanted` bytes need.
+    fn make_room(&mut self, wanted: usize) -> usize {
+        if self.buffer.len() - self.end < wanted && self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        self.buffer.len() - self.end
+    }
+}
