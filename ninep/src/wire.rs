@@ -1,0 +1,225 @@
+//! The data types of intro(5): little-endian integers, strings with a two-byte count, and what is
+//! made of them.
+
+use core::fmt;
+
+use heapless::Vec;
+
+/// A value that cannot be read from, or does not fit into, the bytes at hand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WireError {
+    /// The bytes end inside a value.
+    Truncated,
+    /// Bytes are left after the last field of a message.
+    Trailing,
+    /// A string has a NUL byte, which intro(5) forbids.
+    Nul,
+    /// A list has more than [`MAXWELEM`](crate::limits::MAXWELEM) elements.
+    TooMany,
+    /// The output has no room for the value, or its count field cannot express the length.
+    NoRoom,
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "it ends inside a field",
+            Self::Trailing => "it has bytes after its last field",
+            Self::Nul => "it has a NUL byte in a string",
+            Self::TooMany => "it has too many names or qids",
+            Self::NoRoom => "it does not fit",
+        })
+    }
+}
+
+impl core::error::Error for WireError {}
+
+/// A value with exactly one form in bytes.
+pub trait Wire<'a>: Sized {
+    /// The least number of bytes it can take.
+    const LEAST: u32;
+    /// The greatest number of bytes it can take, `u32::MAX` at most.
+    const MOST: u32;
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError>;
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError>;
+}
+
+/// Takes values off the front of a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The next `n` bytes.
+    pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], WireError> {
+        let (head, rest) = self.rest.split_at_checked(n).ok_or(WireError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// Ends the reading of a message: an error when bytes are left.
+    pub const fn finish(self) -> Result<(), WireError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
+    }
+}
+
+/// Appends values to a slice.
+///
+/// A value that does not fit leaves what was written before it in place.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut [u8],
+    end: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub const fn new(out: &'a mut [u8]) -> Self {
+        Self { out, end: 0 }
+    }
+
+    /// How many bytes have been written.
+    pub const fn written(&self) -> usize {
+        self.end
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        let (room, _) = self.out[self.end..].split_at_mut_checked(bytes.len()).ok_or(WireError::NoRoom)?;
+        room.copy_from_slice(bytes);
+        self.end += bytes.len();
+        Ok(())
+    }
+}
+
+/// The notation `1`, `2`, `4`, `8`: little-endian integers.
+macro_rules! integers {
+    ($($int:ty)*) => {$(
+        impl<'a> Wire<'a> for $int {
+            const LEAST: u32 = size_of::<$int>() as u32;
+            const MOST: u32 = Self::LEAST;
+
+            fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+                let (bytes, rest) = reader.rest.split_first_chunk().ok_or(WireError::Truncated)?;
+                reader.rest = rest;
+                Ok(Self::from_le_bytes(*bytes))
+            }
+
+            fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
+                writer.bytes(&self.to_le_bytes())
+            }
+        }
+    )*};
+}
+integers! { u8 u16 u32 u64 }
+
+/// The notation `s`: a count of two bytes and a text, without a NUL. Its encoding is UTF-8 by the
+/// manual, any by Linux.
+impl<'a> Wire<'a> for &'a [u8] {
+    const LEAST: u32 = 2;
+    const MOST: u32 = 2 + u16::MAX as u32;
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let n = u16::read(reader)?;
+        let text = reader.bytes(n.into())?;
+        if text.contains(&0) { Err(WireError::Nul) } else { Ok(text) }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
+        if self.contains(&0) {
+            return Err(WireError::Nul);
+        }
+        u16::try_from(self.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
+        writer.bytes(self)
+    }
+}
+
+/// The notation `data[count]`: a count of four bytes and as many bytes of anything.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Data<'a>(pub &'a [u8]);
+
+impl<'a> Wire<'a> for Data<'a> {
+    const LEAST: u32 = 4;
+    const MOST: u32 = u32::MAX;
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let n = u32::read(reader)?;
+        reader.bytes(usize::try_from(n).map_err(|_| WireError::Truncated)?).map(Self)
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
+        u32::try_from(self.0.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
+        writer.bytes(self.0)
+    }
+}
+
+/// The notations `nwname*s` and `nwqid*13`: a count of two bytes and as many elements, `N` at most.
+impl<'a, T: Wire<'a>, const N: usize> Wire<'a> for Vec<T, N> {
+    const LEAST: u32 = 2;
+    const MOST: u32 = 2 + N as u32 * T::MOST;
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let n = usize::from(u16::read(reader)?);
+        if n > N {
+            return Err(WireError::TooMany);
+        }
+        (0..n).map(|_| T::read(reader)).collect()
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
+        u16::try_from(self.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
+        self.iter().try_for_each(|element| element.write(writer))
+    }
+}
+
+/// The type of a field from its unit in the notation of the man pages.
+macro_rules! unit {
+    (1) => { u8 };
+    (2) => { u16 };
+    (4) => { u32 };
+    (8) => { u64 };
+    (13) => { $crate::types::Qid };
+    (132) => { $crate::types::Attr };
+    (s) => { &'a [u8] };
+    (count) => { $crate::wire::Data<'a> };
+    (nwname*s) => { heapless::Vec<&'a [u8], { $crate::limits::MAXWELEM }> };
+    (nwqid*13) => { heapless::Vec<$crate::types::Qid, { $crate::limits::MAXWELEM }> };
+}
+
+/// A struct whose fields follow one another on the wire, from a row of the man pages.
+macro_rules! record {
+    ($(#[$meta:meta])* $name:ident $(<$lt:lifetime>)?: $($field:ident [$($unit:tt)+])*) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, Eq, PartialEq)]
+        pub struct $name $(<$lt>)? {
+            $(pub $field: $crate::wire::unit!($($unit)+),)*
+        }
+
+        impl<'a> $crate::wire::Wire<'a> for $name $(<$lt>)? {
+            const LEAST: u32 = 0 $(+ <$crate::wire::unit!($($unit)+)>::LEAST)*;
+            const MOST: u32 = 0u32 $(.saturating_add(<$crate::wire::unit!($($unit)+)>::MOST))*;
+
+            #[allow(unused_variables, reason = "some messages have no fields")]
+            fn read(
+                reader: &mut $crate::wire::Reader<'a>,
+            ) -> Result<Self, $crate::wire::WireError> {
+                Ok(Self { $($field: $crate::wire::Wire::read(reader)?,)* })
+            }
+
+            #[allow(unused_variables, reason = "some messages have no fields")]
+            fn write(
+                &self,
+                writer: &mut $crate::wire::Writer<'_>,
+            ) -> Result<(), $crate::wire::WireError> {
+                $($crate::wire::Wire::write(&self.$field, writer)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(crate) use {record, unit};
