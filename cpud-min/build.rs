@@ -1,0 +1,21 @@
+//! Links `cpud` alone: no C start files, no libc, no dynamic loader. Tests and build scripts link as usual.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=discard.ld");
+    println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+    let linker = std::env::var("RUSTC_LINKER").unwrap_or_default();
+    let bare = linker.ends_with("lld");
+    let script = format!("-T{}/discard.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap());
+    let start: &[&str] =
+        if bare { &["-static", "--no-pie"] } else { &["-nostartfiles", "-nostdlib", "-static", "-no-pie"] };
+    for arg in start {
+        println!("cargo::rustc-link-arg-bin=cpud={arg}");
+    }
+    for arg in
+        ["--build-id=none", "--gc-sections", "--no-eh-frame-hdr", "-zmax-page-size=4096", "-znoexecstack", &script]
+    {
+        let prefix = if bare { "" } else { "-Wl," };
+        println!("cargo::rustc-link-arg-bin=cpud={prefix}{arg}");
+    }
+}

@@ -1,0 +1,186 @@
+//! guard: holds the host key, decides who may log in, opens sessions and waits for them.
+//!
+//! It never reads the network: what wire asks for comes in a handful of small messages ([`protocol`]). The user's
+//! signature is verified here, over the session id that guard itself signed, so that a wire gone bad has nothing to
+//! forge.
+
+pub mod cgroup;
+pub mod protocol;
+mod sessions;
+
+use core::net::SocketAddr;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use ssh_lite::auth::{self, Authenticated};
+use ssh_lite::keys::host_key::HostKey;
+
+use crate::init::Config;
+use crate::init::report::Reporter;
+use crate::sys::{fdpass, fs, memory, process, signal};
+use protocol::{FromGuard, ToGuard};
+use sessions::Sessions;
+
+/// The largest file of authorized keys that is read.
+pub const AUTHORIZED_KEYS_MAX: usize = 64 * 1024;
+
+/// The largest file that an ed25519 host key is read from.
+pub const HOST_KEY_MAX: usize = 4096;
+
+struct Guard<'a> {
+    config: &'a Config,
+    peer: SocketAddr,
+    wire: &'a OwnedFd,
+    reporter: &'a Reporter,
+    host_key: Option<HostKey>,
+    authorized: &'a [u8],
+    /// The first hash that was signed (RFC 4253 section 7.2).
+    session_id: Option<[u8; 32]>,
+    user: Option<Authenticated>,
+    sessions: Sessions,
+}
+
+/// Serves `wire` until it hangs up, then ends the connection's sessions.
+pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: Reporter) -> ! {
+    process::set_name(c"cpud guard");
+    process::close_all_but(0, &[wire.as_fd(), reporter.0.as_fd()]);
+    if let Err(reason) = serve(config, peer, &wire, &reporter) {
+        reporter.line(format_args!("cpud: {peer}: {reason}"));
+    }
+    process::exit(0)
+}
+
+fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter) -> Result<(), &'static str> {
+    // Standard streams that lead nowhere, so that no later descriptor gets one of their numbers.
+    let null = fs::open_null().map_err(|_| "cannot open /dev/null")?;
+    fs::become_stdio(&null).map_err(|_| "cannot set the standard streams")?;
+    let children = signal::descriptor(&[signal::SIGCHLD]).map_err(|_| "cannot watch for the end of sessions")?;
+    rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(|_| "cannot become a subreaper")?;
+
+    let host_key = read_host_key(config).map_err(|_| "cannot read the host key")?;
+    let buffer = memory::pages(AUTHORIZED_KEYS_MAX).map_err(|_| "out of memory")?;
+    let authorized = fs::read_file(config.authorized_keys, buffer).unwrap_or_default();
+    let hello = FromGuard::Hello { host_key: host_key.public() };
+    let mut guard = Guard {
+        config,
+        peer,
+        wire,
+        reporter,
+        host_key: Some(host_key),
+        authorized,
+        session_id: None,
+        user: None,
+        sessions: Sessions::new(config.cgroups),
+    };
+    guard.answer(&hello, None);
+    guard.serve_until_hangup(&children);
+    guard.sessions.end_all(&children);
+    Ok(())
+}
+
+/// Reads the host key into this process alone: PID 1 never holds it.
+pub fn read_host_key(config: &Config) -> Result<HostKey, HostKeyError> {
+    let mut buffer = [0; HOST_KEY_MAX];
+    let read = fs::read_file(config.host_key, &mut buffer).map_err(HostKeyError::Unreadable)?;
+    let key = HostKey::from_openssh(read).map_err(HostKeyError::Unusable);
+    buffer.fill(0);
+    // The compiler may drop a last write to a buffer that nobody reads.
+    core::hint::black_box(&buffer);
+    key
+}
+
+/// Why there is no host key.
+pub enum HostKeyError {
+    Unreadable(rustix::io::Errno),
+    Unusable(ssh_lite::keys::host_key::HostKeyError),
+}
+
+impl Guard<'_> {
+    fn serve_until_hangup(&mut self, children: &OwnedFd) {
+        let mut buffer = [0; protocol::MESSAGE_MAX];
+        loop {
+            let mut fds = [PollFd::new(self.wire, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
+            if poll(&mut fds, None).is_err() {
+                continue;
+            }
+            while signal::next(children).is_some() {}
+            while let Some((session, status)) = self.sessions.next_ended() {
+                self.answer(&FromGuard::Ended { session, status }, None);
+                self.reporter.line(format_args!("cpud: {}: session {session} {status}", self.peer));
+            }
+            match fdpass::receive(self.wire, &mut buffer, false) {
+                Err(rustix::io::Errno::AGAIN) => {}
+                Ok((n @ 1.., _)) => match ToGuard::decode(&buffer[..n]) {
+                    Ok(message) => self.handle(message),
+                    Err(_) => return self.reporter.line(format_args!("cpud: {}: bad message from wire", self.peer)),
+                },
+                Ok((0, _)) | Err(_) => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, message: ToGuard<'_>) {
+        match message {
+            ToGuard::Sign { hash } => {
+                let Some(host_key) = &self.host_key else { return };
+                let signature = host_key.sign(&hash);
+                self.session_id.get_or_insert(hash);
+                self.answer(&FromGuard::Signature { signature }, None);
+            }
+            ToGuard::Query { user, algorithm, key } => {
+                let accepted = auth::permitted(self.authorized, algorithm, key);
+                self.answer(&FromGuard::Verdict { accepted }, None);
+                if !accepted {
+                    let (peer, key) = (self.peer, ssh_lite::keys::fingerprint(key));
+                    self.reporter.line(format_args!("cpud: {peer}: refused \"{user}\", {key}: not authorized"));
+                }
+            }
+            ToGuard::Verify { user, service, algorithm, key, signature } => {
+                self.verify(&auth::Request { user, service, algorithm, key, signature });
+            }
+            ToGuard::Open { session } => self.open(session),
+            ToGuard::Signal { session, signal } => self.sessions.signal(session, signal),
+            ToGuard::Close { session } => self.sessions.end(session),
+            ToGuard::Refused { user, method } => {
+                self.reporter.line(format_args!("cpud: {}: refused \"{user}\": {method} is not offered", self.peer));
+            }
+            ToGuard::Fatal { reason } => self.reporter.line(format_args!("cpud: {}: {reason}", self.peer)),
+        }
+    }
+
+    fn verify(&mut self, request: &auth::Request<'_>) {
+        let (peer, user) = (self.peer, request.user);
+        let Some(session_id) = &self.session_id else { return };
+        let verdict = auth::verify(session_id, self.authorized, request);
+        self.answer(&FromGuard::Verdict { accepted: verdict.is_ok() }, None);
+        let key = ssh_lite::keys::fingerprint(request.key);
+        match verdict {
+            Ok(authenticated) => {
+                self.user = Some(authenticated);
+                self.reporter.logged_in(process::own_pid());
+                self.reporter.line(format_args!("cpud: {peer}: accepted \"{user}\", {} {key}", request.algorithm));
+            }
+            Err(why) => self.reporter.line(format_args!("cpud: {peer}: refused \"{user}\", {key}: {why}")),
+        }
+    }
+
+    fn open(&mut self, session: protocol::SessionId) {
+        let opened = match &self.user {
+            Some(user) => self.sessions.open(session, self.config, self.peer, user, &mut self.host_key),
+            None => None,
+        };
+        match opened {
+            Some(socket) => self.answer(&FromGuard::Opened { opened: true }, Some(&socket)),
+            None => self.answer(&FromGuard::Opened { opened: false }, None),
+        }
+    }
+
+    /// Sends one message. When wire is gone, its hang-up is seen in the next round.
+    fn answer(&self, message: &FromGuard, fd: Option<&OwnedFd>) {
+        let mut out = [0; protocol::MESSAGE_MAX];
+        if let Ok(n) = message.encode(&mut out) {
+            let fd = fd.map(AsFd::as_fd);
+            let _ = fdpass::send(self.wire, &out[..n], fd.as_slice());
+        }
+    }
+}

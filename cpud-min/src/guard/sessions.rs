@@ -1,0 +1,171 @@
+//! The sessions of one connection: starting them, and making sure that nothing of them is left.
+
+use core::net::SocketAddr;
+
+use linux_raw_sys::general::SIGKILL;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use ssh_lite::auth::Authenticated;
+use ssh_lite::keys::host_key::HostKey;
+
+use super::cgroup::Cgroup;
+use super::protocol::{SESSIONS_MAX, SessionId};
+use crate::init::Config;
+use crate::session;
+use crate::sys::process::{Fork, Pid, Status};
+use crate::sys::{fdpass, fs, now, process, signal};
+
+/// How long guard waits for killed processes to be gone, at the end of a connection. PID 1 reaps what is later.
+const LAST_WAIT_MS: u64 = 5000;
+
+pub struct Sessions {
+    use_cgroups: bool,
+    /// How many have been opened: their groups' names.
+    opened: u32,
+    table: [Option<Session>; SESSIONS_MAX],
+    /// Groups whose session has ended and that are not empty yet.
+    leaving: heapless::Deque<Cgroup, SESSIONS_MAX>,
+}
+
+struct Session {
+    /// The command, once the session has become it; it leads a process group.
+    pid: Pid,
+    cgroup: Option<Cgroup>,
+}
+
+impl Session {
+    fn kill(&self) {
+        process::kill_group(self.pid, SIGKILL);
+        match &self.cgroup {
+            Some(cgroup) => cgroup.kill(),
+            // The session may not have made itself a group's leader yet.
+            None => process::kill(self.pid, SIGKILL),
+        }
+    }
+}
+
+impl Sessions {
+    pub const fn new(use_cgroups: bool) -> Self {
+        Self { use_cgroups, opened: 0, table: [const { None }; SESSIONS_MAX], leaving: heapless::Deque::new() }
+    }
+
+    /// Starts a session for the user; the socket that comes back is wire's end of its parameters' way.
+    ///
+    /// None when the number is taken or too high, or the system has no room for a process.
+    pub fn open(
+        &mut self,
+        id: SessionId,
+        config: &Config,
+        peer: SocketAddr,
+        user: &Authenticated,
+        host_key: &mut Option<HostKey>,
+    ) -> Option<OwnedFd> {
+        let free = self.table.get(id as usize)?.is_none();
+        if !free {
+            return None;
+        }
+        self.opened = self.opened.wrapping_add(1);
+        let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
+        let (ours, theirs) = fdpass::pair().ok()?;
+        match process::fork() {
+            Ok(Fork::Child) => {
+                // The key is guard's alone; its memory is wiped as it is dropped.
+                *host_key = None;
+                session::run(config, peer, user, cgroup.as_ref(), ours)
+            }
+            Ok(Fork::Parent(pid)) => {
+                self.table[id as usize] = Some(Session { pid, cgroup });
+                Some(theirs)
+            }
+            Err(_) => {
+                cgroup.as_ref().map(Cgroup::remove);
+                None
+            }
+        }
+    }
+
+    /// Sends a signal to the command and the processes in its group.
+    pub fn signal(&self, id: SessionId, signal: u32) {
+        if let Some(Some(session)) = self.table.get(id as usize) {
+            process::kill_group(session.pid, signal);
+        }
+    }
+
+    /// Kills all of a session; its end is then reported by [`Sessions::next_ended`].
+    pub fn end(&self, id: SessionId) {
+        if let Some(Some(session)) = self.table.get(id as usize) {
+            session.kill();
+        }
+    }
+
+    /// The next session whose command has ended. What the command left running is killed: its name space goes with
+    /// the session, so it could not go on.
+    pub fn next_ended(&mut self) -> Option<(SessionId, Status)> {
+        // The group is killed while the command is still waited for, so that its number cannot be another's yet.
+        for session in self.table.iter().flatten().filter(|s| process::has_ended(s.pid)) {
+            session.kill();
+        }
+        loop {
+            let (pid, status) = process::reap()?;
+            let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
+            self.remove_empty_groups();
+            if let Some(slot) = slot {
+                if let Some(record) = session::record_path(pid) {
+                    // There is none of a session whose command did not start.
+                    let _ = fs::unlink(record.as_c_str());
+                }
+                if let Some(cgroup) = self.table[slot].take().and_then(|s| s.cgroup)
+                    && !cgroup.remove()
+                {
+                    let _ = self.leaving.push_back(cgroup);
+                }
+                return Some((slot as SessionId, status));
+            }
+        }
+    }
+
+    fn remove_empty_groups(&mut self) {
+        for _ in 0..self.leaving.len() {
+            if let Some(cgroup) = self.leaving.pop_front()
+                && !cgroup.remove()
+            {
+                let _ = self.leaving.push_back(cgroup);
+            }
+        }
+    }
+
+    /// The connection is over: kills every session and waits until nothing is left of them.
+    pub fn end_all(mut self, children: &OwnedFd) {
+        let deadline = now().0 + LAST_WAIT_MS;
+        loop {
+            self.table.iter().flatten().for_each(Session::kill);
+            while self.next_ended().is_some() {}
+            // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
+            let orphans = kill_children();
+            self.remove_empty_groups();
+            let done = self.table.iter().all(Option::is_none) && self.leaving.is_empty() && !orphans;
+            if done || now().0 >= deadline {
+                return;
+            }
+            let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            let _ = poll(&mut [PollFd::new(children, PollFlags::IN)], Some(&wait));
+            while signal::next(children).is_some() {}
+        }
+    }
+}
+
+/// Kills the children that this process has. False when it has none, or the kernel does not list them (proc_pid_task(5),
+/// `children`).
+fn kill_children() -> bool {
+    let mut buffer = [0; 4096];
+    let list = fs::read_file(c"/proc/thread-self/children", &mut buffer).unwrap_or_default();
+    let mut any = false;
+    for word in list.split(|&b| b == b' ') {
+        let number = core::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
+        if let Some(pid) = number.and_then(Pid::from_raw) {
+            any = true;
+            process::kill(pid, SIGKILL);
+        }
+    }
+    any
+}

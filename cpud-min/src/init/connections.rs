@@ -1,0 +1,115 @@
+//! The connections that are open: a guard and a wire each.
+
+use core::net::SocketAddr;
+
+use linux_raw_sys::general::{SIGKILL, SIGTERM};
+use rustix::fd::{AsFd, OwnedFd};
+
+use super::Config;
+use super::report::Reporter;
+use crate::sys::process::{self, Fork, Pid, Status};
+use crate::sys::{fdpass, now};
+use crate::{guard, say, wire};
+
+/// Connections at a time. More wait in the kernel's queue.
+const MAX: usize = 128;
+
+/// Connections whose user has not logged in. When there are more, the oldest goes: a stranger who opens many cannot
+/// keep the owner out for longer than a login takes.
+const STRANGERS_MAX: usize = 64;
+
+struct Connection {
+    peer: SocketAddr,
+    since: u64,
+    /// None once it has ended.
+    guard: Option<Pid>,
+    wire: Option<Pid>,
+    logged_in: bool,
+}
+
+pub struct Connections(heapless::Vec<Connection, MAX>);
+
+impl Connections {
+    pub const fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    pub fn has_room(&self) -> bool {
+        !self.0.is_full()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forks the two processes of a connection. The socket is wire's alone.
+    pub fn start(
+        &mut self,
+        config: &Config,
+        socket: OwnedFd,
+        peer: SocketAddr,
+        reporter: &Reporter,
+    ) -> rustix::io::Result<()> {
+        if self.0.iter().filter(|c| !c.logged_in).count() >= STRANGERS_MAX {
+            self.end_oldest_stranger();
+        }
+        let (to_wire, to_guard) = fdpass::pair()?;
+        let guard = match process::fork()? {
+            Fork::Child => {
+                let reporter = Reporter(rustix::io::dup(reporter.0.as_fd())?);
+                guard::run(config, peer, to_wire, reporter)
+            }
+            Fork::Parent(pid) => pid,
+        };
+        drop(to_wire);
+        let wire = match process::fork() {
+            Ok(Fork::Child) => wire::run(config, socket, to_guard),
+            Ok(Fork::Parent(pid)) => Some(pid),
+            // guard sees the hang-up and ends.
+            Err(_) => None,
+        };
+        let connection = Connection { peer, since: now().0, guard: Some(guard), wire, logged_in: false };
+        // There is room: has_room() was asked before accept.
+        let _ = self.0.push(connection);
+        Ok(())
+    }
+
+    fn end_oldest_stranger(&self) {
+        let strangers = self.0.iter().filter(|c| !c.logged_in && c.wire.is_some());
+        if let Some(wire) = strangers.min_by_key(|c| c.since).and_then(|c| c.wire) {
+            process::kill(wire, SIGKILL);
+        }
+    }
+
+    pub fn logged_in(&mut self, guard: Pid) {
+        if let Some(connection) = self.0.iter_mut().find(|c| c.guard == Some(guard)) {
+            connection.logged_in = true;
+        }
+    }
+
+    /// Takes note of every child that has ended: connections' processes, and orphans that are init's to reap.
+    pub fn reap(&mut self) {
+        while let Some((pid, status)) = process::reap() {
+            for connection in &mut self.0 {
+                let (role, slot) = match pid {
+                    _ if connection.guard == Some(pid) => ("guard", &mut connection.guard),
+                    _ if connection.wire == Some(pid) => ("wire", &mut connection.wire),
+                    _ => continue,
+                };
+                *slot = None;
+                match status {
+                    Status::Killed { signal, .. } if u32::from(signal) != SIGKILL && u32::from(signal) != SIGTERM => {
+                        say!("cpud: {}: {role} was ended by signal {signal}", connection.peer);
+                    }
+                    _ => {}
+                }
+            }
+            self.0.retain(|c| c.guard.is_some() || c.wire.is_some());
+        }
+    }
+
+    /// Ends every connection; guards end their sessions when their wire is gone.
+    pub fn end_all(&self) {
+        self.0.iter().filter_map(|c| c.wire).for_each(|wire| process::kill(wire, SIGKILL));
+    }
+}

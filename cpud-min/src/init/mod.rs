@@ -1,0 +1,248 @@
+//! init: PID 1 of the appliance, or the parent process of an ordinary daemon.
+//!
+//! It prepares the machine, accepts connections, forks a guard and a wire for each, prints their lines, reaps, and
+//! ends or restarts the machine when it is told to. It parses nothing that a stranger sent and never holds a key.
+
+mod connections;
+mod preflight;
+pub mod report;
+mod rootfs;
+
+use core::ffi::CStr;
+
+use linux_raw_sys::general::SIGKILL;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use rustix::system::RebootCommand;
+
+use crate::guard::cgroup;
+use crate::plan::cmdline::{self, Listen};
+use crate::say;
+use crate::sys::errno::Sentence;
+use crate::sys::{console, fdpass, fs, memory, net, now, process, signal};
+use connections::Connections;
+use report::{RateLimit, Report, Reporter};
+
+/// What every role knows.
+#[derive(Clone)]
+pub struct Config {
+    pub authorized_keys: &'static CStr,
+    pub host_key: &'static CStr,
+    /// Clients may have their files mounted.
+    pub ninep: bool,
+    /// Sessions have control groups.
+    pub cgroups: bool,
+    /// This process may do everything.
+    pub root: bool,
+    /// This machine is ours: PID 1, and no other user land.
+    pub appliance: bool,
+}
+
+/// Listening sockets: as many as the command line may name.
+type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
+
+/// How long connections have to say goodbye before the machine goes down.
+const GOODBYE_MS: u64 = 1000;
+
+/// What init was asked to do by a signal, as busybox's init understands them.
+enum Order {
+    /// SIGTERM
+    Restart,
+    /// SIGUSR2
+    PowerOff,
+    /// SIGUSR1
+    Halt,
+}
+
+/// PID 1: never returns.
+pub fn appliance() -> ! {
+    signal::block_all();
+    rootfs::build();
+    step("the loopback interface", net::loopback_up());
+    // When memory is short the kernel ends what users run, not this (sessions take it back).
+    step("/proc/self/oom_score_adj", fs::write_file(c"/proc/self/oom_score_adj", b"-1000"));
+    let config = config(&cmdline::Config::APPLIANCE, true);
+    preflight::show_versions();
+    let order = match serve(&config, &cmdline::Config::APPLIANCE.listen) {
+        Ok(order) => order,
+        Err(reason) => {
+            // Nobody can reach this machine, and the firmware's own watchdog is not ours yet: another try is all.
+            say!("cpud: {reason}; restarting in 10 s");
+            rest(10);
+            Order::Restart
+        }
+    };
+    shut_down(&order)
+}
+
+/// Serves until SIGTERM or SIGINT; the exit code.
+pub fn daemon(arguments: &cmdline::Config<'static>) -> i32 {
+    signal::block_all();
+    match serve(&config(arguments, false), &arguments.listen) {
+        Ok(_) => 0,
+        Err(reason) => {
+            say!("cpud: {reason}");
+            1
+        }
+    }
+}
+
+fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
+    Config {
+        authorized_keys: arguments.authorized_keys,
+        host_key: arguments.host_key,
+        ninep: arguments.ninep,
+        cgroups: cgroup::prepare(),
+        root: rustix::process::geteuid().is_root(),
+        appliance,
+    }
+}
+
+fn step(name: &str, result: rustix::io::Result<()>) {
+    if let Err(error) = result {
+        say!("cpud: {name}: {}", Sentence(error));
+    }
+}
+
+/// Accepts connections until a signal says what to do next.
+fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
+    let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
+    let signals = signal::descriptor(&signals).map_err(|_| "cannot receive signals")?;
+    let (reports, reporter) = fdpass::pair().map_err(|_| "out of memory")?;
+    step("the console's socket", fs::set_nonblocking(&reporter));
+    preflight::check_keys(config)?;
+    let listeners = listen(addresses)?;
+    preflight::show_addresses(config, &listeners);
+    say!("cpud: ready after {} ms", now().0);
+
+    let mut connections = Connections::new();
+    let mut limit = RateLimit::new();
+    let reporter = Reporter(reporter);
+    loop {
+        // Most of its time init waits here.
+        memory::release_program();
+        let mut fds = heapless::Vec::<_, { 2 + cmdline::MAX_LISTEN }>::new();
+        let _ = fds.push(PollFd::new(&signals, PollFlags::IN));
+        let _ = fds.push(PollFd::new(&reports, PollFlags::IN));
+        for listener in listeners.iter().filter(|_| connections.has_room()) {
+            let _ = fds.push(PollFd::new(listener, PollFlags::IN));
+        }
+        if poll(&mut fds, None).is_err() {
+            continue;
+        }
+        let ready: heapless::Vec<bool, { 2 + cmdline::MAX_LISTEN }> =
+            fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        // What roles said before they ended comes first.
+        hear(&reports, &mut connections, &mut limit);
+        while let Some(signal) = signal::next(&signals) {
+            match signal {
+                signal::SIGCHLD => connections.reap(),
+                signal::SIGUSR1 if config.appliance => return Ok(goodbye(connections, Order::Halt)),
+                signal::SIGUSR2 if config.appliance => return Ok(goodbye(connections, Order::PowerOff)),
+                signal::SIGTERM | signal::SIGINT => return Ok(goodbye(connections, Order::Restart)),
+                _ => {}
+            }
+        }
+        for (listener, _) in listeners.iter().zip(ready.iter().skip(2)).filter(|(_, ready)| **ready) {
+            accept(config, listener, &mut connections, &reporter);
+        }
+    }
+}
+
+fn listen(addresses: &Listen) -> Result<Listeners, &'static str> {
+    let mut listeners = Listeners::new();
+    for &address in addresses.as_slice() {
+        // A kernel without IPv6 still has IPv4.
+        let any_ipv4 = (core::net::Ipv4Addr::UNSPECIFIED, address.port()).into();
+        let listener = match net::listen(address) {
+            Err(rustix::io::Errno::AFNOSUPPORT) if address.ip().is_unspecified() => net::listen(any_ipv4),
+            other => other,
+        };
+        match listener {
+            Ok(listener) => drop(listeners.push(listener)),
+            Err(error) => {
+                say!("cpud: cannot listen on {address}: {}", Sentence(error));
+                return Err("nowhere to listen");
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) {
+    match net::accept(listener) {
+        Ok(Some((socket, peer))) => {
+            if let Err(error) = connections.start(config, socket, peer, reporter) {
+                say!("cpud: {peer}: cannot serve: {}", Sentence(error));
+            }
+        }
+        Ok(None) => {}
+        // Out of descriptors or memory: the connection waits in the queue.
+        Err(error) => {
+            say!("cpud: cannot accept connections: {}", Sentence(error));
+            rest(1);
+        }
+    }
+}
+
+/// Prints the roles' lines, and notes who has logged in.
+fn hear(reports: &OwnedFd, connections: &mut Connections, limit: &mut RateLimit) {
+    let mut buffer = [0; report::MESSAGE_MAX];
+    while let Ok((n @ 1.., _)) = fdpass::receive(reports, &mut buffer, false) {
+        match report::decode(&buffer[..n]) {
+            Some(Report::LoggedIn(guard)) => connections.logged_in(guard),
+            Some(Report::Line(line)) if limit.allow() => {
+                match core::mem::take(&mut limit.left_out) {
+                    0 => {}
+                    left_out => say!("cpud: {left_out} lines left out"),
+                }
+                console::write_line(line);
+            }
+            Some(Report::Line(_)) | None => {}
+        }
+    }
+}
+
+/// Lets wires deliver what is under way, and ends them.
+fn goodbye(mut connections: Connections, order: Order) -> Order {
+    let deadline = now().0 + GOODBYE_MS;
+    connections.end_all();
+    while !connections.is_empty() && now().0 < deadline {
+        rest_ms(20);
+        connections.reap();
+    }
+    order
+}
+
+/// The end of the machine's run: everything is killed and written out first.
+fn shut_down(order: &Order) -> ! {
+    process::kill_all(SIGKILL);
+    rustix::fs::sync();
+    let command = match order {
+        Order::Restart => RebootCommand::Restart,
+        Order::PowerOff => RebootCommand::PowerOff,
+        Order::Halt => RebootCommand::Halt,
+    };
+    say!(
+        "cpud: {}",
+        match order {
+            Order::Restart => "restarting",
+            Order::PowerOff => "switching off",
+            Order::Halt => "halted",
+        }
+    );
+    step("reboot", rustix::system::reboot(command));
+    // A machine that cannot be switched off, or was halted.
+    loop {
+        rest(3600);
+    }
+}
+
+fn rest(seconds: i64) {
+    rest_ms(seconds * 1000);
+}
+
+fn rest_ms(ms: i64) {
+    let span = rustix::event::Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 };
+    let _ = poll(&mut [], Some(&span));
+}

@@ -1,0 +1,106 @@
+//! What the roles tell init: lines for the console, which init prints at a bounded rate, and that a user has logged in.
+
+use core::fmt;
+
+use rustix::fd::OwnedFd;
+
+use crate::sys::console::Line;
+use crate::sys::process::Pid;
+use crate::sys::{fdpass, now};
+
+/// The longest message: a process id and a line.
+pub const MESSAGE_MAX: usize = 4 + 400;
+
+/// A role's end of the socket to init.
+pub struct Reporter(pub OwnedFd);
+
+impl Reporter {
+    /// A line for the console. When init is behind with its reading the line is lost, never the caller held up.
+    pub fn line(&self, text: fmt::Arguments<'_>) {
+        let mut line = Line::new();
+        let _ = fmt::write(&mut line, text);
+        self.send(0, line.as_bytes());
+    }
+
+    /// The connection of this guard is now a user's.
+    pub fn logged_in(&self, guard: Pid) {
+        self.send(guard.as_raw_nonzero().get(), b"");
+    }
+
+    fn send(&self, guard: i32, text: &[u8]) {
+        let mut message = heapless::Vec::<u8, MESSAGE_MAX>::new();
+        let _ = message.extend_from_slice(&guard.to_ne_bytes());
+        let _ = message.extend_from_slice(text);
+        let _ = fdpass::send(&self.0, &message, &[]);
+    }
+}
+
+/// What a message says.
+#[derive(Debug, PartialEq)]
+pub enum Report<'a> {
+    Line(&'a [u8]),
+    LoggedIn(Pid),
+}
+
+pub fn decode(message: &[u8]) -> Option<Report<'_>> {
+    let (guard, text) = message.split_first_chunk()?;
+    Some(Pid::from_raw(i32::from_ne_bytes(*guard)).map_or(Report::Line(text), Report::LoggedIn))
+}
+
+/// Bounds the lines on a slow serial console: a burst of 40, then 4 a second.
+pub struct RateLimit {
+    tokens: u64,
+    refilled: u64,
+    pub left_out: u32,
+}
+
+const BURST: u64 = 40;
+const REFILL_MS: u64 = 250;
+
+impl RateLimit {
+    pub const fn new() -> Self {
+        Self { tokens: BURST, refilled: 0, left_out: 0 }
+    }
+
+    /// May a line be printed now? Lines that may not are counted in `left_out`.
+    pub fn allow(&mut self) -> bool {
+        self.allow_at(now().0)
+    }
+
+    fn allow_at(&mut self, now: u64) -> bool {
+        let refill = now.saturating_sub(self.refilled) / REFILL_MS;
+        self.tokens = BURST.min(self.tokens + refill);
+        self.refilled += refill * REFILL_MS;
+        let allowed = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        self.left_out += u32::from(!allowed);
+        allowed
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_cut_to_a_burst_and_then_four_a_second() {
+        let mut limit = RateLimit::new();
+        assert_eq!((0..1000).filter(|_| limit.allow_at(0)).count(), 40);
+        assert_eq!(limit.left_out, 960);
+        assert_eq!((0..2000).filter(|&ms| limit.allow_at(ms)).count(), 7);
+        assert!(limit.allow_at(60_000));
+    }
+
+    #[test]
+    fn messages_say_which_guard_or_hold_a_line() {
+        assert_eq!(decode(b"\0\0\0\0hello"), Some(Report::Line(b"hello")));
+        assert_eq!(decode(&7_i32.to_ne_bytes()), Pid::from_raw(7).map(Report::LoggedIn));
+        assert_eq!(decode(b"\0\0"), None);
+    }
+}

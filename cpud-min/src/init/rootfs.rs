@@ -1,0 +1,58 @@
+//! The appliance's own file system: what init makes of the empty root that the kernel unpacked.
+
+use core::ffi::CStr;
+
+use rustix::mount::MountFlags;
+
+use crate::plan::quoted::Quoted;
+use crate::say;
+use crate::session;
+use crate::sys::errno::Sentence;
+use crate::sys::{fs, mount};
+
+struct Mount {
+    kind: &'static CStr,
+    target: &'static CStr,
+    flags: MountFlags,
+    options: &'static CStr,
+}
+
+const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
+/// In this order.
+const MOUNTS: [Mount; 7] = [
+    // Processes, for `sessions`, for programs that ask about themselves, and for kernel settings.
+    Mount { kind: c"proc", target: c"/proc", flags: QUIET, options: c"" },
+    // Devices and their drivers.
+    Mount { kind: c"sysfs", target: c"/sys", flags: QUIET, options: c"" },
+    // Every device that the kernel knows. Mounted by hand, since the kernel does not do it over an initramfs.
+    Mount { kind: c"devtmpfs", target: c"/dev", flags: MountFlags::NOSUID, options: c"mode=755" },
+    // Pseudo terminals.
+    Mount { kind: c"devpts", target: c"/dev/pts", flags: NO_PROGRAMS, options: c"mode=620,ptmxmode=666" },
+    // POSIX shared memory, which programs expect here.
+    Mount { kind: c"tmpfs", target: c"/dev/shm", flags: NO_PROGRAMS, options: c"mode=1777" },
+    // Who is logged in.
+    Mount { kind: c"tmpfs", target: c"/run", flags: QUIET, options: c"mode=755" },
+    // One control group for each session.
+    Mount { kind: c"cgroup2", target: c"/sys/fs/cgroup", flags: QUIET, options: c"" },
+];
+
+const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC);
+
+/// Directories that are mounted on later, in each session's own name space, or kept in /run.
+const DIRECTORIES: [&CStr; 3] = [c"/tmp", c"/home", session::RECORDS];
+
+/// A row that fails is named; the rest is still worth having.
+pub fn build() {
+    for Mount { kind, target, flags, options } in MOUNTS {
+        let made = fs::make_dir(target).and_then(|()| mount::mount(kind, target, kind, flags, options));
+        if let Err(error) = made {
+            say!("cpud: cannot mount {}: {}", Quoted(target.to_bytes()), Sentence(error));
+        }
+    }
+    for directory in DIRECTORIES {
+        if let Err(error) = fs::make_dir(directory) {
+            say!("cpud: cannot make {}: {}", Quoted(directory.to_bytes()), Sentence(error));
+        }
+    }
+}

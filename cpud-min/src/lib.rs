@@ -1,0 +1,28 @@
+//! The program `cpud`: PID 1 of the appliance and its whole user land, or an ordinary daemon.
+//!
+//! One program, several roles, each a process of its own:
+//!
+//! ```text
+//! init ──fork──> guard   one per connection; host key, verdicts, opens sessions; never reads the network
+//!      ──fork──> wire    one per connection; the socket and the ssh protocol; no key, no file system
+//! guard ─fork──> session one per command; builds the name space and becomes the command
+//! ```
+//!
+//! `guard` and `wire` talk over a socketpair ([`guard::protocol`]); so do `wire` and each `session`
+//! ([`session::protocol`]). [`plan`] is the pure half, tested without a machine; [`sys`] makes the system calls.
+
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod guard;
+pub mod init;
+pub mod plan;
+pub mod session;
+pub mod sys;
+pub mod wire;
+
+/// `cpud`'s version, as `--version`, the console and the ssh identification show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

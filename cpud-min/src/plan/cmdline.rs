@@ -1,0 +1,165 @@
+//! The arguments of `cpud` as an ordinary daemon, and what stands for them when it is PID 1.
+
+use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::quoted::Quoted;
+
+/// The port of the cpu protocol.
+pub const PORT: u16 = 17010;
+
+/// The most `--listen` arguments.
+pub const MAX_LISTEN: usize = 8;
+
+pub const HELP: &str = "\
+Usage: cpud --authorized-keys FILE --host-key FILE [--listen ADDR]... [--no-9p]
+
+Lets the owners of the authorized keys run commands on this machine, with the
+files that their cpu clients serve.
+
+  --authorized-keys FILE  public keys of those who may log in, as in OpenSSH's
+                          authorized_keys
+  --host-key FILE         this machine's private key: ed25519, in OpenSSH's
+                          format, not encrypted
+  --listen ADDR           where to wait for clients: HOST:PORT, [IPV6]:PORT, or
+                          :PORT for every address of the machine; may be given
+                          up to 8 times; :17010 when it is not given
+  --no-9p                 do not mount the files that clients serve
+  --help                  show this and exit
+  --version               show the version and exit
+
+HOST is an IP address: cpud looks no names up.
+";
+
+/// What the arguments ask for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "main makes one, and no allocator is there to box it")]
+pub enum Command<'a> {
+    Serve(Config<'a>),
+    Help,
+    Version,
+}
+
+/// How to serve.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config<'a> {
+    pub listen: Listen,
+    pub authorized_keys: &'a CStr,
+    pub host_key: &'a CStr,
+    /// Whether clients may have their files mounted.
+    pub ninep: bool,
+}
+
+impl Config<'static> {
+    /// What PID 1 serves with; the image is built with the two files.
+    pub const APPLIANCE: Self = Self {
+        listen: Listen::ANY,
+        authorized_keys: c"/etc/cpud/authorized_keys",
+        host_key: c"/etc/cpud/host_key",
+        ninep: true,
+    };
+}
+
+/// The addresses to listen on, at least one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen {
+    addresses: [SocketAddr; MAX_LISTEN],
+    count: usize,
+}
+
+impl Listen {
+    /// Port 17010 on every address of the machine. A socket bound to `::` takes IPv4 too (ipv6(7),
+    /// `IPV6_V6ONLY`).
+    pub const ANY: Self = Self { addresses: [any(PORT); MAX_LISTEN], count: 0 };
+
+    pub fn as_slice(&self) -> &[SocketAddr] {
+        &self.addresses[..self.count.max(1)]
+    }
+
+    fn push<'a>(&mut self, argument: &'a CStr) -> Result<(), CmdlineError<'a>> {
+        let address = address(argument).ok_or(CmdlineError::Address(argument))?;
+        *self.addresses.get_mut(self.count).ok_or(CmdlineError::TooMany)? = address;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+const fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
+}
+
+fn address(argument: &CStr) -> Option<SocketAddr> {
+    let text = argument.to_str().ok()?;
+    match text.strip_prefix(':') {
+        Some(port) => port.parse().ok().map(any),
+        None => text.parse().ok(),
+    }
+}
+
+/// Arguments that cannot be served with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CmdlineError<'a> {
+    Unknown(&'a CStr),
+    /// An option that needs a value is the last argument.
+    NoValue(&'a CStr),
+    /// An option that must be there is not.
+    Missing(&'static str),
+    Address(&'a CStr),
+    /// More than [`MAX_LISTEN`] addresses.
+    TooMany,
+}
+
+impl Display for CmdlineError<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(argument) => write!(f, "there is no option {}; see --help", Quoted(argument.to_bytes())),
+            Self::NoValue(option) => {
+                write!(f, "{} needs a value; see --help", Quoted(option.to_bytes()))
+            }
+            Self::Missing(option) => write!(f, "{option} FILE is missing; see --help"),
+            Self::Address(address) => {
+                write!(f, "--listen {} is not HOST:PORT with an IP address as HOST", Quoted(address.to_bytes()))
+            }
+            Self::TooMany => write!(f, "--listen is given more than {MAX_LISTEN} times"),
+        }
+    }
+}
+
+/// Reads the arguments, the program's name left out. A value is the next argument or follows a `=`;
+/// of an option that takes one file the last holds.
+pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Command<'a>, CmdlineError<'a>> {
+    let mut arguments = arguments.into_iter();
+    let (mut listen, mut authorized_keys, mut host_key, mut ninep) = (Listen::ANY, None, None, true);
+    while let Some(argument) = arguments.next() {
+        let (option, value) = split(argument);
+        let mut value_of = || value.or_else(|| arguments.next()).ok_or(CmdlineError::NoValue(argument));
+        match (option, value) {
+            (b"--help" | b"-h", None) => return Ok(Command::Help),
+            (b"--version", None) => return Ok(Command::Version),
+            (b"--no-9p", None) => ninep = false,
+            (b"--listen", _) => listen.push(value_of()?)?,
+            (b"--authorized-keys", _) => authorized_keys = Some(value_of()?),
+            (b"--host-key", _) => host_key = Some(value_of()?),
+            _ => return Err(CmdlineError::Unknown(argument)),
+        }
+    }
+    Ok(Command::Serve(Config {
+        listen,
+        authorized_keys: authorized_keys.ok_or(CmdlineError::Missing("--authorized-keys"))?,
+        host_key: host_key.ok_or(CmdlineError::Missing("--host-key"))?,
+        ninep,
+    }))
+}
+
+/// `--option=value` at its first `=`.
+fn split(argument: &CStr) -> (&[u8], Option<&CStr>) {
+    let bytes = argument.to_bytes_with_nul();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(equals) => (&bytes[..equals], CStr::from_bytes_with_nul(&bytes[equals + 1..]).ok()),
+        None => (argument.to_bytes(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::*;
+use std::string::ToString;
+use std::vec;
+
+const FILES: [&CStr; 4] = [c"--authorized-keys", c"/a", c"--host-key", c"/h"];
+
+fn config(more: &[&'static CStr]) -> Result<Config<'static>, CmdlineError<'static>> {
+    match parse(FILES.into_iter().chain(more.iter().copied()))? {
+        Command::Serve(config) => Ok(config),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_files_are_enough() {
+    let config = config(&[]).unwrap();
+    assert_eq!((config.authorized_keys, config.host_key, config.ninep), (c"/a", c"/h", true));
+    assert_eq!(config.listen.as_slice(), ["[::]:17010".parse().unwrap()]);
+}
+
+#[test]
+fn several_addresses_in_every_form() {
+    let listen = [c"--listen", c"127.0.0.1:22", c"--listen=[::1]:17010", c"--listen", c":17011"];
+    let listen = config(&listen).unwrap().listen;
+    let expected = ["127.0.0.1:22", "[::1]:17010", "[::]:17011"].map(|address| address.parse().unwrap());
+    assert_eq!(listen.as_slice(), expected);
+}
+
+#[test]
+fn an_address_that_is_none_is_named() {
+    for address in [c"localhost:22", c"127.0.0.1", c"::1:22", c":", c":65536", c"", c"1.2.3.4:\xff"] {
+        assert_eq!(config(&[c"--listen", address]), Err(CmdlineError::Address(address)));
+    }
+    let sentence = CmdlineError::Address(c"host:22").to_string();
+    assert_eq!(sentence, "--listen \"host:22\" is not HOST:PORT with an IP address as HOST");
+}
+
+#[test]
+fn addresses_are_counted() {
+    assert!(config(&[c"--listen=:1"; MAX_LISTEN]).is_ok());
+    assert_eq!(config(&[c"--listen=:1"; MAX_LISTEN + 1]), Err(CmdlineError::TooMany));
+}
+
+#[test]
+fn a_file_may_have_an_equals_sign_in_its_name() {
+    assert_eq!(config(&[c"--host-key=/a=b", c"--no-9p"]).unwrap().host_key, c"/a=b");
+    assert!(!config(&[c"--no-9p"]).unwrap().ninep);
+}
+
+#[test]
+fn help_and_version_need_nothing_else() {
+    assert_eq!(parse([c"--help"]), Ok(Command::Help));
+    assert_eq!(parse([c"--no-9p", c"--version"]), Ok(Command::Version));
+    for option in ["--authorized-keys FILE", "--host-key FILE", "--listen ADDR", "--no-9p", "--help", "--version"] {
+        assert!(HELP.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (arguments, sentence) in [
+        (vec![c"--verbose"], "there is no option \"--verbose\"; see --help"),
+        (vec![c"--no-9p=1"], "there is no option \"--no-9p=1\"; see --help"),
+        (vec![c"stray"], "there is no option \"stray\"; see --help"),
+        (vec![c"--listen"], "\"--listen\" needs a value; see --help"),
+        (vec![], "--authorized-keys FILE is missing; see --help"),
+        (vec![c"--authorized-keys", c"/a"], "--host-key FILE is missing; see --help"),
+    ] {
+        assert_eq!(parse(arguments).unwrap_err().to_string(), sentence);
+    }
+}
+
+#[test]
+fn pid_1_serves_9p_on_the_port_of_the_protocol() {
+    let Config { listen, ninep, .. } = Config::APPLIANCE;
+    assert_eq!((listen.as_slice(), ninep), ([any(17010)].as_slice(), true));
+}

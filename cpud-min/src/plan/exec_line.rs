@@ -1,0 +1,210 @@
+//! The string of an `exec` request (RFC 4254 section 6.5): where the client's files are, and the
+//! command's words.
+
+use core::fmt::{self, Display, Formatter};
+
+use super::quoted::Quoted;
+use super::strings::{Refusal, Strings};
+
+/// The most words in a command: 256 KiB, Go's largest packet, at the stock client's shortest word
+/// `'a' `.
+pub const MAX_WORDS: usize = 65_536;
+
+/// The stock client's generations, which differ in how 9P starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Generation {
+    /// No nonce, no fstab; the words are for the shell.
+    V2,
+    /// The server writes the nonce first, and `CPU_FSTAB` says what is mounted where.
+    V3,
+}
+
+/// The 9P service that the client waits with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ninep {
+    /// The port of the `tcpip-forward` request that stands for it, from 1 to 65535.
+    pub port: u16,
+    pub generation: Generation,
+}
+
+/// An `exec` string, taken apart.
+#[derive(Debug)]
+pub struct ExecLine<'a> {
+    /// `None`: the client serves no files.
+    pub ninep: Option<Ninep>,
+    /// What to run: the command first. Empty: run `$SHELL`.
+    pub words: Strings<'a>,
+}
+
+/// Why an `exec` string was not understood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ExecLineError<'c> {
+    /// The 9P port is not a number from 1 to 65535.
+    Port(&'c [u8]),
+    /// The string ends within quotes, or after a backslash.
+    Unfinished(char),
+    /// A word, counted from 1, that execve(2) would not take.
+    Word { number: usize, refusal: Refusal },
+}
+
+impl Display for ExecLineError<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "the 9P port {} is not a number from 1 to 65535", Quoted(port)),
+            Self::Unfinished(quote) => write!(f, "the command line ends where a {quote} still waits for its end"),
+            Self::Word { number, refusal } => {
+                write!(f, "word {number} of the command line {refusal}")
+            }
+        }
+    }
+}
+
+impl<'a> ExecLine<'a> {
+    /// Reads `command`, which has one of three forms:
+    ///
+    /// ```text
+    /// -port9p=NNNN 'WORD'...                        becomes V3, WORD...
+    /// BIN -remote -port9p NNNN -bin BIN WORD...     becomes V2, /bin/sh -c 'WORD...'
+    /// WORD...                                       becomes no 9P, WORD...
+    /// ```
+    ///
+    /// The first two are recognised by how the stock clients print them, byte for byte: V3 begins
+    /// with `-port9p=` unquoted and without a blank before it, as no word of a user's can. Words
+    /// are split as a POSIX shell does (XCU 2.2), but nothing is expanded, and `#`, `|`, `;`, `&`,
+    /// `<`, `>` and parentheses are ordinary bytes.
+    ///
+    /// `room` takes the words, each with a NUL.
+    pub fn parse<'c>(command: &'c [u8], room: &'a mut [u8]) -> Result<Self, ExecLineError<'c>> {
+        let (ninep, text) = ninep(command)?;
+        let mut words = Strings::new(room, MAX_WORDS);
+        let split = match ninep.map(|ninep| ninep.generation) {
+            Some(Generation::V2) => shell_command(text, &mut words),
+            Some(Generation::V3) | None => each_word(text, &mut words),
+        };
+        split.map_err(|fault| match fault {
+            Fault::Unfinished(quote) => ExecLineError::Unfinished(quote),
+            Fault::Refused(refusal) => ExecLineError::Word { number: words.len() + 1, refusal },
+        })?;
+        Ok(Self { ninep, words })
+    }
+}
+
+/// Which 9P service the line names, and the text of the words behind that.
+fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
+    let (generation, port, words) = if let Some(rest) = command.strip_prefix(b"-port9p=") {
+        let (port, words) = cut(rest);
+        (Generation::V3, port, words)
+    } else if let Some((port, words)) = v2(command) {
+        (Generation::V2, port, words)
+    } else {
+        return Ok((None, command));
+    };
+    let number = core::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
+    let port = number.filter(|&port| port != 0).ok_or(ExecLineError::Port(port))?;
+    Ok((Some(Ninep { port, generation }), words))
+}
+
+/// The port and the words of V2's `BIN -remote -port9p PORT -bin BIN WORDS`.
+fn v2(command: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (bin, rest) = cut(command);
+    let (port, rest) = cut(rest.strip_prefix(b"-remote -port9p ")?);
+    let (again, words) = cut(rest.strip_prefix(b"-bin ")?);
+    (bin == again).then_some((port, words))
+}
+
+/// What stands before the first blank, and what behind it.
+fn cut(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|&byte| byte == b' ') {
+        Some(blank) => (&text[..blank], &text[blank + 1..]),
+        None => (text, b""),
+    }
+}
+
+/// Every word of `text` is a word of the command.
+fn each_word(mut text: &[u8], words: &mut Strings<'_>) -> Result<(), Fault> {
+    while let Some(start) = next_word(text) {
+        text = word(start, words)?;
+        words.finish()?;
+    }
+    Ok(())
+}
+
+/// V2's way with the words: their quotes are taken off, a blank goes between them, and a shell
+/// reads them again.
+fn shell_command(mut text: &[u8], words: &mut Strings<'_>) -> Result<(), Fault> {
+    let Some(mut start) = next_word(text) else {
+        return Ok(());
+    };
+    words.add(&[b"/bin/sh"])?;
+    words.add(&[b"-c"])?;
+    loop {
+        text = word(start, words)?;
+        match next_word(text) {
+            Some(next) => start = next,
+            None => return Ok(words.finish()?),
+        }
+        words.put(b" ")?;
+    }
+}
+
+/// Where the next word begins, when there is one.
+fn next_word(mut text: &[u8]) -> Option<&[u8]> {
+    while let [b' ' | b'\t' | b'\n', rest @ ..] | [b'\\', b'\n', rest @ ..] = text {
+        text = rest;
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// Puts the word that `text` begins with, without its quotes. Returns what follows it.
+fn word<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
+    loop {
+        text = match text {
+            [] | [b' ' | b'\t' | b'\n', ..] => return Ok(text),
+            [b'\'', rest @ ..] => single_quoted(rest, words)?,
+            [b'"', rest @ ..] => double_quoted(rest, words)?,
+            [b'\\'] => return Err(Fault::Unfinished('\\')),
+            [b'\\', b'\n', rest @ ..] => rest,
+            [b'\\', byte, rest @ ..] | [byte, rest @ ..] => {
+                words.put(&[*byte])?;
+                rest
+            }
+        };
+    }
+}
+
+/// Nothing has a meaning until the next `'`.
+fn single_quoted<'c>(text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
+    let end = text.iter().position(|&byte| byte == b'\'').ok_or(Fault::Unfinished('\''))?;
+    words.put(&text[..end])?;
+    Ok(&text[end + 1..])
+}
+
+/// A backslash has a meaning only before the bytes that have one within double quotes (XCU 2.2.3).
+fn double_quoted<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
+    loop {
+        text = match text {
+            [] => return Err(Fault::Unfinished('"')),
+            [b'"', rest @ ..] => return Ok(rest),
+            [b'\\', b'\n', rest @ ..] => rest,
+            [b'\\', byte @ (b'$' | b'`' | b'"' | b'\\'), rest @ ..] | [byte, rest @ ..] => {
+                words.put(&[*byte])?;
+                rest
+            }
+        };
+    }
+}
+
+/// What can be wrong with the words while they are split.
+enum Fault {
+    Unfinished(char),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The pure half of a session: what a client sent becomes a list of things to do, without a system
+//! call.
+//!
+//! ```text
+//! exec request ── exec_line ──> 9P port, generation, words ── path ──> files to try
+//! env requests ── environ ────> NAME=VALUE strings, CPU_FSTAB among them
+//! CPU_FSTAB    ── fstab ──────> mount entries ── namespace ──> steps for mount(2)
+//! PWD          ── directory ──> where the command starts
+//! pty request  ── terminal ───> termios, TERM
+//! ```
+//!
+//! Everything is borrowed bytes in slices that the caller hands in; a sentence about a refusal is
+//! the `Display` of its error. `docs/cpu-compat.md` says which client sends what.
+
+#![forbid(unsafe_code)]
+
+pub mod cmdline;
+pub mod directory;
+pub mod environ;
+pub mod exec_line;
+pub mod fstab;
+pub mod mount_options;
+pub mod namespace;
+pub mod path;
+pub mod quoted;
+pub mod signal;
+pub mod strings;
+pub mod terminal;

@@ -1,0 +1,76 @@
+//! Becoming the command.
+
+use core::ffi::CStr;
+
+use rustix::io::Errno;
+
+use super::{Failed, parameters, words};
+use crate::init::Config;
+use crate::plan::environ::Environ;
+use crate::plan::path::{self, Search};
+use crate::plan::quoted::Quoted;
+use crate::plan::strings::Strings;
+use crate::say;
+use crate::sys::errno::Sentence;
+use crate::sys::memory;
+use crate::sys::process::{self, Pointers};
+
+/// The shell for a script without a first line that names one, and for a login on a machine that has it.
+const SH: &CStr = c"/bin/sh";
+
+/// Runs the command, or the user's shell when there is none. Returns when that could not be.
+pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Failed {
+    let shell = parameters::shell(environ).unwrap_or(SH);
+    let word = command.iter().next().unwrap_or(shell);
+    let size = size_of::<usize>();
+    let argv = memory::pages((command.len() + 3) * size);
+    let envp = memory::pages((environ.len() + 2) * size);
+    let (Ok(argv), Ok(envp)) = (argv, envp) else {
+        say!("cpud: out of memory");
+        return Failed(path::CANNOT_EXECUTE as u8);
+    };
+    let mut envp = Pointers::new(envp);
+    for variable in environ.iter() {
+        // There is room: one more than there are variables, and the NULL.
+        let _ = envp.push(variable);
+    }
+
+    let mut room = [0; path::ROOM];
+    let mut search = Search::new(word, environ.get(b"PATH"));
+    let mut error = Errno::NOENT;
+    while let Some(file) = search.next(&mut room) {
+        let arguments = core::iter::once(word).chain(command.iter().skip(1));
+        error = exec(file, arguments.clone(), argv, &envp);
+        if error == Errno::NOEXEC {
+            let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
+        }
+        if !search.failed(error.raw_os_error().unsigned_abs()) {
+            break;
+        }
+    }
+    let status = search.exit_status() as u8;
+    // No program of that name: on the appliance cpud itself has some words.
+    if config.appliance && status == path::NOT_FOUND as u8 && words::answer(command) {
+        return Failed(0);
+    }
+    match (command.is_empty(), status == path::NOT_FOUND as u8) {
+        (true, _) => say!(
+            "cpud: there is no shell {} here: {}. Try the command `help`",
+            Quoted(word.to_bytes()),
+            Sentence(error)
+        ),
+        (false, true) => say!("cpud: {}: no such command", Quoted(word.to_bytes())),
+        (false, false) => say!("cpud: {}: {}", Quoted(word.to_bytes()), Sentence(error)),
+    }
+    Failed(status)
+}
+
+fn exec<'w>(file: &CStr, arguments: impl Iterator<Item = &'w CStr>, memory: &mut [u8], envp: &Pointers<'_>) -> Errno {
+    let mut argv = Pointers::new(memory);
+    for argument in arguments {
+        if argv.push(argument).is_none() {
+            return Errno::TOOBIG;
+        }
+    }
+    process::exec(file, &argv, envp)
+}

@@ -1,0 +1,139 @@
+//! session: takes in what the client asks for, builds the name space, becomes the command.
+//!
+//! One process per `session` channel, forked by guard when the channel is opened. Until the command runs it hears wire
+//! ([`protocol`]); from the moment the command's streams exist, whatever goes wrong is a line on its standard error.
+
+mod command;
+mod namespace;
+mod parameters;
+pub mod protocol;
+mod streams;
+mod words;
+
+pub use words::RECORDS;
+
+use core::net::SocketAddr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use ssh_lite::auth::Authenticated;
+
+use crate::cpath;
+use crate::guard::cgroup::Cgroup;
+use crate::init::Config;
+use crate::plan::directory::{Directory, directory};
+use crate::plan::environ;
+use crate::plan::exec_line::Ninep;
+use crate::plan::quoted::Quoted;
+use crate::say;
+use crate::sys::errno::Sentence;
+use crate::sys::{fs, process, signal};
+use parameters::Parameters;
+use protocol::FromSession;
+
+/// The session could not become its command: the line is on standard error, and this is the exit status.
+pub struct Failed(pub u8);
+
+/// The exit status of a session that did not get as far as its command.
+const NOT_STARTED: u8 = 1;
+
+/// Becomes what the user asks for on `socket`, or says why not.
+pub fn run(config: &Config, peer: SocketAddr, user: &Authenticated, cgroup: Option<&Cgroup>, socket: OwnedFd) -> ! {
+    process::set_name(c"cpud session");
+    // Standard streams lead to /dev/null already.
+    process::close_all_but(3, &[socket.as_fd()]);
+    let _ = process::die_with_parent();
+    let joined = cgroup.map_or(Ok(()), Cgroup::join);
+    let _ = rustix::process::setsid();
+    // What a user runs is what the kernel may end when memory is short; cpud itself is not (init sets that).
+    let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
+    let Failed(status) = start(config, peer, user, &socket, joined.is_ok());
+    process::exit(status.into())
+}
+
+/// Returns when the command did not start.
+fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &OwnedFd, in_cgroup: bool) -> Failed {
+    // Without its parameters, or when the client has gone, there is nobody to tell anything.
+    let Ok(mut parameters) = Parameters::receive(socket) else { return Failed(NOT_STARTED) };
+    if parameters.open_streams(socket).is_err() {
+        return Failed(NOT_STARTED);
+    }
+    if !parameters.print_notices() {
+        return Failed(NOT_STARTED);
+    }
+    if !in_cgroup {
+        say!("cpud: this session cannot join its control group");
+        return Failed(NOT_STARTED);
+    }
+    let line = match parameters.exec_line() {
+        Ok(line) => line,
+        Err(error) => {
+            say!("cpud: {error}");
+            return Failed(NOT_STARTED);
+        }
+    };
+    let environ = &mut parameters.environ;
+    if let Err(failed) = record(config, peer, user, line.words.iter().next().unwrap_or(c"")) {
+        return failed;
+    }
+    if let Err(failed) = namespace::build(config, line.ninep, environ, user, socket) {
+        return failed;
+    }
+    if let Err(failed) = enter_directory(line.ninep, environ) {
+        return failed;
+    }
+    environ::OF_THE_SESSION.iter().for_each(|name| environ.remove(name));
+    // Nothing of the session's own reaches the command: the socket closes as it starts.
+    signal::unblock_all();
+    command::run(config, &line.words, environ)
+}
+
+fn tell(socket: &OwnedFd, message: &FromSession<'_>, fds: &[rustix::fd::BorrowedFd<'_>]) -> rustix::io::Result<()> {
+    let mut out = [0; 64];
+    let n = message.encode(&mut out).map_err(|_| rustix::io::Errno::MSGSIZE)?;
+    crate::sys::fdpass::send(socket, &out[..n], fds)
+}
+
+fn enter_directory(ninep: Option<Ninep>, environ: &environ::Environ<'_>) -> Result<(), Failed> {
+    let wanted = directory(ninep.map(|n| n.generation), environ.get(b"PWD"));
+    let entered = match wanted {
+        Directory::Required(path) | Directory::Wished(path) => rustix::process::chdir(path),
+        Directory::Root => Ok(()),
+    };
+    match (wanted, entered) {
+        (Directory::Required(path), Err(error)) => {
+            let path = Quoted(path.to_bytes());
+            say!("cpud: your $PWD {path} is not in the remote name space: {}", Sentence(error));
+            Err(Failed(NOT_STARTED))
+        }
+        (Directory::Wished(path), Err(_)) => {
+            say!("cpud: {} is not here, so this starts in /", Quoted(path.to_bytes()));
+            let _ = rustix::process::chdir(c"/");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The file by which `sessions` shows this session; guard's end of the session removes it.
+pub fn record_path(session: process::Pid) -> Option<crate::sys::cpath::CPath> {
+    cpath!("{}/{}", words::RECORDS.to_str().ok()?, session.as_raw_nonzero())
+}
+
+/// On the appliance, writes down who runs what since when.
+fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &core::ffi::CStr) -> Result<(), Failed> {
+    if !config.appliance {
+        return Ok(());
+    }
+    let mut line = crate::sys::console::Line::new();
+    let since = crate::sys::now().0 / 1000;
+    let text = format_args!("{peer} {} {} {}", user.user(), since, Quoted(command.to_bytes()));
+    let _ = core::fmt::write(&mut line, text);
+    let written = record_path(process::own_pid()).map(|path| fs::create_file(path.as_c_str(), line.as_bytes()));
+    match written {
+        Some(Ok(())) => Ok(()),
+        _ => {
+            say!("cpud: out of memory");
+            Err(Failed(NOT_STARTED))
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The session's name space: private mounts, the client's files on /tmp/cpu, and the binds of its fstab.
+
+use core::ffi::CStr;
+use core::fmt::Display;
+
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use rustix::mount::{MountFlags, mount_remount};
+use ssh_lite::auth::Authenticated;
+
+use super::protocol::FromSession;
+use super::{Failed, NOT_STARTED, tell};
+use crate::cpath;
+use crate::init::Config;
+use crate::plan::environ::{self, Environ};
+use crate::plan::exec_line::{Generation, Ninep};
+use crate::plan::fstab;
+use crate::plan::namespace::{Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
+use crate::say;
+use crate::sys::errno::Sentence;
+use crate::sys::{fdpass, fs, mount};
+use crate::wire::MSIZE;
+
+/// What the appliance shares with its sessions; everything else in a session's root goes with it.
+const SHARED: [(&CStr, &CStr); 4] =
+    [(c"/dev", c"/tmp/dev"), (c"/proc", c"/tmp/proc"), (c"/sys", c"/tmp/sys"), (c"/run", c"/tmp/run")];
+
+/// Directories that clients of every generation expect, under the private /tmp.
+const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root"];
+
+/// Builds the name space that the client asks for. Without its files it is the machine's own, with what its fstab
+/// mounts besides.
+pub fn build(
+    config: &Config,
+    ninep: Option<Ninep>,
+    environ: &Environ<'_>,
+    user: &Authenticated,
+    socket: &OwnedFd,
+) -> core::result::Result<(), Failed> {
+    let table = environ.get(environ::CPU_FSTAB).map_or(&[][..], CStr::to_bytes);
+    if let Some(ninep) = ninep {
+        if !config.ninep {
+            return fail(&"this cpud was started with --no-9p, so it mounts no files of a client");
+        }
+        let nonce = match ninep.generation {
+            Generation::V2 => c"",
+            Generation::V3 => match environ.get(environ::CPUNONCE) {
+                Some(nonce) if nonce.count_bytes() == 32 => nonce,
+                _ => return fail(&"the client sent no CPUNONCE of 32 bytes for its files"),
+            },
+        };
+        private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
+        mount_client(ninep.port, nonce, user, socket)
+            .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
+    } else if mentions_mounts(table) {
+        mount::private_namespace().or_else(|error| fail(&Because("cannot make a name space", error)))?;
+    }
+    mount_table(ninep, table)
+}
+
+/// Is there a line that is more than the default name space of a client without files?
+fn mentions_mounts(table: &[u8]) -> bool {
+    let mut room = [0; fstab::ROOM];
+    let mut steps = Namespace::new(None, table);
+    while let Some(step) = steps.next(&mut room) {
+        if step.is_ok_and(|s| s.action != Action::LeaveOut) {
+            return true;
+        }
+    }
+    false
+}
+
+struct Because(&'static str, Errno);
+
+impl Display for Because {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.0, Sentence(self.1))
+    }
+}
+
+fn fail(why: &dyn Display) -> core::result::Result<(), Failed> {
+    say!("cpud: {why}");
+    Err(Failed(NOT_STARTED))
+}
+
+/// A mount name space of our own with a private /tmp. On the appliance the root is private too, so that mount points
+/// and files that a session makes are gone with it and no other sees them; the machine's own is at /tmp/local.
+fn private_root(config: &Config) -> Result<()> {
+    let tmpfs = |target, options| mount::mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID, options);
+    mount::private_namespace()?;
+    if config.appliance {
+        tmpfs(c"/tmp", c"mode=755")?;
+        for (source, target) in SHARED {
+            fs::make_dir(target)?;
+            mount::mount_bind_recursive(source, target)?;
+        }
+        fs::make_dir(c"/tmp/tmp")?;
+        tmpfs(c"/tmp/tmp", c"mode=1777")?;
+        fs::make_dir(c"/tmp/tmp/local")?;
+        mount::mount_bind(c"/", c"/tmp/tmp/local")?;
+        mount::switch_root(c"/tmp")?;
+    } else {
+        tmpfs(c"/tmp", c"mode=1777")?;
+        fs::make_dir(c"/tmp/local")?;
+        mount::mount_bind(c"/", c"/tmp/local")?;
+    }
+    UNDER_TMP.into_iter().chain([c"/home"]).try_for_each(fs::make_dir)
+}
+
+/// Mounts the client's files: one end of a socketpair for the kernel, the other for wire, and no port anybody else
+/// could connect to.
+fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
+    let (kernel, far) = fdpass::stream_pair()?;
+    fs::set_nonblocking(&far)?;
+    tell(socket, &FromSession::Ninep { port: port.into(), nonce: nonce.to_bytes() }, &[far.as_fd()])?;
+    // From here on wire alone holds the far end: when it closes that, everything that waits for a file fails.
+    drop(far);
+    let fd = kernel.as_raw_fd();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let uname = if user.user().chars().all(plain) { user.user() } else { "cpu" };
+    let options = cpath!(
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=none,noxattr,msize={MSIZE}"
+    );
+    let options = options.ok_or(Errno::NAMETOOLONG)?;
+    mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
+    tell(socket, &FromSession::Mounted, &[])
+}
+
+/// Every line that fails is named; one that the session cannot do without ends it.
+fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), Failed> {
+    let mut room = [0; fstab::ROOM];
+    let mut steps = Namespace::new(ninep.map(|n| n.generation), table);
+    while let Some(step) = steps.next(&mut room) {
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => {
+                say!("cpud: {error}");
+                continue;
+            }
+        };
+        if let Err(error) = perform(&step) {
+            say!("cpud: {step}: {}", Sentence(error));
+            // The client may well have no /lib32; any other error would let the machine's own files stand in.
+            if matches!(step.action, Action::Bind { vital: true, .. }) && error != Errno::NOENT {
+                return Err(Failed(NOT_STARTED));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn perform(step: &Step<'_>) -> Result<()> {
+    match step.action {
+        Action::LeaveOut => {
+            say!("cpud: {step}");
+            Ok(())
+        }
+        Action::Bind { source, target, flags, remount, .. } => {
+            // Whether the source is there is asked before its mount point is made.
+            let directory = fs::FileType::from_raw_mode(fs::stat(source)?.st_mode) == fs::FileType::Directory;
+            if directory {
+                fs::make_dirs(target)?
+            } else {
+                fs::make_file(target)?
+            }
+            mount::mount(source, target, c"", MountFlags::from_bits_retain(flags), None)?;
+            match remount {
+                0 => Ok(()),
+                flags => mount_remount(target, MountFlags::BIND | MountFlags::from_bits_retain(flags), c""),
+            }
+        }
+        Action::Mount(entry) => {
+            fs::make_dirs(entry.target)?;
+            let flags = MountFlags::from_bits_retain(entry.flags);
+            mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the client says before the command: environment, terminal, command line.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use super::protocol::{FromSession, MESSAGE_MAX, ToSession};
+use super::streams::Terminal;
+use super::{streams, tell};
+use crate::plan::environ::{Environ, OF_THE_SESSION};
+use crate::plan::exec_line::{ExecLine, ExecLineError};
+use crate::plan::quoted::Quoted;
+use crate::plan::strings::MAX_ARG_STRLEN;
+use crate::plan::terminal;
+use crate::sys::console::{self, Text};
+use crate::sys::errno::Sentence;
+use crate::sys::{fdpass, memory};
+
+/// All environment variables together. Linux takes a quarter of the stack's limit, 2 MiB, with the arguments.
+const ENVIRON_ROOM: usize = 1536 * 1024;
+
+/// All words of the command line: no more than the message has bytes, and a NUL each.
+const WORDS_ROOM: usize = MESSAGE_MAX + 4096;
+
+pub struct Parameters {
+    pub environ: Environ<'static>,
+    /// Lines for the user about what was refused, until there is a standard error to write them to.
+    notices: Text<2048>,
+    terminal: Option<Terminal>,
+    /// A variable that the name space is made of was refused: without it another command than meant could run.
+    vital_refused: bool,
+    /// The message with the command line.
+    command: &'static [u8],
+}
+
+impl Parameters {
+    /// Hears wire until it asks for a command or a shell.
+    pub fn receive(socket: &OwnedFd) -> Result<Self, Errno> {
+        let buffer = memory::pages(MESSAGE_MAX)?;
+        let mut parameters = Self {
+            environ: Environ::new(memory::pages(ENVIRON_ROOM)?),
+            notices: Text::new(),
+            terminal: None,
+            vital_refused: false,
+            command: &[],
+        };
+        loop {
+            let (n, _) = fdpass::receive(socket, buffer, true)?;
+            let message = ToSession::decode(&buffer[..n]).map_err(|_| Errno::PROTO)?;
+            let ok = match message {
+                ToSession::Exec { command } => {
+                    let command = buffer.len().min(n) - command.len()..n;
+                    parameters.command = &buffer[command];
+                    break;
+                }
+                ToSession::Shell => break,
+                ToSession::Env { name, value } => match parameters.environ.set(name, value) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        parameters.vital_refused |= OF_THE_SESSION.contains(&name);
+                        parameters.refuse(format_args!("{error}"))
+                    }
+                },
+                ToSession::TooLong { what, length } => {
+                    parameters.vital_refused |= OF_THE_SESSION.contains(&what);
+                    let most = MAX_ARG_STRLEN - 1;
+                    parameters.refuse(format_args!("{} has {length} bytes, the most is {most}", Quoted(what)))
+                }
+                ToSession::Pty { term, size, modes } => match Terminal::open(term, size, modes) {
+                    Ok(terminal) => {
+                        parameters.terminal = Some(terminal);
+                        true
+                    }
+                    Err(error) => parameters.refuse(format_args!("no terminal: {}", Sentence(error))),
+                },
+            };
+            tell(socket, &FromSession::Answer { ok }, &[])?;
+        }
+        if let Some(terminal) = &parameters.terminal {
+            let term = terminal::term(terminal.term.as_bytes(), parameters.environ.get(b"TERM"));
+            let mut value = heapless::Vec::<u8, 256>::new();
+            if value.extend_from_slice(term).is_ok() && parameters.environ.set(b"TERM", &value).is_err() {
+                parameters.refuse(format_args!("no room for TERM"));
+            }
+        }
+        Ok(parameters)
+    }
+
+    fn refuse(&mut self, why: fmt::Arguments<'_>) -> bool {
+        let _ = fmt::write(&mut self.notices, format_args!("cpud: refused: {why}\n"));
+        false
+    }
+
+    /// Makes the command's streams, this process's standard ones from now on, and gives wire the other ends with the
+    /// answer that it waits for.
+    pub fn open_streams(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+        match self.terminal.take() {
+            Some(terminal) => terminal.become_stdio(socket),
+            None => streams::pipes(socket),
+        }
+    }
+
+    /// Tells the user what was refused. False when the command must not run without it.
+    pub fn print_notices(&self) -> bool {
+        for line in self.notices.as_bytes().split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
+            console::write_line(line);
+        }
+        !self.vital_refused
+    }
+
+    /// The words of the command; without any it is the user's shell.
+    pub fn exec_line(&self) -> Result<ExecLine<'static>, ExecLineError<'static>> {
+        let Ok(room) = memory::pages(WORDS_ROOM) else {
+            // Too little memory for a command line is no memory for a command.
+            crate::sys::process::exit(super::NOT_STARTED.into())
+        };
+        ExecLine::parse(self.command, room)
+    }
+}
+
+/// The shell of the client's environment.
+pub fn shell<'e>(environ: &'e Environ<'_>) -> Option<&'e CStr> {
+    environ.get(b"SHELL").filter(|s| !s.is_empty())
+}

@@ -1,0 +1,150 @@
+//! What wire and a session say to each other before the command runs: one message per packet of a SOCK_SEQPACKET
+//! socketpair, a byte for the kind and then fields in the types of RFC 4251 section 5.
+//!
+//! wire passes on what the client asks for, in the client's order; each is answered by `Answer`. After the answer to
+//! `Exec` or `Shell`, which carries the ends of the command's streams, wire only listens. The socket's end closes when
+//! the command starts.
+
+use ssh_lite::wire::{Reader, WireError, Writer};
+
+/// The longest message. A unix socket takes about 208 KiB in one (net.core.wmem_default); Linux allows 128 KiB in one
+/// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
+pub const MESSAGE_MAX: usize = 192 * 1024;
+
+/// From wire to a session.
+#[derive(Debug, PartialEq)]
+pub enum ToSession<'a> {
+    /// An environment variable (RFC 4254 section 6.4).
+    Env { name: &'a [u8], value: &'a [u8] },
+    /// A pseudo terminal (section 6.2), with its modes as they came (section 8).
+    Pty { term: &'a str, size: [u32; 4], modes: &'a [u8] },
+    /// Run this command line (section 6.5).
+    Exec { command: &'a [u8] },
+    /// Run the user's shell (section 6.5).
+    Shell,
+    /// A variable or command line of so many bytes was not passed on: a line for the user.
+    TooLong { what: &'a [u8], length: u32 },
+}
+
+/// From a session to wire.
+#[derive(Debug, PartialEq)]
+pub enum FromSession<'a> {
+    /// To every message. That to `Exec` or `Shell` carries descriptors: standard input, output and error, or the
+    /// terminal's master.
+    Answer { ok: bool },
+    /// Connect the descriptor that comes along, the far end of the kernel's 9P client, with the client's file server
+    /// on this forwarded port. `nonce` is written first; it is empty for a V2 client.
+    Ninep { port: u32, nonce: &'a [u8] },
+    /// The kernel has the file server mounted.
+    Mounted,
+}
+
+impl<'a> ToSession<'a> {
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
+        let mut w = Writer::new(out);
+        match *self {
+            Self::Env { name, value } => {
+                w.byte(1)?;
+                w.string(name)?;
+                w.string(value)
+            }
+            Self::Pty { term, size, modes } => {
+                w.byte(2)?;
+                w.string(term.as_bytes())?;
+                size.iter().try_for_each(|&n| w.uint32(n))?;
+                w.string(modes)
+            }
+            Self::Exec { command } => w.byte(3).and_then(|()| w.string(command)),
+            Self::Shell => w.byte(4),
+            Self::TooLong { what, length } => {
+                w.byte(5)?;
+                w.string(what)?;
+                w.uint32(length)
+            }
+        }?;
+        Ok(w.written())
+    }
+
+    pub fn decode(message: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = Reader::new(message);
+        let decoded = match r.byte()? {
+            1 => Self::Env { name: r.string()?, value: r.string()? },
+            2 => Self::Pty {
+                term: r.text()?,
+                size: [r.uint32()?, r.uint32()?, r.uint32()?, r.uint32()?],
+                modes: r.string()?,
+            },
+            3 => Self::Exec { command: r.string()? },
+            4 => Self::Shell,
+            5 => Self::TooLong { what: r.string()?, length: r.uint32()? },
+            _ => return Err(WireError::Trailing),
+        };
+        r.finish().map(|()| decoded)
+    }
+}
+
+impl<'a> FromSession<'a> {
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
+        let mut w = Writer::new(out);
+        match *self {
+            Self::Answer { ok } => w.byte(1).and_then(|()| w.boolean(ok)),
+            Self::Ninep { port, nonce } => {
+                w.byte(2)?;
+                w.uint32(port)?;
+                w.string(nonce)
+            }
+            Self::Mounted => w.byte(3),
+        }?;
+        Ok(w.written())
+    }
+
+    pub fn decode(message: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = Reader::new(message);
+        let decoded = match r.byte()? {
+            1 => Self::Answer { ok: r.boolean()? },
+            2 => Self::Ninep { port: r.uint32()?, nonce: r.string()? },
+            3 => Self::Mounted,
+            _ => return Err(WireError::Trailing),
+        };
+        r.finish().map(|()| decoded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_to_a_session_is_read_as_it_was_written() {
+        let messages = [
+            ToSession::Env { name: b"PATH", value: b"/bin" },
+            ToSession::Pty { term: "ansi", size: [80, 24, 0, 0], modes: &[53, 0, 0, 0, 1, 0] },
+            ToSession::Exec { command: b"-port9p=17011 'ls'" },
+            ToSession::Shell,
+            ToSession::TooLong { what: b"BIG", length: 200_000 },
+        ];
+        for message in messages {
+            let mut out = [0; 256];
+            let n = message.encode(&mut out).unwrap();
+            assert_eq!(ToSession::decode(&out[..n]), Ok(message));
+            assert!((0..n).all(|cut| ToSession::decode(&out[..cut]).is_err()));
+            assert_eq!(ToSession::decode(&out[..n + 1]), Err(WireError::Trailing));
+        }
+    }
+
+    #[test]
+    fn every_message_from_a_session_is_read_as_it_was_written() {
+        let messages = [
+            FromSession::Answer { ok: true },
+            FromSession::Ninep { port: 17011, nonce: b"0123456789abcdef0123456789abcdef" },
+            FromSession::Mounted,
+        ];
+        for message in messages {
+            let mut out = [0; 256];
+            let n = message.encode(&mut out).unwrap();
+            assert_eq!(FromSession::decode(&out[..n]), Ok(message));
+            assert!((0..n).all(|cut| FromSession::decode(&out[..cut]).is_err()));
+            assert_eq!(FromSession::decode(&out[..n + 1]), Err(WireError::Trailing));
+        }
+    }
+}

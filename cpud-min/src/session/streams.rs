@@ -1,0 +1,52 @@
+//! The command's standard streams: three pipes, or a terminal.
+
+use heapless::String;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use ssh_lite::connection::TerminalModes;
+
+use super::protocol::FromSession;
+use super::tell;
+use crate::plan::terminal;
+use crate::sys::{fs, tty};
+
+/// A pseudo terminal that was asked for.
+pub struct Terminal {
+    pub term: String<64>,
+    master: OwnedFd,
+    terminal: OwnedFd,
+}
+
+impl Terminal {
+    /// A terminal with the size and modes of a pty request (RFC 4254 sections 6.2 and 8).
+    pub fn open(term: &str, [columns, rows, width, height]: [u32; 4], modes: &[u8]) -> Result<Self> {
+        let term = String::try_from(term).map_err(|_| Errno::NAMETOOLONG)?;
+        let (master, terminal) = tty::open()?;
+        let mut settings = tty::settings(&terminal)?;
+        terminal::echo(&mut settings);
+        for (opcode, value) in TerminalModes::new(modes) {
+            terminal::apply(&mut settings, opcode, value);
+        }
+        tty::set_settings(&terminal, &settings)?;
+        tty::resize(&terminal, columns, rows, width, height)?;
+        Ok(Self { term, master, terminal })
+    }
+
+    pub fn become_stdio(self, socket: &OwnedFd) -> Result<()> {
+        tty::control(&self.terminal)?;
+        fs::become_stdio(&self.terminal)?;
+        let master = self.master.as_fd();
+        tell(socket, &FromSession::Answer { ok: true }, &[master, master])
+    }
+}
+
+/// Three pipes. wire's ends do not block, the command's do.
+pub fn pipes(socket: &OwnedFd) -> Result<()> {
+    let (stdin, to_stdin) = fs::pipe()?;
+    let (from_stdout, stdout) = fs::pipe()?;
+    let (from_stderr, stderr) = fs::pipe()?;
+    let ours = [to_stdin.as_fd(), from_stdout.as_fd(), from_stderr.as_fd()];
+    ours.iter().try_for_each(fs::set_nonblocking)?;
+    fs::set_stdio(stdin, stdout, stderr)?;
+    tell(socket, &FromSession::Answer { ok: true }, &ours)
+}

@@ -1,0 +1,26 @@
+//! System calls that rustix lacks, or has in an unstable module only.
+
+use rustix::io::{Errno, Result};
+
+#[cfg(target_arch = "x86_64")]
+unsafe fn raw(number: u32, a: [usize; 5]) -> isize {
+    let result: isize;
+    // SAFETY: the x86-64 Linux calling convention; what the call does to memory is the caller's promise.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") number as usize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// System call `number` with up to five arguments, its error decoded.
+///
+/// # Safety
+///
+/// What the system call asks for: pointers among the arguments are valid for what it does with them.
+pub unsafe fn syscall(number: u32, args: [usize; 5]) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let result = unsafe { raw(number, args) };
+    usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-(result as i32)))
+}

@@ -1,0 +1,78 @@
+//! Lines for the person at the console: standard error, which the kernel opens on /dev/console for PID 1.
+
+use rustix::io;
+
+/// One line of text: at most 400 bytes, what is longer is cut.
+pub type Line = Text<400>;
+
+/// Text of at most `N` bytes, in which control characters become `?`, so that what a stranger sent can be shown.
+pub struct Text<const N: usize>(heapless::Vec<u8, N>);
+
+impl<const N: usize> Text<N> {
+    pub const fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What does not fit is left out.
+    pub fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            let shown = if byte.is_ascii_control() && byte != b'\n' { b'?' } else { byte };
+            if self.0.push(shown).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> core::fmt::Write for Text<N> {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        self.push(s.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes the line and an end of line in one call, so that lines of several processes do not mix.
+pub fn print(line: &Line) {
+    write_line(line.as_bytes());
+}
+
+pub fn write_line(text: &[u8]) {
+    let mut out = heapless::Vec::<u8, 512>::new();
+    let _ = out.extend_from_slice(&text[..text.len().min(510)]);
+    let _ = out.extend_from_slice(b"\n");
+    // SAFETY: standard error is open in every role that prints, and is never closed there.
+    let _ = io::write(unsafe { rustix::stdio::stderr() }, &out);
+}
+
+/// Writes all of `text` to standard output (`--help`, and the words that cpud answers itself).
+pub fn write_out(mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        // SAFETY: standard output is open.
+        match io::write(unsafe { rustix::stdio::stdout() }, text) {
+            Ok(n) => text = &text[n..],
+            Err(io::Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Prints one formatted line on the console.
+#[macro_export]
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        let mut line = $crate::sys::console::Line::new();
+        let _ = core::fmt::Write::write_fmt(&mut line, format_args!($($arg)*));
+        $crate::sys::console::print(&line);
+    }};
+}

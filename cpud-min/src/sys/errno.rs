@@ -1,0 +1,38 @@
+//! Errors of system calls as a person reads them.
+
+use core::fmt::{self, Display, Formatter};
+
+use rustix::io::Errno;
+
+/// The words of errno(3) for the errors that are to be expected; the number for the rest.
+pub struct Sentence(pub Errno);
+
+impl Display for Sentence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let words = match self.0 {
+            Errno::PERM => "operation not permitted",
+            Errno::NOENT => "no such file or directory",
+            Errno::IO => "input/output error",
+            Errno::TOOBIG => "the arguments and the environment are too long together",
+            Errno::NOEXEC => "not a program that this kernel runs",
+            Errno::AGAIN => "resource temporarily unavailable",
+            Errno::NOMEM => "out of memory",
+            Errno::ACCESS => "permission denied",
+            Errno::BUSY => "device or resource busy",
+            Errno::NODEV => "no such file system type",
+            Errno::NOTDIR => "not a directory",
+            Errno::ISDIR => "is a directory",
+            Errno::INVAL => "invalid argument",
+            Errno::NAMETOOLONG => "file name too long",
+            Errno::ADDRINUSE => "the address is in use",
+            Errno::ADDRNOTAVAIL => "this machine has no such address",
+            Errno::FBIG => "too large",
+            Errno::LOOP => "too many levels of symbolic links",
+            Errno::PIPE | Errno::CONNRESET => "the client has closed its file server",
+            Errno::PROTO => "protocol error",
+            Errno::LIBBAD => "its library is corrupted",
+            other => return write!(f, "error {}", other.raw_os_error()),
+        };
+        f.write_str(words)
+    }
+}

@@ -1,0 +1,138 @@
+//! Files and descriptors.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, Result};
+
+pub use rustix::fs::{Access, AtFlags, CWD, FileType, access, rmdir, stat, unlink};
+
+/// What reading or writing without waiting came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Io {
+    /// So many bytes, at least one.
+    Moved(usize),
+    /// None at the moment.
+    Wait,
+    /// The other side is gone, or the file is at its end.
+    Ended,
+}
+
+/// read(2) into a buffer that is not empty. An error ends the stream: nobody could do more about it.
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Io {
+    loop {
+        match rustix::io::read(&fd, &mut *buffer) {
+            Ok(0) => return Io::Ended,
+            Ok(n) => return Io::Moved(n),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Io::Wait,
+            Err(_) => return Io::Ended,
+        }
+    }
+}
+
+/// write(2) of bytes that are not none.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Io {
+    loop {
+        match rustix::io::write(&fd, bytes) {
+            Ok(n) => return Io::Moved(n),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Io::Wait,
+            Err(_) => return Io::Ended,
+        }
+    }
+}
+
+/// Reads the file at `path` into `buffer`.
+///
+/// Errors: FBIG when it is larger than the buffer, and those of open(2) and read(2).
+pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let file = open(path, OFlags::RDONLY)?;
+    let mut end = 0;
+    loop {
+        if end == buffer.len() {
+            return Err(Errno::FBIG);
+        }
+        match rustix::io::read(&file, &mut buffer[end..]) {
+            Ok(0) => return Ok(&buffer[..end]),
+            Ok(n) => end += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Writes `text` to a file that exists, in one call, as the files of /proc and of control groups want it.
+pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
+    rustix::io::write(open(path, OFlags::WRONLY)?, text).map(drop)
+}
+
+/// Makes or empties the file at `path` and writes `text` to it.
+pub fn create_file(path: &CStr, text: &[u8]) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    rustix::io::write(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?, text).map(drop)
+}
+
+pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// /dev/null, for standard streams that lead nowhere.
+pub fn open_null() -> Result<OwnedFd> {
+    open(c"/dev/null", OFlags::RDWR)
+}
+
+/// Makes `fd` standard input, output and error.
+pub fn become_stdio(fd: impl AsFd) -> Result<()> {
+    set_stdio(&fd, &fd, &fd)
+}
+
+/// Makes the three descriptors standard input, output and error; they are inherited by a program.
+pub fn set_stdio(input: impl AsFd, output: impl AsFd, error: impl AsFd) -> Result<()> {
+    // Copies above 2 first, since one of the three may have such a number itself.
+    let input = rustix::io::fcntl_dupfd_cloexec(input, 3)?;
+    let output = rustix::io::fcntl_dupfd_cloexec(output, 3)?;
+    let error = rustix::io::fcntl_dupfd_cloexec(error, 3)?;
+    rustix::stdio::dup2_stdin(input)?;
+    rustix::stdio::dup2_stdout(output)?;
+    rustix::stdio::dup2_stderr(error)
+}
+
+/// mkdir(2), with parents; a directory that exists is no error.
+pub fn make_dirs(path: &CStr) -> Result<()> {
+    let bytes = path.to_bytes();
+    let mut parent = [0; 4096];
+    for (i, &byte) in bytes.iter().enumerate().skip(1) {
+        if byte == b'/' {
+            *parent.get_mut(i).ok_or(Errno::NAMETOOLONG)? = 0;
+            parent[..i].copy_from_slice(&bytes[..i]);
+            if let Ok(parent) = CStr::from_bytes_until_nul(&parent) {
+                make_dir(parent)?;
+            }
+        }
+    }
+    make_dir(path)
+}
+
+pub fn make_dir(path: &CStr) -> Result<()> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// An empty file, unless something is there: what a file is bound on.
+pub fn make_file(path: &CStr) -> Result<()> {
+    rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644)).map(drop)
+}
+
+pub fn set_nonblocking(fd: impl AsFd) -> Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)
+}
+
+/// A pipe: the end to read from, the end to write to.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+}

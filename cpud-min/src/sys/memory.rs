@@ -1,0 +1,51 @@
+//! Buffers: pages of the kernel that become resident only when they are touched.
+
+use core::mem::MaybeUninit;
+
+use rustix::io::Result;
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+
+/// The smallest page of the machines that cpud runs on.
+const PAGE: usize = 4096;
+
+/// `len` bytes of zeroes for the rest of the process's life. A page costs memory once it is written to.
+pub fn pages(len: usize) -> Result<&'static mut [u8]> {
+    // SAFETY: a new anonymous mapping that nothing else refers to and nobody unmaps.
+    unsafe {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let at = rustix::mm::mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)?;
+        Ok(core::slice::from_raw_parts_mut(at.cast(), len))
+    }
+}
+
+/// Gives the whole pages of `bytes` back to the kernel: their content becomes zeroes.
+///
+/// `bytes` is part of what [`pages`] returned.
+pub fn release(bytes: &mut [u8]) {
+    let start = bytes.as_ptr().align_offset(PAGE);
+    let Some(whole) = bytes.len().checked_sub(start).map(|n| n / PAGE * PAGE).filter(|&n| n > 0) else { return };
+    // SAFETY: inside a mutably borrowed slice of an anonymous private mapping; zeroes are valid bytes.
+    let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().add(start).cast(), whole, Advice::LinuxDontNeed) };
+}
+
+/// Room for `N` values in pages of their own, which become resident when a value is written.
+pub fn rooms<T, const N: usize>() -> Result<&'static mut [MaybeUninit<T>; N]> {
+    const { assert!(align_of::<T>() <= PAGE) };
+    let bytes = pages(size_of::<[T; N]>().next_multiple_of(PAGE))?;
+    // SAFETY: large enough, on a page's boundary, borrowed for good; any bytes are a valid MaybeUninit.
+    Ok(unsafe { &mut *bytes.as_mut_ptr().cast() })
+}
+
+/// Drops the program's own text and constants from this process's memory; what is used again is mapped again, 64 KiB at
+/// a time, from the file system's one copy. For a process that will wait for long after work that it does once.
+pub fn release_program() {
+    unsafe extern "C" {
+        // The linker's marks of the first byte and of the end of the text.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let (start, end) = (&raw const __executable_start, &raw const etext);
+    let whole = (end.addr() - start.addr()) / PAGE * PAGE;
+    // SAFETY: a private mapping of a file that nobody writes to: what comes back is what was there.
+    let _ = unsafe { rustix::mm::madvise(start.cast_mut().cast(), whole, Advice::LinuxDontNeed) };
+}

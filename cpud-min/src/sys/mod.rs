@@ -1,0 +1,39 @@
+//! System calls: one file per chapter, over rustix where it has them. With `rt/` the only place of unsafe code.
+#![allow(unsafe_code)]
+
+pub mod args;
+mod call;
+pub mod console;
+pub mod cpath;
+pub mod errno;
+pub mod fdpass;
+pub mod fs;
+pub mod memory;
+pub mod mount;
+pub mod net;
+pub mod process;
+pub mod sandbox;
+pub mod signal;
+pub mod tty;
+
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use rustix::io::Errno;
+
+/// Milliseconds of the monotonic clock, which Linux starts at boot.
+pub fn now() -> ssh_lite::Instant {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    ssh_lite::Instant((t.tv_sec * 1000 + t.tv_nsec / 1_000_000).unsigned_abs())
+}
+
+/// Fills `out` from the kernel's random number generator; waits while that is not seeded yet, at boot.
+pub fn random(out: &mut [u8]) {
+    let mut start = 0;
+    while start < out.len() {
+        match rustix::rand::getrandom(&mut out[start..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(n) => start += n,
+            Err(Errno::INTR) => {}
+            // Documented errors are bad arguments only; without randomness there is no ssh.
+            Err(_) => process::exit(101),
+        }
+    }
+}

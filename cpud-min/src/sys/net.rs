@@ -1,0 +1,109 @@
+//! TCP: listeners, what a connection is told before it is handed on, the loopback interface, our addresses.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use heapless::Vec;
+use linux_raw_sys::{ioctl, net as raw};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::{Errno, Result};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::call::syscall;
+
+/// How long the far side may be silent before the kernel asks, and how often it asks: a cable that is pulled is
+/// noticed after 5 + 3 x 3 seconds when nothing is under way, and after [`UNANSWERED`] when something is.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(3), 3);
+const UNANSWERED: Duration = Duration::from_secs(15);
+
+/// The queue of connections that nobody has accepted yet.
+const BACKLOG: i32 = 128;
+
+/// A listening TCP socket, not blocking. An unspecified IPv6 address takes IPv4 connections too.
+pub fn listen(address: SocketAddr) -> Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// The address that a listener got, with its port.
+pub fn local_address(socket: impl AsFd) -> Result<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(socket)?)
+}
+
+/// The next connection, if there is one: not blocking, without Nagle's delay, watched by keepalives.
+pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, SocketAddr)>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (socket, peer) = match rustix::net::acceptfrom_with(listener, flags) {
+        Ok((socket, Some(peer))) => (socket, canonical(SocketAddr::try_from(peer)?)),
+        // These say that a connection ended before it was accepted (accept(2)).
+        Ok((_, None)) | Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE.0)?;
+    sockopt::set_tcp_keepintvl(&socket, KEEPALIVE.1)?;
+    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE.2)?;
+    sockopt::set_tcp_user_timeout(&socket, UNANSWERED.as_millis() as u32)?;
+    Ok(Some((socket, peer)))
+}
+
+/// An IPv4 client of an IPv6 socket under its own address (RFC 4291 section 2.5.5.2).
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// An `ifreq` of netdevice(7): a name and 24 bytes that depend on the request.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Ifreq {
+    name: [u8; raw::IFNAMSIZ as usize],
+    value: [u8; 24],
+}
+
+/// An `ifconf` of netdevice(7).
+#[repr(C)]
+struct Ifconf {
+    length: i32,
+    requests: *mut Ifreq,
+}
+
+fn control_socket() -> Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+}
+
+/// Sets the loopback interface up, which gives it 127.0.0.1 and ::1.
+pub fn loopback_up() -> Result<()> {
+    let socket = control_socket()?;
+    let mut request = Ifreq { name: [0; 16], value: [0; 24] };
+    request.name[..2].copy_from_slice(b"lo");
+    request.value[..2].copy_from_slice(&(raw::net_device_flags::IFF_UP as u16).to_ne_bytes());
+    let args = [socket.as_raw_fd() as usize, ioctl::SIOCSIFFLAGS as usize, &raw mut request as usize, 0, 0];
+    // SAFETY: SIOCSIFFLAGS reads one ifreq.
+    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.map(drop)
+}
+
+/// An interface's name, padded with zeroes, and its IPv4 address.
+pub type Interface = ([u8; 16], [u8; 4]);
+
+/// The interfaces that have an IPv4 address, eight at most (SIOCGIFCONF of netdevice(7)).
+pub fn ipv4_addresses() -> Result<Vec<Interface, 8>> {
+    let socket = control_socket()?;
+    let mut requests = [Ifreq { name: [0; 16], value: [0; 24] }; 8];
+    let mut conf = Ifconf { length: size_of_val(&requests) as i32, requests: requests.as_mut_ptr() };
+    let args = [socket.as_raw_fd() as usize, ioctl::SIOCGIFCONF as usize, &raw mut conf as usize, 0, 0];
+    // SAFETY: SIOCGIFCONF writes at most `length` bytes of ifreqs and then sets `length`.
+    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }?;
+    let count = conf.length as usize / size_of::<Ifreq>();
+    // The value is a sockaddr_in: family, port, address.
+    let address = |r: &Ifreq| (r.name, [r.value[4], r.value[5], r.value[6], r.value[7]]);
+    Ok(requests.iter().take(count).map(address).collect())
+}

@@ -1,0 +1,179 @@
+//! Processes: making, ending, waiting for and becoming them.
+
+use core::ffi::CStr;
+
+use linux_raw_sys::general as g;
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::{Errno, Result};
+pub use rustix::process::Pid;
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions};
+
+use super::call::syscall;
+
+/// exit_group(2).
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        let _ = unsafe { syscall(g::__NR_exit_group, [code as usize, 0, 0, 0, 0]) };
+    }
+}
+
+/// Which side of a [`fork`] this is.
+pub enum Fork {
+    Child,
+    Parent(Pid),
+}
+
+/// fork(2). The child has a copy of everything: its first step is to let go of what is not its own.
+pub fn fork() -> Result<Fork> {
+    // SAFETY: cpud has one thread per process, so the copy is a whole program.
+    let pid = unsafe { syscall(g::__NR_clone, [g::SIGCHLD as usize, 0, 0, 0, 0]) }?;
+    Ok(Pid::from_raw(pid as i32).map_or(Fork::Child, Fork::Parent))
+}
+
+/// execve(2): returns only when it failed.
+pub fn exec(path: &CStr, argv: &Pointers<'_>, envp: &Pointers<'_>) -> Errno {
+    let args = [path.as_ptr() as usize, argv.as_ptr(), envp.as_ptr(), 0, 0];
+    // SAFETY: a C string, and two NULL-terminated arrays of C strings (Pointers).
+    match unsafe { syscall(g::__NR_execve, args) } {
+        Err(e) => e,
+        Ok(_) => Errno::NOEXEC,
+    }
+}
+
+/// A NULL-terminated array of pointers to C strings, for [`exec`].
+pub struct Pointers<'a> {
+    slots: &'a mut [usize],
+    end: usize,
+}
+
+impl<'a> Pointers<'a> {
+    /// An empty array in `memory`, which bounds it: 8 bytes each, and the NULL.
+    pub fn new(memory: &'a mut [u8]) -> Self {
+        // SAFETY: any bytes make valid integers; the parts that are not aligned are left out.
+        let (_, slots, _) = unsafe { memory.align_to_mut() };
+        Self { slots, end: 0 }
+    }
+
+    /// Appends `string`. None when the memory is full.
+    pub fn push(&mut self, string: &'a CStr) -> Option<()> {
+        *self.slots.get_mut(self.end + 1)? = 0;
+        self.slots[self.end] = string.as_ptr() as usize;
+        self.end += 1;
+        Some(())
+    }
+
+    fn as_ptr(&self) -> usize {
+        self.slots.as_ptr() as usize
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    Exited(u8),
+    Killed { signal: u8, core_dumped: bool },
+}
+
+impl core::fmt::Display for Status {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "ended with status {code}"),
+            Self::Killed { signal, .. } => write!(f, "was ended by signal {signal}"),
+        }
+    }
+}
+
+/// The next child that has ended, if one has; never waits.
+pub fn reap() -> Option<(Pid, Status)> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => return Some((pid, decode(status.as_raw()))),
+            Err(Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// Waits for the end of child `pid`.
+pub fn wait(pid: Pid) -> Result<Status> {
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(decode(status.as_raw())),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// wait(2)'s status word: the signal in bits 0 to 6, 0x80 for a core dump, the exit code above.
+const fn decode(status: i32) -> Status {
+    match status & 0x7f {
+        0 => Status::Exited((status >> 8) as u8),
+        signal => Status::Killed { signal: signal as u8, core_dumped: status & 0x80 != 0 },
+    }
+}
+
+/// kill(2) of one process. The process being gone already is no error.
+pub fn kill(pid: Pid, signal: u32) {
+    send(pid.as_raw_nonzero().get(), signal);
+}
+
+/// kill(2) of the process group that `leader` leads.
+pub fn kill_group(leader: Pid, signal: u32) {
+    send(-leader.as_raw_nonzero().get(), signal);
+}
+
+/// kill(2) of every process but this one and, in PID 1's hands, of everything.
+pub fn kill_all(signal: u32) {
+    send(-1, signal);
+}
+
+fn send(pid: i32, signal: u32) {
+    // SAFETY: touches no memory.
+    let _ = unsafe { syscall(g::__NR_kill, [pid as usize, signal as usize, 0, 0, 0]) };
+}
+
+/// Has child `pid`, which nobody has waited for, ended?
+pub fn has_ended(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+}
+
+/// Closes every descriptor from `first` on but `keep`, whatever its flags: the first step of a role after its fork.
+pub fn close_all_but(mut first: u32, keep: &[BorrowedFd<'_>]) {
+    // In rising order without sorting: each round closes up to the lowest one that is left.
+    while let Some(next) = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).filter(|&fd| fd >= first).min() {
+        if next > first {
+            close_range(first, next - 1);
+        }
+        first = next + 1;
+    }
+    close_range(first, u32::MAX);
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: the owners of these descriptors are in stack frames of the parent that never run here.
+    let _ = unsafe { syscall(g::__NR_close_range, [first as usize, last as usize, 0, 0, 0]) };
+}
+
+/// The signal that the kernel sends when the parent dies.
+pub fn die_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+}
+
+/// The name that ps shows, at most 15 bytes.
+pub fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// The kernel's messages (syslog(2), SYSLOG_ACTION_READ_ALL); the number of bytes that were written to `out`.
+pub fn kernel_log(out: &mut [u8]) -> Result<usize> {
+    const SYSLOG_ACTION_READ_ALL: usize = 3;
+    // SAFETY: writes at most out.len() bytes at `out`.
+    unsafe { syscall(g::__NR_syslog, [SYSLOG_ACTION_READ_ALL, out.as_mut_ptr() as usize, out.len(), 0, 0]) }
+}
+
+pub fn own_pid() -> Pid {
+    rustix::process::getpid()
+}

@@ -1,0 +1,108 @@
+//! Taking away what a role does not need: privileges, and system calls (seccomp(2)).
+
+use core::mem::{offset_of, size_of};
+
+use linux_raw_sys::general as g;
+use linux_raw_sys::ioctl::TIOCSWINSZ;
+use linux_raw_sys::prctl::PR_SET_SECCOMP;
+use rustix::fs::{Gid, Uid};
+use rustix::io::Result;
+
+use super::call::syscall;
+
+// linux/seccomp.h, linux/audit.h, linux/filter.h, linux/bpf_common.h
+const SECCOMP_MODE_FILTER: usize = 2;
+const SECCOMP_RET_KILL_PROCESS: u32 = 0x8000_0000;
+const SECCOMP_RET_ALLOW: u32 = 0x7fff_0000;
+#[cfg(target_arch = "x86_64")]
+const AUDIT_ARCH: u32 = 0xc000_003e;
+const LOAD_WORD: u16 = 0x20;
+const JUMP_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+/// `struct sock_filter`: an operation, where to go on when it holds and when not, a constant.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Op(u16, u8, u8, u32);
+
+#[repr(C)]
+struct Program {
+    length: u16,
+    ops: *const Op,
+}
+
+/// `struct seccomp_data`
+#[repr(C)]
+struct Data {
+    number: u32,
+    arch: u32,
+    instruction: u64,
+    args: [u64; 6],
+}
+
+/// What wire may do: move bytes on descriptors it was given, receive more of them, wait, know the time, end.
+const WIRE: [u32; 14] = [
+    g::__NR_read,
+    g::__NR_write,
+    g::__NR_ppoll,
+    g::__NR_recvmsg,
+    g::__NR_sendmsg,
+    g::__NR_close,
+    g::__NR_clock_gettime,
+    g::__NR_getrandom,
+    g::__NR_madvise,
+    g::__NR_exit_group,
+    g::__NR_exit,
+    g::__NR_restart_syscall,
+    g::__NR_rt_sigreturn,
+    // Half-closing the socket before it is closed, so that the last words are not lost (tcp(7), linger).
+    g::__NR_shutdown,
+];
+
+const fn offset_of_low_word(offset: usize) -> u32 {
+    // The low half of a 64-bit argument comes first on the little-endian machines that cpud runs on.
+    offset as u32
+}
+
+/// No way back: privileges are given up, then every system call that [`WIRE`] does not name ends the process. The one
+/// ioctl is TIOCSWINSZ, a terminal's size.
+///
+/// `root`: the process has the privilege to become somebody else.
+pub fn enter_wire(root: bool) -> Result<()> {
+    if root {
+        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        rustix::thread::set_thread_groups(&[])?;
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        // This empties the capability sets too (capabilities(7)).
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    rustix::thread::set_no_new_privs(true)?;
+
+    let allow = Op(RETURN, 0, 0, SECCOMP_RET_ALLOW);
+    let kill = Op(RETURN, 0, 0, SECCOMP_RET_KILL_PROCESS);
+    let load = |offset: usize| Op(LOAD_WORD, 0, 0, offset_of_low_word(offset));
+    let mut ops = heapless::Vec::<Op, { 4 + 2 * WIRE.len() + 5 }>::new();
+    let start = [load(offset_of!(Data, arch)), Op(JUMP_EQUAL, 1, 0, AUDIT_ARCH), kill, load(offset_of!(Data, number))];
+    let _ = ops.extend_from_slice(&start);
+    for number in WIRE {
+        let _ = ops.extend_from_slice(&[Op(JUMP_EQUAL, 0, 1, number), allow]);
+    }
+    let resize = [
+        Op(JUMP_EQUAL, 0, 3, g::__NR_ioctl),
+        load(offset_of!(Data, args) + size_of::<u64>()),
+        Op(JUMP_EQUAL, 0, 1, TIOCSWINSZ),
+        allow,
+        kill,
+    ];
+    if ops.extend_from_slice(&resize).is_err() {
+        return Err(rustix::io::Errno::NOMEM);
+    }
+    let program = Program { length: ops.len() as u16, ops: ops.as_ptr() };
+    // SAFETY: reads the program, which is on this stack frame.
+    unsafe { syscall(g::__NR_prctl, [PR_SET_SECCOMP as usize, SECCOMP_MODE_FILTER, &raw const program as usize, 0, 0]) }
+        .map(drop)
+}
+
+/// The user and group `nobody` of every Linux (the kernel's overflow id).
+const NOBODY: u32 = 65534;

@@ -1,0 +1,375 @@
+//! What the client, guard and the sessions say to wire, and what wire does about it.
+
+use heapless::String;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use ssh_lite::Event;
+use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
+
+use super::ending::Ending;
+use super::ninep::{self, Ninep, Nonce, Taken};
+use super::session::{self, Session};
+use super::{End, Forward, SESSIONS, Wire};
+use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
+use crate::plan::signal;
+use crate::session::protocol::{FromSession, ToSession};
+use crate::sys::process::Status;
+use crate::sys::{fdpass, now, tty};
+
+/// The ports that are handed out for 9P; they name a channel, and nothing listens on them.
+const FIRST_PORT: u16 = 17011;
+
+/// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
+const ORIGINATOR: (&str, u16) = ("127.0.0.1", 17010);
+
+impl Wire<'_> {
+    /// Takes in all that the client has sent.
+    pub(super) fn take_events(&mut self) -> Result<(), End> {
+        while self.stalled.is_none() {
+            let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else { break };
+            match event {
+                Event::Progress => {}
+                Event::Sign { hash } => self.tell_guard(&ToGuard::Sign { hash }),
+                Event::AuthQuery { user, algorithm, key } => {
+                    tell(&self.guard, &ToGuard::Query { user, algorithm, key });
+                }
+                Event::AuthVerify(request) => tell(&self.guard, &request.into()),
+                Event::AuthRefused { user, method } => tell(&self.guard, &ToGuard::Refused { user, method }),
+                Event::Open { channel } => self.open_session(channel),
+                Event::Opened { channel } => self.start_files(channel),
+                Event::OpenFailed { channel, .. } | Event::Closed { channel } => self.closed(channel),
+                Event::Request { channel, request } => match find(&mut self.sessions, channel) {
+                    Some((i, session)) => {
+                        let answer = request_of(session, i, &request, &self.guard, self.scratch);
+                        if let Some(ok) = answer {
+                            self.server.request_answer(channel, ok);
+                        }
+                    }
+                    None => self.server.request_answer(channel, false),
+                },
+                Event::Forward { address, port } => {
+                    let granted = grant_port(&mut self.forwards, address, port);
+                    self.server.forward_answer(granted);
+                }
+                Event::CancelForward { address, port } => {
+                    let found = self.forwards.iter().position(|f| u32::from(f.port) == port && f.address == address);
+                    let cancelled = found.map(|i| self.forwards.swap_remove(i).port);
+                    self.server.forward_answer(cancelled);
+                }
+                Event::Data { channel, data } => {
+                    if let Some((_, session)) = find(&mut self.sessions, channel) {
+                        let (taken, freed) = (data.len(), session.input(data));
+                        self.server.data_used(channel, taken);
+                        self.server.grant(channel, freed as u32);
+                    } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
+                        match ninep.pass_to_kernel(data) {
+                            Ok(Taken::Some(n)) => {
+                                self.server.data_used(channel, n);
+                                self.server.grant(channel, n as u32);
+                            }
+                            Ok(Taken::Wait) => self.stalled = Some(i),
+                            Ok(Taken::Ended) => {
+                                let n = data.len();
+                                self.server.data_used(channel, n);
+                                self.close_files(i);
+                            }
+                            Err(fault) => {
+                                let n = data.len();
+                                self.server.data_used(channel, n);
+                                self.fail_files(i, &fault);
+                            }
+                        }
+                    } else {
+                        let n = data.len();
+                        self.server.data_used(channel, n);
+                    }
+                }
+                Event::Eof { channel } => {
+                    if let Some((i, session)) = find(&mut self.sessions, channel) {
+                        session.input_ended = true;
+                        self.pump_input(i);
+                    } else if let Some((i, _)) = find_ninep(&mut self.sessions, channel) {
+                        self.close_files(i);
+                    }
+                }
+                Event::Disconnected { .. } => return Err(End::Gone),
+            }
+        }
+        Ok(())
+    }
+
+    fn open_session(&mut self, channel: ChannelId) {
+        match (0..SESSIONS).find(|&i| self.sessions[i].is_none() && self.inputs[i].is_some()) {
+            Some(i) => {
+                self.opening = Some((i as SessionId, channel));
+                self.tell_guard(&ToGuard::Open { session: i as SessionId });
+            }
+            None => self.server.open_answer(channel, Err(OpenFailure::ResourceShortage)),
+        }
+    }
+
+    /// The client has closed a channel, or not opened it.
+    fn closed(&mut self, channel: ChannelId) {
+        if let Some((i, session)) = find(&mut self.sessions, channel) {
+            session.closed = true;
+            if session.status.is_none() {
+                self.tell_guard(&ToGuard::Close { session: i as SessionId });
+            }
+        } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
+            // The channel is gone already; what is left to close is the kernel's end.
+            ninep.open = false;
+            self.close_files(i);
+        }
+    }
+
+    pub(super) fn hear_guard(&mut self) -> Result<(), End> {
+        let mut buffer = [0; MESSAGE_MAX];
+        let (n, fds) = match fdpass::receive(&self.guard, &mut buffer, false) {
+            Ok((n @ 1.., fds)) => (n, fds),
+            Err(Errno::AGAIN) => return Ok(()),
+            Ok((0, _)) | Err(_) => return Err(End::Guard),
+        };
+        match FromGuard::decode(&buffer[..n]).map_err(|_| End::Guard)? {
+            FromGuard::Hello { .. } => return Err(End::Guard),
+            FromGuard::Signature { signature } => self.server.sign_answer(&signature),
+            FromGuard::Verdict { accepted } => self.server.auth_answer(accepted),
+            FromGuard::Opened { opened } => {
+                let Some((id, channel)) = self.opening.take() else { return Err(End::Guard) };
+                let i = id as usize;
+                match fds.into_iter().next().filter(|_| opened).zip(self.inputs[i].take()) {
+                    Some((control, memory)) => {
+                        self.sessions[i] = Some(Session::new(channel, control, memory));
+                        self.server.open_answer(channel, Ok(session::WINDOW as u32));
+                    }
+                    None => self.server.open_answer(channel, Err(OpenFailure::ResourceShortage)),
+                }
+            }
+            FromGuard::Ended { session, status } => {
+                if let Some(Some(session)) = self.sessions.get_mut(session as usize) {
+                    session.status = Some(status);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_session(&mut self, i: usize) {
+        let Some(session) = &mut self.sessions[i] else { return };
+        let Some(control) = &session.control else { return };
+        let mut buffer = [0; 64];
+        let (n, fds) = match fdpass::receive(control, &mut buffer, false) {
+            Ok((n @ 1.., fds)) => (n, fds),
+            Err(Errno::AGAIN) => return,
+            // The command runs, or the session has ended.
+            Ok((0, _)) | Err(_) => {
+                session.control = None;
+                if core::mem::take(&mut session.asked) {
+                    self.server.request_answer(session.channel, false);
+                }
+                return self.pump_input(i);
+            }
+        };
+        match FromSession::decode(&buffer[..n]) {
+            Ok(FromSession::Answer { ok }) => {
+                if !fds.is_empty() {
+                    session.set_streams(fds);
+                }
+                if core::mem::take(&mut session.asked) {
+                    self.server.request_answer(session.channel, ok);
+                }
+                self.pump_input(i);
+            }
+            Ok(FromSession::Ninep { port, nonce }) => {
+                if let (Some(fd), Ok(nonce)) = (fds.into_iter().next(), Nonce::try_from(nonce)) {
+                    self.open_files(i, port, nonce, fd);
+                }
+            }
+            Ok(FromSession::Mounted) => {
+                if let Some(ninep) = &mut session.ninep {
+                    ninep.deadline = None;
+                }
+            }
+            Err(_) => session.control = None,
+        }
+    }
+
+    /// Opens the channel to the client's file server. When that cannot be, `fd` closes, and the mount fails.
+    fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, fd: rustix::fd::OwnedFd) {
+        let Some(session) = self.sessions[i].as_mut().filter(|s| s.ninep.is_none()) else { return };
+        let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
+        let (address, port) = (&forward.address, forward.port);
+        let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, ninep::WINDOW) else {
+            return;
+        };
+        if let Some(check) = self.checks[i].take() {
+            session.ninep = Some(Ninep::new(channel, fd, nonce, now().0 + ninep::MOUNT_MS, check));
+        }
+    }
+
+    /// The client has opened the channel: the nonce is the first thing on it.
+    fn start_files(&mut self, channel: ChannelId) {
+        let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return };
+        ninep.open = true;
+        let Some(nonce) = ninep.nonce.take().filter(|n| !n.is_empty()) else { return };
+        let space = self.server.data_space(channel, Stream::Stdout);
+        match space.get_mut(..nonce.len()) {
+            Some(space) => {
+                space.copy_from_slice(&nonce);
+                self.server.data_commit(channel, Stream::Stdout, nonce.len());
+            }
+            // A new channel that takes less than 32 bytes: no client does that.
+            None => self.close_files(i),
+        }
+    }
+
+    /// Takes the files from under a session: what it asks of them from now on fails at once.
+    pub(super) fn close_files(&mut self, i: usize) {
+        let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.take()) else { return };
+        if self.stalled == Some(i) {
+            self.stalled = None;
+        }
+        if ninep.open {
+            self.server.close(ninep.channel);
+        }
+        self.checks[i] = ninep.into_room();
+    }
+
+    /// A 9P message that must not reach the other side ends the session.
+    pub(super) fn fail_files(&mut self, i: usize, fault: &::ninep::frame::FrameError) {
+        let mut reason = String::<200>::new();
+        let _ = core::fmt::write(&mut reason, format_args!("cpud: the session's files: {fault}\n"));
+        self.close_files(i);
+        let Some(session) = &self.sessions[i] else { return };
+        let space = self.server.data_space(session.channel, Stream::Stderr);
+        let n = reason.len().min(space.len());
+        space[..n].copy_from_slice(&reason.as_bytes()[..n]);
+        self.server.data_commit(session.channel, Stream::Stderr, n);
+        self.tell_guard(&ToGuard::Fatal { reason: reason.trim_end() });
+        self.tell_guard(&ToGuard::Close { session: i as SessionId });
+    }
+
+    /// Brings sessions whose command has ended, or whose client has left, to their end.
+    pub(super) fn end_sessions(&mut self) {
+        for i in 0..SESSIONS {
+            self.check_mount(i);
+            let Some(session) = &mut self.sessions[i] else { continue };
+            if session.closed {
+                session.hang_up();
+                self.close_files(i);
+                let ended = self.sessions[i].take_if(|s| s.status.is_some());
+                if let Some(session) = ended {
+                    self.inputs[i] = Some(session.into_memory());
+                }
+                continue;
+            }
+            let (channel, server) = (session.channel, &mut self.server);
+            if session.is_finished() && session.ending.is_none() {
+                // The status goes first: OpenSSH's and PuTTY's clients close the channel at EOF, and hear no more.
+                send_status(server, channel, session.status);
+                server.eof(channel);
+                session.ending = Some(Ending::new(now().0, server.unacknowledged(channel)));
+            }
+            if let Some(ending) = session.ending.as_mut().filter(|_| !session.closing)
+                && ending.wait_until(now().0, server.unacknowledged(channel)).is_none()
+            {
+                session.closing = true;
+                server.close(channel);
+            }
+        }
+    }
+
+    /// A client whose file server says nothing does not hold a session in mount(2) for good.
+    fn check_mount(&mut self, i: usize) {
+        let ninep = self.sessions[i].as_ref().and_then(|s| s.ninep.as_ref());
+        if ninep.and_then(|n| n.deadline).is_some_and(|due| due <= now().0) {
+            self.close_files(i);
+        }
+    }
+}
+
+fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
+    let mut out = [0; MESSAGE_MAX];
+    if let Ok(n) = message.encode(&mut out) {
+        let _ = fdpass::send(guard, &out[..n], &[]);
+    }
+}
+
+fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Session)> {
+    let sessions = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?)));
+    sessions.into_iter().find(|(_, s)| s.channel == channel)
+}
+
+fn find_ninep(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Ninep)> {
+    let files = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?.ninep.as_mut()?)));
+    files.into_iter().find(|(_, n)| n.channel == channel)
+}
+
+/// Does what a session's client asks for, or passes it on. None: the session answers later.
+fn request_of(
+    session: &mut Session,
+    i: usize,
+    request: &Request<'_>,
+    guard: impl AsFd,
+    scratch: &mut [u8],
+) -> Option<bool> {
+    let message = match *request {
+        Request::Env { name, value } => ToSession::Env { name, value },
+        Request::Pty { term, columns, rows, width, height, ref modes } => {
+            ToSession::Pty { term, size: [columns, rows, width, height], modes: modes.encoded() }
+        }
+        Request::Exec { command } => ToSession::Exec { command },
+        Request::Shell => ToSession::Shell,
+        Request::Subsystem { .. } => return Some(false),
+        Request::WindowChange { columns, rows, width, height } => {
+            let terminal = session.stdout.as_ref().filter(|_| session.stderr.is_none());
+            return Some(terminal.is_some_and(|t| tty::resize(t, columns, rows, width, height).is_ok()));
+        }
+        Request::Signal { name } => {
+            let number = signal::number(name).filter(|_| session.control.is_none() && session.status.is_none());
+            if let Some(signal) = number {
+                tell(guard, &ToGuard::Signal { session: i as SessionId, signal });
+            }
+            return Some(number.is_some());
+        }
+    };
+    let Some(control) = &session.control else { return Some(false) };
+    let encoded = message.encode(scratch).or_else(|_| too_long(&message).encode(scratch));
+    session.asked = encoded.is_ok_and(|n| fdpass::send(control, &scratch[..n], &[]).is_ok());
+    if session.asked { None } else { Some(false) }
+}
+
+/// What the session is told about a message that it cannot be sent.
+fn too_long<'a>(message: &ToSession<'a>) -> ToSession<'a> {
+    let (what, length): (&[u8], usize) = match *message {
+        // A name may be the long part; its beginning names it well enough.
+        ToSession::Env { name, value } => (&name[..name.len().min(256)], name.len() + value.len()),
+        ToSession::Exec { command } => (b"the command line", command.len()),
+        _ => (b"a request", 0),
+    };
+    ToSession::TooLong { what, length: u32::try_from(length).unwrap_or(u32::MAX) }
+}
+
+/// A port for `tcpip-forward` (RFC 4254 section 7.1): a number without a listener, so only ever one of our choice.
+fn grant_port(forwards: &mut heapless::Vec<Forward, SESSIONS>, address: &str, port: u32) -> Option<u16> {
+    if port != 0 {
+        return None;
+    }
+    let port = (FIRST_PORT..).find(|&p| forwards.iter().all(|f| f.port != p))?;
+    forwards.push(Forward { address: String::try_from(address).ok()?, port }).ok()?;
+    Some(port)
+}
+
+/// exit-status or exit-signal (RFC 4254 section 6.10), as the command ended.
+fn send_status(server: &mut ssh_lite::server::Server<'_>, channel: ChannelId, status: Option<Status>) {
+    match status {
+        Some(Status::Exited(code)) => server.exit_status(channel, code.into()),
+        Some(Status::Killed { signal, core_dumped }) => {
+            // A signal that section 6.10 does not name becomes the status that a shell gives it.
+            match signal::name(signal.into()) {
+                Some(name) => server.exit_signal(channel, name, core_dumped, ""),
+                None => server.exit_status(channel, 128 + u32::from(signal)),
+            }
+        }
+        None => {}
+    }
+}
