@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# build-cpud.sh [--arch ARCH] [--out FILE] [--no-install]
+#
+# Build cpud, the static program without libc that is PID 1 in the image and a daemon elsewhere,
+# and print where it is.
+#
+#   --arch ARCH   x86_64 (default)
+#   --out FILE    copy it there
+#   --no-install  name missing packages instead of installing them
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+board_read "$ROOT/boards/base.conf" # for the budget
+arch=x86_64 out=''
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --arch) need_value "$@" && arch=$2 && shift 2 ;;
+    --out) need_value "$@" && out=$2 && shift 2 ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+
+case $arch in
+x86_64) target=x86_64-unknown-linux-gnu ;;
+*) die "no such architecture: $arch (there is: x86_64)" ;;
+esac
+
+need_packages "${PACKAGES_FOR_CPUD[@]}"
+command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
+
+# The RUSTFLAGS of a user's shell would replace those of image.toml; folder names stay out of the binary.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
+remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo']"
+
+say "cpud: compiling"
+cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$CACHE/cargo" --locked \
+    --package cpud-min --bin cpud --profile image --target "$target" \
+    --config "$ROOT/cpud-min/image.toml" --config "$remap" >&2 || die "cargo could not build cpud"
+cpud=$CACHE/cargo/$target/image/cpud
+
+# What the whole design rests on: nothing is loaded, nothing comes from a libc.
+headers=$(readelf -ldW "$cpud")
+[[ $headers != *INTERP* ]] || die "cpud asks for a dynamic loader"
+[[ $headers != *NEEDED* ]] || die "cpud needs shared libraries"
+! grep -aq 'GLIBC_\|musl' "$cpud" || die "cpud has a libc linked in"
+
+say "$(size_row cpud "$(bytes_of "$cpud")" "${BOARD[max_cpud]}")"
+if [ -n "$out" ]; then
+    mkdir -p "$(dirname "$out")"
+    cp "$cpud" "$out.part" && mv "$out.part" "$out"
+    cpud=$out
+fi
+echo "$cpud"

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# build-initramfs.sh --out DIR --key FILE... [--host-key FILE] [--cpud FILE]
+#
+# Make DIR/initramfs.cpio.xz: /init, which is cpud, the public keys that may log in, and the host
+# key. The same inputs give the same bytes, and no root is needed.
+#
+#   --out DIR        where it goes; keys made here stay there
+#   --key FILE       a public key in OpenSSH's form, or several (any number of times)
+#   --host-key FILE  an unencrypted ed25519 key; without it DIR/host_key, made when it is not there
+#   --cpud FILE      the program (default DIR/cpud)
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+out='' keys=() host_key='' cpud=''
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --out) need_value "$@" && out=$2 && shift 2 ;;
+    --key) need_value "$@" && keys+=("$2") && shift 2 ;;
+    --host-key) need_value "$@" && host_key=$2 && shift 2 ;;
+    --cpud) need_value "$@" && cpud=$2 && shift 2 ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+[ -n "$out" ] || die "--out DIR is missing"
+[ "${#keys[@]}" -gt 0 ] || die "no key: an image that nobody may log in to is of no use (--key FILE)"
+cpud=${cpud:-$out/cpud}
+[ -e "$cpud" ] || die "no program at $cpud (scripts/build-cpud.sh makes it)"
+
+need_packages "${PACKAGES_FOR_INITRAMFS[@]}"
+umask 077 # host keys pass through here
+mkdir -p "$out"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+for key in "${keys[@]}"; do
+    [ -r "$key" ] || die "no key file $key"
+    ! grep -q 'PRIVATE KEY' "$key" || die "$key is a private key; give the public one ($key.pub)"
+    ssh-keygen -l -f "$key" >/dev/null 2>&1 || die "$key holds no public key"
+    awk 1 "$key" >>"$work/authorized_keys" # which ends the last line when the file does not
+done
+
+if [ -z "$host_key" ]; then
+    host_key=$out/host_key
+    [ -e "$host_key" ] || ssh-keygen -q -t ed25519 -N '' -C cpud -f "$host_key"
+fi
+[ -r "$host_key" ] || die "no host key $host_key"
+public=$(ssh-keygen -y -P '' -f "$host_key" 2>/dev/null) || die "$host_key is not an unencrypted private key"
+[[ $public == ssh-ed25519\ * ]] || die "$host_key is not an ed25519 key"
+printf '%s\n' "$public" >"$out/host_key.pub"
+chmod 644 "$out/host_key.pub"
+
+# --- cpio, "newc": see Documentation/driver-api/early-userspace/buffer-format.rst of the kernel --
+inode=0
+pad() { head -c $(((4 - $1 % 4) % 4)) /dev/zero; }
+
+# entry MODE(octal) NAME [FILE]: owner, group and time are 0.
+entry() {
+    local size=0
+    [ "$#" -lt 3 ] || size=$(bytes_of "$3")
+    inode=$((inode + 1))
+    printf '070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\0' \
+        "$inode" "0$1" 0 0 1 0 "$size" 0 0 0 0 $((${#2} + 1)) 0 "$2"
+    pad $((110 + ${#2} + 1))
+    if [ "$#" -ge 3 ]; then
+        cat "$3"
+        pad "$size"
+    fi
+}
+
+# /dev/console comes with every kernel (usr/default_cpio_list); cpud makes all other folders.
+{
+    entry 100755 init "$cpud"
+    entry 40755 etc
+    entry 40755 etc/cpud
+    entry 100644 etc/cpud/authorized_keys "$work/authorized_keys"
+    entry 100600 etc/cpud/host_key "$host_key"
+    entry 0 'TRAILER!!!'
+} >"$work/cpio"
+
+xz --check=crc32 --x86 --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
+mv "$out/initramfs.part" "$out/initramfs.cpio.xz"
+echo "$out/initramfs.cpio.xz"

@@ -1,0 +1,212 @@
+# shellcheck shell=bash disable=SC2034
+# Shared by every script here: one voice, one cache, one way to read a board. Sourced, never run.
+
+set -Eeuo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C.UTF-8
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ME=$(basename "$0")
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cpud
+export INSTALL=${INSTALL:-yes} # --no-install makes it no, for the scripts that this one calls too
+
+# Progress goes to stderr, so that what a script prints on stdout is its result.
+say() { printf '==> %s\n' "$*" >&2; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+die() {
+    trap - ERR
+    printf '%s: %s\n' "$ME" "$*" >&2
+    exit 1
+}
+trap 'die "line $LINENO: this failed: $BASH_COMMAND"' ERR
+
+# run SCRIPT ARGUMENT...: another script of this folder, which says itself why it fails.
+run() { "$ROOT/scripts/$1" "${@:2}" || exit 1; }
+
+# The option parsers' common endings.
+need_value() { [ "$#" -ge 2 ] || die "$1 needs a value"; }
+unknown_option() { die "unknown option $1 (see $ME --help)"; }
+
+# usage: the comment at the top of the script is its help.
+usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$0"; }
+
+bytes_of() { stat -c %s "$1"; }
+hash_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+# key_of WORD...: the name of a cache entry, from everything that went into it.
+key_of() { printf '%s\n' "$@" | sha256sum | cut -c1-32; }
+
+# logged LOG WHAT COMMAND...: its output is kept; on failure its end is shown and WHAT is named.
+logged() {
+    local log=$1 what=$2
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 && return
+    tail -n 20 "$log" >&2
+    die "$what failed; all of its output is in $log"
+}
+
+# exclusively NAME: hold the lock NAME in the cache until this shell ends.
+exclusively() {
+    mkdir -p "$CACHE/locks"
+    local lock
+    exec {lock}>"$CACHE/locks/$1"
+    flock -n "$lock" && return
+    say "waiting for another run that is building the same part ($1)"
+    flock "$lock"
+}
+
+# --- packages -----------------------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "root is needed (or sudo) for: $*"
+    fi
+}
+
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# What each part is built with: run-qemu.sh asks for all of them at once.
+PACKAGES_FOR_CPUD=(gcc libc6-dev binutils)
+PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-dev)
+PACKAGES_FOR_INITRAMFS=(openssh-client xz-utils)
+
+# need_packages PACKAGE...: install what is missing, or with --no-install only say what it is.
+need_packages() {
+    command -v dpkg-query >/dev/null || die "this needs Debian 12 or 13 (no dpkg here)"
+    local package missing=()
+    for package in $(printf '%s\n' "$@" | sort -u); do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    [ "$INSTALL" = yes ] || die "missing packages: ${missing[*]} (apt-get install ${missing[*]})"
+    say "installing ${missing[*]}"
+    update_package_lists
+    install_packages "${missing[@]}"
+}
+
+update_package_lists() { logged "$CACHE/logs/apt-update.log" "apt-get update" as_root apt-get update; }
+
+install_packages() {
+    logged "$CACHE/logs/apt-install.log" "apt-get install" \
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
+# with_suite SUITE COMMAND...: run COMMAND while apt also knows SUITE of the machine's own Debian
+# archive: its entry is copied with another Suites line and taken away afterwards.
+with_suite() (
+    suite=$1
+    shift
+    entry=/etc/apt/sources.list.d/cpud-$suite.sources
+    own=$(debian_entry)
+    trap 'as_root rm -f "$entry"' EXIT
+    sed -E "s/^Suites:.*/Suites: $suite/" <<<"$own" | as_root tee "$entry" >/dev/null
+    logged "$CACHE/logs/apt-update-$suite.log" "apt-get update for $suite" as_root apt-get update
+    "$@"
+)
+
+# debian_entry: the stanza that names the main suite of this release, in deb822 form.
+debian_entry() {
+    local name file
+    name=$(debian_codename)
+    for file in /etc/apt/sources.list.d/*.sources; do
+        [ -e "$file" ] || continue
+        awk -v RS= -v suite="$name" '$0 ~ "(^|\n)Suites:([^\n]*[ \t])?" suite "([ \t\n]|$)" { print; found = 1; exit }
+            END { exit !found }' "$file" && return
+    done
+    awk -v suite="$name" '$1 == "deb" && $2 !~ /^\[/ && $3 == suite {
+            print "Types: deb\nURIs: " $2 "\nSuites: " suite "\nComponents: main"; found = 1; exit }
+        END { exit !found }' /etc/apt/sources.list 2>/dev/null ||
+        die "no entry for $name in apt's sources to copy"
+}
+
+# --- pinned sources -----------------------------------------------------------------------------
+
+# pinned_deb PACKAGE: the path of its .deb in the cache, in a version that versions.lock names when
+# the archive still has one of those, else the newest, with a warning and the line to record.
+pinned_deb() {
+    local package=$1 version hash file
+    mkdir -p "$CACHE/sources"
+    apt-cache show "$package" >/dev/null 2>&1 || update_package_lists
+    while read -r version hash; do
+        file=$CACHE/sources/$package-$hash.deb
+        [ -e "$file" ] || fetch_deb "$package" "$version" "$CACHE/sources" "$hash" >/dev/null || continue
+        echo "$file"
+        return
+    done < <(awk -v package="$package" '$1 == package { print $2, $3 }' "$ROOT/versions.lock")
+
+    version=$(apt-cache policy "$package" | awk '$1 == "Candidate:" { print $2 }')
+    case $version in '' | '(none)') die "Debian's archive has no package $package" ;; esac
+    hash=$(fetch_deb "$package" "$version" "$CACHE/sources" '') || die "$package $version could not be downloaded"
+    file=$CACHE/sources/$package-$hash.deb
+    warn "no version of $package in versions.lock can be had any more; using the newest. To record it:"
+    warn "$package $version $hash"
+    echo "$file"
+}
+
+# fetch_deb PACKAGE VERSION FOLDER HASH: into FOLDER/PACKAGE-HASH.deb, and print the hash; an empty
+# HASH takes what comes.
+fetch_deb() {
+    local package=$1 version=$2 folder=$3 hash=$4 part got
+    part=$(mktemp -d "$folder/part.XXXXXX")
+    if ! (cd "$part" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package=$version") >"$part/log" 2>&1; then
+        rm -rf "$part"
+        return 1
+    fi
+    got=$(hash_of "$part"/*.deb)
+    if [ -n "$hash" ] && [ "$got" != "$hash" ]; then
+        rm -rf "$part"
+        die "$package $version has the hash $got, but versions.lock says $hash"
+    fi
+    mv "$part"/*.deb "$folder/$package-$got.deb"
+    rm -rf "$part"
+    echo "$got"
+}
+
+# --- boards -------------------------------------------------------------------------------------
+
+BOARD_KEYS=" inherit description arch kernel cmdline max_cpud max_initramfs max_bzimage qemu_machine qemu_memory qemu_smp qemu_net qemu_devices "
+declare -A BOARD=()
+
+# board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.
+board_load() {
+    [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
+    board_read "$ROOT/boards/$1/board.conf"
+    BOARD[name]=$1
+}
+
+boards() { (cd "$ROOT/boards" && for board in */board.conf; do printf '%s ' "${board%/*}"; done); }
+
+# A line is KEY, blanks, the value to the end of the line; # starts a comment line.
+board_read() {
+    local file=$1 number=0 key value
+    while read -r key value; do
+        number=$((number + 1))
+        case $key in '' | '#'*) continue ;; esac
+        [[ $BOARD_KEYS == *" $key "* ]] || die "${file#"$ROOT/"}:$number: unknown key $key"
+        [ -n "$value" ] || die "${file#"$ROOT/"}:$number: $key has no value"
+        if [ "$key" = inherit ]; then
+            [ -e "$ROOT/boards/$value.conf" ] || die "${file#"$ROOT/"}:$number: no boards/$value.conf to inherit"
+            board_read "$ROOT/boards/$value.conf"
+        else
+            BOARD[$key]=$value
+        fi
+    done <"$file"
+}
+
+# --- sizes --------------------------------------------------------------------------------------
+
+# size_row NAME BYTES LIMIT: one row of sizes.txt.
+size_row() { printf '%-20s %9d of %9d bytes (%d%%)\n' "$1" "$2" "$3" $(($2 * 100 / $3)); }
+
+# within NAME BYTES LIMIT: the same, and an error that names the part when it is over.
+within() {
+    size_row "$@"
+    [ "$2" -le "$3" ] || die "$1 is $2 bytes, $(($2 - $3)) over its budget of $3"
+}

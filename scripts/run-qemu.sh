@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
+#
+# Build the image for QEMU's q35, boot it, wait until it says that it is ready, and print what to
+# type to use it. Ctrl-C ends it. There is one at a time: what runs already is ended first.
+#
+#   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
+#                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
+#   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
+#   --memory SIZE       default 256M
+#   --smp N             processors (default 1)
+#   --net virtio|igb    network card (default virtio; igb needs QEMU 8)
+#   --detach            return when it is ready and leave it running
+#   --stop              end the one that was left running
+#   --no-install        name missing packages instead of installing them
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+READY='cpud.*ready'  # what cpud says on the console when it listens
+PATIENCE=120         # seconds to wait for it; a second or two is usual
+board_load qemu-q35
+port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
+action=run build=() flags=()
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
+    --port) need_value "$@" && port=$2 && shift 2 ;;
+    --memory) need_value "$@" && memory=$2 && shift 2 ;;
+    --smp) need_value "$@" && smp=$2 && shift 2 ;;
+    --net) need_value "$@" && net=$2 && shift 2 ;;
+    --detach) action=detach && shift ;;
+    --stop) action=stop && shift ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    --) shift && flags=("$@") && break ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+case $net in
+virtio) card=virtio-net-pci ;;
+igb) card=igb ;;
+*) die "--net is virtio or igb, not $net" ;;
+esac
+
+out=$ROOT/out/${BOARD[name]}
+console=$out/console.log
+
+# running: the process that the pid file names, when it is still a QEMU.
+running() {
+    local pid
+    pid=$(cat "$out/qemu.pid" 2>/dev/null) || return 1
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == qemu-system* ]] && echo "$pid"
+}
+
+# end PID: and wait until it is gone.
+end() {
+    kill "$1" 2>/dev/null || return 0
+    timeout 10 tail --pid="$1" -f /dev/null || kill -KILL "$1" 2>/dev/null || true
+}
+
+if [ "$action" = stop ]; then
+    pid=$(running) || die "nothing is running"
+    end "$pid"
+    rm -f "$out/qemu.pid"
+    say "stopped"
+    exit
+fi
+if pid=$(running); then
+    say "ending the one that is running (process $pid)"
+    end "$pid"
+fi
+
+# QEMU has igb since version 8; Debian 12 has that in its backports.
+qemu_for_igb() {
+    local major
+    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
+    [ "$major" -lt 8 ] || return 0
+    local suite
+    suite=$(debian_codename)-backports
+    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
+    say "--net igb needs QEMU 8 or later: installing it from $suite"
+    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
+}
+
+need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
+[ "$net" != igb ] || qemu_for_igb
+run build-image.sh "${BOARD[name]}" "${build[@]}"
+
+# --- boot ---------------------------------------------------------------------------------------
+
+# accelerator: KVM where it works, which takes more than the device file (virtual machines often have that alone).
+accelerator() {
+    if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
+        -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
+        echo kvm
+    else
+        echo tcg
+    fi
+}
+
+devices=()
+for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
+
+qemu=(qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$(accelerator)" -cpu max -smp "$smp" -m "$memory"
+    -nodefaults -display none -serial "file:$console"
+    -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
+    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile="
+    "${devices[@]}" "${flags[@]}")
+
+# wait_until_ready PID
+wait_until_ready() {
+    local tries=$((PATIENCE * 10))
+    until grep -q "$READY" "$console"; do
+        if ! kill -0 "$1" 2>/dev/null; then
+            tail -n 15 "$console" "$out/qemu.log" >&2
+            die "QEMU ended before cpud was ready"
+        fi
+        tries=$((tries - 1))
+        if [ "$tries" -eq 0 ]; then
+            tail -n 15 "$console" >&2
+            end "$1"
+            die "cpud was not ready after $PATIENCE s; the console is in $console"
+        fi
+        sleep 0.1
+    done
+}
+
+instructions() {
+    local key there=''
+    # The stock client asks for $PWD, which has to be in one of the directories that it sends along.
+    case $PWD/ in /home/* | /usr/* | /etc/* | /lib/* | /bin/*) ;; *) there='cd / && ' ;; esac
+    key=$(head -n 1 "$out/keys.txt")
+    key=${key%.pub}
+    printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$out/host_key.pub")" >"$out/known_hosts"
+    cat <<EOF
+
+  ${there}cpu -key $key -sp $port 127.0.0.1 ls /bin
+      the stock client: go install github.com/u-root/cpu/cmds/cpu@latest
+  ssh -i $key -o IdentitiesOnly=yes -o UserKnownHostsFile=$out/known_hosts -p $port root@127.0.0.1 help
+      OpenSSH: what the appliance answers by itself
+
+  host key    $(ssh-keygen -l -f "$out/host_key.pub" | cut -d' ' -f2)
+  console     $console
+EOF
+}
+
+: >"$console"
+say "booting"
+if [ "$action" = detach ]; then
+    setsid "${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
+    pid=$!
+    disown
+    echo "$pid" >"$out/qemu.pid"
+    wait_until_ready "$pid"
+    instructions
+    printf '  to end it   %s --stop\n\n' "$0"
+    exit
+fi
+
+"${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
+pid=$!
+echo "$pid" >"$out/qemu.pid"
+trap 'end "$pid"; rm -f "$out/qemu.pid"' EXIT
+trap 'exit 130' INT TERM HUP
+tail -n +1 -f --pid="$pid" "$console" &
+wait_until_ready "$pid"
+instructions
+printf '  to end it   Ctrl-C\n\n'
+wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# test.sh [--quick | --all] [--no-install]
+#
+# Test everything, from formatting to sessions in QEMU, and end with one line of counts. What cannot
+# be tested on this machine is listed with the reason.
+#
+#   --quick       only what needs no kernel: checks, unit tests, the daemon on this machine
+#   --all         also the tests that take long, and the fuzz targets still compile
+#   --no-install  name missing packages instead of installing them
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+level=usual
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --quick) level=quick && shift ;;
+    --all) level=all && shift ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+
+cd "$ROOT"
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+passed=0 failed=0 skipped=0 reasons=() broken=()
+
+# skip WHAT REASON
+skip() {
+    skipped=$((skipped + 1))
+    reasons+=("$1: $2")
+}
+
+# check NAME COMMAND...: one that passes or fails as a whole.
+check() {
+    say "$1"
+    if ("${@:2}"); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        broken+=("$1")
+    fi
+}
+
+# suite NAME COMMAND...: cargo test, whose tests are counted one by one.
+suite() {
+    local log=$logs/suite status=0 bad
+    say "$1"
+    "${@:2}" 2>&1 | tee "$log" || status=$?
+    passed=$((passed + $(tally passed "$log")))
+    skipped=$((skipped + $(tally ignored "$log")))
+    bad=$(tally failed "$log")
+    # A test program that does not compile, or dies, prints no counts.
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    failed=$((failed + bad))
+    [ "$bad" -eq 0 ] || broken+=("$1: $(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log" | paste -sd' ')")
+
+    # A test that finds something missing says SKIP and returns, which libtest counts as passed.
+    while read -r line; do
+        passed=$((passed - 1))
+        skip "${line%%: skipped: *}" "${line#*: skipped: }"
+    done < <(sed -n 's/^SKIP: //p' "$log")
+    while read -r line; do
+        reasons+=("$line")
+    done < <(sed -nE 's/^test (.*) \.\.\. ignored(, (.*))?$/\1: \3/p' "$log")
+}
+
+# tally WORD LOG: the sum over libtest's "test result:" lines.
+tally() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$2" | paste -sd+ | sed 's/^$/0/' | bc; }
+
+# --- what needs nothing built -------------------------------------------------------------------
+
+command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
+need_packages "${PACKAGES_FOR_CPUD[@]}" shellcheck bc
+check "shell scripts" shellcheck scripts/*.sh .ci/run
+check "formatting" cargo fmt --all --check
+# One crate at a time: together they would share features, and cpud would find a standard library linked in.
+for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
+    check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
+done
+suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
+if command -v go >/dev/null; then
+    check "formatting of the Go clients" test -z "$(gofmt -l qemu-tests/clients)"
+else
+    skip "formatting of the Go clients" "no Go on PATH"
+fi
+
+# --- the program on this machine ----------------------------------------------------------------
+
+out=$ROOT/out/qemu-q35
+mapfile -t peers < <(grep -v '^#' qemu-tests/packages.txt)
+[ "$INSTALL" = no ] || need_packages "${peers[@]}"
+check "cpud" run build-cpud.sh --out "$out/cpud"
+suite "the daemon and its peers" cargo test --package qemu-tests --locked --no-fail-fast --lib --test daemon
+
+# --- the image in QEMU --------------------------------------------------------------------------
+
+if [ "$level" = quick ]; then
+    skip "the image in QEMU" "left out by --quick"
+else
+    check "the kernel" run build-kernel.sh --out "$out/bzImage"
+    more=()
+    [ "$level" != all ] || more=(-- --include-ignored)
+    suite "the image in QEMU" cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+fi
+if [ "$level" = all ]; then
+    check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml
+fi
+
+# list TITLE LINE...: nothing when there is no line.
+list() {
+    [ "$#" -gt 1 ] || return 0
+    printf '\n%s:\n' "$1"
+    printf '  %s\n' "${@:2}"
+}
+list skipped "${reasons[@]}"
+list failed "${broken[@]}"
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] || exit 1
