@@ -1,0 +1,48 @@
+//! What the build scripts made, and where tests may write.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file that a script leaves in `out/BOARD/`.
+#[derive(Clone, Copy)]
+pub enum Artifact {
+    /// The static `cpud`.
+    Cpud,
+    Kernel,
+    /// `cpio`, compressed, with `cpud` as `/init`.
+    Initramfs,
+}
+
+impl Artifact {
+    fn name_and_script(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cpud => ("cpud", "scripts/build-cpud.sh"),
+            Self::Kernel => ("bzImage", "scripts/build-kernel.sh"),
+            Self::Initramfs => ("initramfs.cpio.xz", "scripts/build-initramfs.sh"),
+        }
+    }
+
+    /// Its path for `board`. Panics when it is not there: a suite without the product is no suite.
+    pub fn path(self, board: &str) -> PathBuf {
+        let (name, script) = self.name_and_script();
+        let path = root().join("out").join(board).join(name);
+        assert!(path.exists(), "{} is missing: {script} makes it", path.display());
+        path
+    }
+}
+
+/// The workspace.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
+}
+
+/// A folder below cargo's target folder, made when it is not there. It outlives the run: what is made once is found
+/// there again.
+pub fn scratch(name: &str) -> PathBuf {
+    let this = env::current_exe().expect("a test knows its own path");
+    let target = this.ancestors().find(|dir| dir.join(".rustc_info.json").exists());
+    let path = target.unwrap_or(Path::new("target")).join("tmp").join(name);
+    fs::create_dir_all(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    path
+}

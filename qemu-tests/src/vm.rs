@@ -1,0 +1,208 @@
+//! QEMU on an image, under TCG with the CPU model `max`, reached through a forwarded port.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use crate::artifacts::{Artifact, root, scratch};
+use crate::board::Board;
+use crate::client::Client;
+use crate::console::{Console, Mark};
+use crate::daemon::free_port;
+use crate::keys::{Key, authorize};
+use crate::look::Process;
+use crate::run::{run, spawn};
+
+/// The port that the appliance listens on.
+const CPU_PORT: u16 = 17010;
+
+/// One processor under TCG shares two real ones with everything else that is tested.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
+
+/// What is booted, on which machine.
+pub struct Machine {
+    pub kernel: PathBuf,
+    pub initramfs: PathBuf,
+    /// MiB.
+    pub memory: String,
+}
+
+impl Machine {
+    /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same script as a user's.
+    pub fn ours() -> Self {
+        let folder = scratch("image");
+        let keys = folder.join("authorized_keys");
+        authorize(&keys);
+        let made = Command::new(root().join("scripts/build-initramfs.sh"))
+            .args([OsStr::new("--key"), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
+            .args([OsStr::new("--cpud"), Artifact::Cpud.path(BOARD).as_ref(), "--out".as_ref(), folder.as_ref()])
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "scripts/build-initramfs.sh makes no image");
+        let initramfs = folder.join("initramfs.cpio.xz");
+        // Fifty sessions at once, each with the client's programs in its page cache.
+        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, memory: "512".to_owned() }
+    }
+}
+
+const BOARD: &str = "qemu-q35";
+
+/// Kills QEMU when its own stdin ends: on drop, and also when this process dies in any other way.
+const LEASH: &str = r#""$@" <&- & vm=$!; exec >&- 2>&-; read -r word; kill "$vm"; wait "$vm""#;
+
+/// A virtual machine; ended on drop.
+pub struct Vm {
+    leash: Child,
+    end: Option<ChildStdin>,
+    pub console: Console,
+    pub port: u16,
+    /// When QEMU was started.
+    pub power_on: Instant,
+}
+
+impl Vm {
+    /// Switches the machine on. It has not booted yet when this returns.
+    pub fn power_on(machine: &Machine) -> Self {
+        let board = Board::read(BOARD);
+        let port = free_port();
+        let power_on = Instant::now();
+        let devices = board.get("qemu_devices").split_whitespace().flat_map(|device| ["-device", device]);
+        let mut leash = spawn(
+            Command::new("sh")
+                .args(["-c", LEASH, "leash", "qemu-system-x86_64"])
+                .args(["-accel", "tcg", "-cpu", "max", "-machine", board.get("qemu_machine")])
+                .args(["-m", &machine.memory, "-smp", "1"])
+                .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"])
+                .arg("-kernel")
+                .arg(&machine.kernel)
+                .arg("-initrd")
+                .arg(&machine.initramfs)
+                .args(["-append", board.get("cmdline")])
+                .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
+                .args(["-device", "virtio-net-pci,netdev=net,romfile="])
+                .args(devices)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        );
+        let console = Console::default();
+        console.follow(leash.stdout.take().expect("piped"));
+        console.follow(leash.stderr.take().expect("piped"));
+        let end = leash.stdin.take();
+        Self { leash, end, console, port, power_on }
+    }
+
+    /// Switches it on and waits until it says that it is ready.
+    pub fn boot(machine: &Machine) -> Self {
+        let vm = Self::power_on(machine);
+        vm.console.expect(Mark::default(), &["cpud: ready"], BOOT_LIMIT);
+        vm
+    }
+
+    /// The user and system time that QEMU has taken so far.
+    pub fn processor_time(&self) -> Duration {
+        let children = format!("/proc/{0}/task/{0}/children", self.leash.id());
+        let children = fs::read_to_string(children).expect("the leash runs");
+        let pid = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+        let qemu = pid.and_then(Process::read).expect("QEMU runs");
+        // USER_HZ, the unit of proc(5), is 100.
+        Duration::from_millis(qemu.ticks * 10)
+    }
+
+    /// All processes, as a session inside sees them.
+    pub fn processes(&self) -> Vec<Process> {
+        parse(&self.look(&[]))
+    }
+
+    /// What the program `look` prints in a session of its own.
+    pub fn look(&self, arguments: &[&str]) -> String {
+        let mut client = Client::v3(self.port).unwrap_or_else(|e| panic!("{e}"));
+        let program = served(&program("look"));
+        let words = [&[program.as_str()], arguments].concat();
+        run(client.command(&words), Duration::from_secs(60)).ok()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // The end of file is the signal; the leash waits for QEMU.
+        drop(self.end.take());
+        let _ = self.leash.wait();
+    }
+}
+
+/// The processes in what `look` printed.
+pub fn parse(look: &str) -> Vec<Process> {
+    let lines = look.lines().filter(|line| line.contains('\t'));
+    lines.map(|line| line.parse().unwrap_or_else(|e| panic!("{e}"))).collect()
+}
+
+/// A program of this crate, built beside the tests.
+pub fn program(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a test knows its own path");
+    let folder = this.ancestors().find(|folder| folder.join(name).is_file());
+    folder.unwrap_or_else(|| panic!("cargo has not built {name}")).join(name)
+}
+
+/// Where a session finds a file of the client's that is in no directory of the name space.
+pub fn served(path: &Path) -> String {
+    format!("/tmp/cpu{}", path.display())
+}
+
+static SHARED: OnceLock<Vm> = OnceLock::new();
+static TURN: RwLock<()> = RwLock::new(());
+
+/// A test's use of the one machine that a test binary boots; prints what the console said meanwhile when it fails.
+pub struct Lease<T> {
+    _turn: T,
+    start: Mark,
+}
+
+/// The machine, with other tests on it at the same time.
+pub fn shared() -> Lease<RwLockReadGuard<'static, ()>> {
+    Lease::new(TURN.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The machine with nobody else on it.
+pub fn alone() -> Lease<RwLockWriteGuard<'static, ()>> {
+    Lease::new(TURN.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl<T> Lease<T> {
+    fn new(turn: T) -> Self {
+        let vm = SHARED.get_or_init(|| Vm::boot(&Machine::ours()));
+        Self { _turn: turn, start: vm.console.mark() }
+    }
+
+    /// What the console said since this test began.
+    pub fn said(&self) -> String {
+        self.console.since(self.start)
+    }
+
+    /// Waits for a line on the console since this test began.
+    #[track_caller]
+    pub fn expect(&self, words: &[&str]) -> String {
+        self.console.expect(self.start, words, Duration::from_secs(30))
+    }
+}
+
+impl<T> Deref for Lease<T> {
+    type Target = Vm;
+
+    fn deref(&self) -> &Vm {
+        SHARED.get().expect("a lease is made after the machine")
+    }
+}
+
+impl<T> Drop for Lease<T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "--- the console said:\n{}\n---", self.said());
+        }
+    }
+}

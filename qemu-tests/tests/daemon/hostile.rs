@@ -1,0 +1,70 @@
+//! Peers that do not behave, and the daemon as it was after each.
+
+use std::time::Duration;
+
+use qemu_tests::daemon::Daemon;
+use qemu_tests::hostile::{Manner, knock};
+use qemu_tests::keys::{Key, Kind};
+use qemu_tests::look::{Process, family, processes};
+use qemu_tests::or_skip;
+use qemu_tests::peer::{Login, Peer};
+use qemu_tests::run::run;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// The daemon's first process, once all others have ended.
+fn settled(daemon: &Daemon) -> Process {
+    let deadline = std::time::Instant::now() + SOON;
+    loop {
+        let all = family(&processes(), daemon.pid());
+        match all.as_slice() {
+            [only] => return only.clone(),
+            _ if std::time::Instant::now() > deadline => panic!("processes are left over: {all:#?}"),
+            _ => std::thread::yield_now(),
+        }
+    }
+}
+
+fn assert_as_it_was(before: &Process, after: &Process) {
+    assert_eq!(before.descriptors, after.descriptors);
+    assert!(after.private <= before.private + 64, "{} KiB grew to {} KiB", before.private, after.private);
+}
+
+#[test]
+fn no_manner_of_misbehaving_leaves_a_trace() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    run(&mut Peer::OpenSsh.exec(&login, "true"), SOON).ok();
+    let before = settled(&daemon);
+    for manner in Manner::ALL {
+        manner.show(daemon.port, SOON);
+        assert_as_it_was(&before, &settled(&daemon));
+        assert_eq!(run(&mut Peer::OpenSsh.exec(&login, "echo alive"), SOON).ok(), "alive", "{manner:?}");
+    }
+}
+
+#[test]
+fn a_protocol_error_is_answered_with_a_disconnect_and_a_sentence() {
+    let daemon = Daemon::start();
+    for manner in [Manner::HugePacket, Manner::BadPublicKey] {
+        let said = manner.show(daemon.port, SOON);
+        // SSH_MSG_DISCONNECT is 1; its sentence is plain text before keys are exchanged.
+        let text = String::from_utf8_lossy(&said);
+        let sentence = text.rsplit_once("SSH-2.0-").map(|(_, rest)| rest).unwrap_or_default();
+        let words = sentence.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 2).count();
+        assert!(words > 30, "{manner:?}: {sentence:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_connections_in_a_row_leave_the_daemon_as_it_was() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    knock(daemon.port, 100);
+    let before = settled(&daemon);
+    knock(daemon.port, 10_000);
+    assert_as_it_was(&before, &settled(&daemon));
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    assert_eq!(run(&mut Peer::OpenSsh.exec(&login, "echo alive"), SOON).ok(), "alive");
+}

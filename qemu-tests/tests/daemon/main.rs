@@ -1,0 +1,8 @@
+//! `cpud` as an ordinary daemon on this host, as other people's ssh clients see it.
+
+mod connection;
+mod hostile;
+mod login;
+mod peers;
+mod session;
+mod terminal;

@@ -1,0 +1,128 @@
+//! Commands: how they end, what they are sent, and what becomes of their output.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use qemu_tests::daemon::Daemon;
+use qemu_tests::keys::{Key, Kind};
+use qemu_tests::or_skip;
+use qemu_tests::peer::{Login, Peer};
+use qemu_tests::run::{Outcome, feed, run, sha256, spawn};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Runs `remote` by the Go client with options of its own.
+fn go(daemon: &Daemon, options: &[&str], remote: &str) -> Outcome {
+    let key = Key::user(Kind::Ed25519);
+    let whole = Peer::Go.exec(&Login { port: daemon.port, key: &key, rekey: false }, remote);
+    // Flags come before the command.
+    let mut command = Command::new(whole.get_program());
+    command.args(options).args(whole.get_args());
+    run(&mut command, SOON)
+}
+
+#[test]
+fn every_signal_that_ssh_knows_reaches_the_command() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    for signal in ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "TERM"] {
+        let remote = format!("trap 'echo caught; exit 5' {signal}; echo ready; while :; do sleep 0.05; done");
+        let outcome = go(&daemon, &["-on", &format!("ready=signal {signal}")], &remote);
+        assert_eq!((outcome.code(), outcome.text().as_str()), (5, "ready\ncaught\n"), "{signal}");
+    }
+}
+
+#[test]
+fn a_command_that_a_signal_killed_is_reported_by_that_signals_name() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    for signal in ["ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"] {
+        let outcome = go(&daemon, &["-on", &format!("ready=signal {signal}")], "echo ready; exec sleep 60");
+        assert!(outcome.complaint().contains(&format!("signal {signal}\n")), "{signal}: {}", outcome.complaint());
+        assert_eq!(outcome.text(), "ready\n", "{signal}");
+    }
+}
+
+#[test]
+fn the_variables_that_were_sent_are_there_and_nothing_of_the_daemons() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    let outcome = go(&daemon, &["-env", "COLOUR=green = 'blue'", "-env", "COLOUR=red"], "env");
+    let text = outcome.ok();
+    assert!(text.lines().any(|line| line == "COLOUR=red"), "the last one holds:\n{text}");
+    for ours in ["CARGO", "CPUNONCE", "CPU_FSTAB", "LC_GLENDA_CPU_FSTAB"] {
+        assert!(!text.lines().any(|line| line.starts_with(ours)), "{ours}:\n{text}");
+    }
+}
+
+#[test]
+fn a_variable_of_100_kib_arrives_whole() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    let large = format!("LARGE={}", "x".repeat(100 << 10));
+    assert_eq!(go(&daemon, &["-env", &large], "printf %s \"$LARGE\" | wc -c").ok(), "102400");
+}
+
+#[test]
+fn a_variable_too_large_for_linux_is_refused_and_the_connection_lives() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    let outcome = go(&daemon, &["-large", "LARGE=200000"], "true");
+    assert_eq!(outcome.code(), 255);
+    assert!(outcome.complaint().contains("LARGE"), "{}", outcome.complaint());
+    assert!(!outcome.complaint().contains("EOF"), "{}", outcome.complaint());
+}
+
+#[test]
+fn stdin_of_64_mib_ends_at_its_end() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let outcome = feed(&mut Peer::OpenSsh.exec(&login, "wc -c"), vec![b'x'; 64 << 20], SOON);
+    assert_eq!(outcome.ok(), "67108864");
+}
+
+#[test]
+fn a_command_that_does_not_read_its_stdin_still_ends() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let outcome = feed(&mut Peer::OpenSsh.exec(&login, "sleep 1; exit 3"), vec![b'x'; 64 << 20], SOON);
+    assert_eq!(outcome.code(), 3);
+}
+
+#[test]
+fn more_than_a_gigabyte_passes_through_the_servers_own_change_of_keys() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let mut ssh = Peer::OpenSsh.exec(&login, "head -c 1200000000 /dev/zero");
+    let outcome = run(ssh.arg("-v"), Duration::from_secs(60));
+    assert_eq!((outcome.code(), outcome.stdout.len()), (0, 1_200_000_000));
+}
+
+#[test]
+fn the_tail_of_a_large_output_reaches_a_slow_reader() {
+    or_skip!(Peer::Go.here());
+    let daemon = Daemon::start();
+    let key = Key::user(Kind::Ed25519);
+    let whole = Peer::Go.exec(&Login { port: daemon.port, key: &key, rekey: false }, "seq 1 500000");
+    let mut client = Command::new(whole.get_program());
+    client.arg("-hasty").args(whole.get_args()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut client = spawn(&mut client);
+    let mut stdout = client.stdout.take().expect("piped");
+    let (mut seen, mut block) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        // What makes the reader slow; the server has long finished when it comes to the end.
+        thread::sleep(Duration::from_millis(10));
+        match stdout.read(&mut block).expect("a pipe can be read") {
+            0 => break,
+            n => seen.extend_from_slice(&block[..n]),
+        }
+    }
+    assert!(client.wait().expect("a child can be waited for").success());
+    let expected: String = (1..=500_000).map(|n| format!("{n}\n")).collect();
+    assert_eq!((seen.len(), sha256(&seen)), (expected.len(), sha256(expected.as_bytes())));
+}

@@ -1,0 +1,96 @@
+//! The client's files in a session, and the name space made of them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use qemu_tests::artifacts::scratch;
+use qemu_tests::run::{noise, sha256};
+use qemu_tests::vm::served;
+
+use crate::{machine, v3};
+
+/// A file of 100 MB, in no directory of the default name space.
+fn large(name: &str) -> (PathBuf, String) {
+    let path = scratch("files").join(name);
+    let bytes = noise(100_000_000);
+    fs::write(&path, &bytes).expect("100 MB of room");
+    (path, sha256(&bytes))
+}
+
+#[test]
+fn a_file_of_100_mb_is_read_there_as_it_is_here() {
+    let vm = machine!(shared);
+    let (path, expected) = large("read");
+    let sum = v3(vm.port, &[], &["sha256sum", &served(&path)]).ok();
+    assert_eq!(sum.split_whitespace().next(), Some(expected.as_str()));
+}
+
+#[test]
+fn a_file_of_100_mb_written_there_is_whole_here() {
+    let vm = machine!(shared);
+    let (path, expected) = large("write");
+    let copy = path.with_extension("copy");
+    let _ = fs::remove_file(&copy);
+    v3(
+        vm.port,
+        &[],
+        &["dd", "bs=1M", "status=none", &format!("if={}", served(&path)), &format!("of={}", served(&copy))],
+    )
+    .ok();
+    assert_eq!(sha256(&fs::read(&copy).expect("the session wrote it")), expected);
+}
+
+#[test]
+fn another_directory_can_stand_in_for_lib() {
+    let vm = machine!(shared);
+    let stand_in = scratch("stand-in");
+    fs::write(stand_in.join("word"), "from the client\n").expect("a file in the scratch folder");
+    let namespace = format!("/lib:/lib64:/usr:/bin:/etc:/srv={}", stand_in.display());
+    let outcome = v3(vm.port, &["-namespace", &namespace], &["cat", "/srv/word"]);
+    assert_eq!(outcome.ok(), "from the client");
+}
+
+#[test]
+fn a_line_of_the_fstab_that_fails_is_named_on_stderr_and_the_others_hold() {
+    let vm = machine!(shared);
+    let table = scratch("files").join("fstab");
+    let binds =
+        ["/lib", "/lib64", "/usr", "/bin", "/etc"].map(|dir| format!("/tmp/cpu{dir} {dir} none defaults,bind 0 0\n"));
+    fs::write(
+        &table,
+        format!("{}nothing /mnt no-such-type defaults 0 0\ntmpfs /srv tmpfs size=1m 0 0\n", binds.concat()),
+    )
+    .expect("a file in the scratch folder");
+    let outcome =
+        v3(vm.port, &["-fstab", table.to_str().expect("UTF-8")], &["sh", "-c", "echo there >/srv/word; cat /srv/word"]);
+    assert_eq!(outcome.text(), "there\n", "{}", outcome.complaint());
+    assert!(outcome.complaint().contains("line 6") && outcome.complaint().contains("/mnt"), "{}", outcome.complaint());
+}
+
+#[test]
+fn an_empty_name_space_leaves_the_files_under_tmp_cpu() {
+    let vm = machine!(shared);
+    // The loader's usual name is a link to a name that is not there.
+    let loader = fs::canonicalize("/lib64/ld-linux-x86-64.so.2").expect("glibc's loader");
+    let words = [&served(&loader), "--library-path", "/tmp/cpu/lib/x86_64-linux-gnu", "/tmp/cpu/bin/ls", "/"];
+    let outcome = v3(vm.port, &["-namespace=", "-pwd", "/"], &words);
+    assert!(!outcome.ok().lines().any(|name| name == "usr"), "{}", outcome.text());
+}
+
+#[test]
+fn two_sessions_do_not_see_each_others_mounts() {
+    let vm = machine!(shared);
+    let table = scratch("files").join("fstab.private");
+    let binds =
+        ["/lib", "/lib64", "/usr", "/bin", "/etc"].map(|dir| format!("/tmp/cpu{dir} {dir} none defaults,bind 0 0\n"));
+    fs::write(&table, format!("{}secret /srv tmpfs size=1m 0 0\n", binds.concat()))
+        .expect("a file in the scratch folder");
+    let first = v3(
+        vm.port,
+        &["-fstab", table.to_str().expect("UTF-8")],
+        &["sh", "-c", "touch /srv/mine /tmp/mine; cat /proc/mounts"],
+    );
+    assert!(first.ok().contains("secret /srv tmpfs"), "{}", first.text());
+    let second = v3(vm.port, &[], &["sh", "-c", "cat /proc/mounts; ls /srv /tmp"]);
+    assert!(!second.text().contains("secret") && !second.text().contains("mine"), "{}", second.text());
+}

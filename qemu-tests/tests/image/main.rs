@@ -1,0 +1,42 @@
+//! The image in QEMU, as its users see it. One machine is booted for all of these tests.
+
+mod boot;
+mod command;
+mod files;
+mod hostile;
+mod plain;
+mod stock;
+mod terminal;
+mod walls;
+
+use std::time::Duration;
+
+use qemu_tests::client::Client;
+use qemu_tests::run::{Outcome, feed, run};
+
+/// One emulated processor does everything.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Runs a command by the tests' V3 client.
+#[track_caller]
+fn v3(port: u16, options: &[&str], words: &[&str]) -> Outcome {
+    let client = Client::v3(port).unwrap_or_else(|e| panic!("{e}"));
+    run(client.with(options).command(words), LIMIT)
+}
+
+/// The same with something to read.
+#[track_caller]
+fn v3_reading(port: u16, stdin: Vec<u8>, words: &[&str]) -> Outcome {
+    let mut client = Client::v3(port).unwrap_or_else(|e| panic!("{e}"));
+    feed(client.command(words), stdin, LIMIT)
+}
+
+/// The test's machine, or a return from the test when there is no client for it.
+macro_rules! machine {
+    ($how:ident) => {{
+        qemu_tests::or_skip!(qemu_tests::client::v3());
+        qemu_tests::or_skip!(qemu_tests::skip::on_path("qemu-system-x86_64"));
+        qemu_tests::vm::$how()
+    }};
+}
+use machine;
