@@ -83,7 +83,7 @@ struct Talk<'a> {
 impl<'a> Talk<'a> {
     fn new(buffers: Buffers<'a>, progress: u8) -> Self {
         let host_key = HostKey::from_seed(&[7; 32]);
-        let config = Config { ciphers: Ciphers::ALL, ..Config::new("fuzz", host_key.public()) };
+        let config = Config::new("fuzz", host_key.public(), Ciphers::ALL);
         let mut random = Counter(2);
         let server = Server::new(config, buffers, NOW, &mut random);
         let client = Client::new(Dialect::OPENSSH);

@@ -14,6 +14,7 @@ use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::system::RebootCommand;
+use ssh_lite::Ciphers;
 
 use crate::guard::cgroup;
 use crate::plan::cmdline::{self, Listen};
@@ -28,6 +29,8 @@ use report::{RateLimit, Report, Reporter};
 pub struct Config {
     pub authorized_keys: &'static CStr,
     pub host_key: &'static CStr,
+    /// What this machine is fast at.
+    pub ciphers: Ciphers,
     /// Clients may have their files mounted.
     pub ninep: bool,
     /// Sessions have control groups.
@@ -91,6 +94,7 @@ fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
     Config {
         authorized_keys: arguments.authorized_keys,
         host_key: arguments.host_key,
+        ciphers: Ciphers::PORTABLE,
         ninep: arguments.ninep,
         cgroups: cgroup::prepare(),
         root: rustix::process::geteuid().is_root(),
@@ -110,7 +114,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     let signals = signal::descriptor(&signals).map_err(|_| "cannot receive signals")?;
     let (reports, reporter) = fdpass::pair().map_err(|_| "out of memory")?;
     step("the console's socket", fs::set_nonblocking(&reporter));
-    preflight::check_keys(config)?;
+    let config = &Config { ciphers: preflight::check(config)?, ..config.clone() };
     let listeners = listen(addresses)?;
     preflight::show_addresses(config, &listeners);
     say!("cpud: ready after {} ms", now().0);

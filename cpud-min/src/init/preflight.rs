@@ -1,8 +1,9 @@
 //! What the console says before the first connection. Keys are looked at in a child process, so that init never holds
-//! one.
+//! one; ciphers are timed there too, so that it needs no memory for them.
 
 use core::net::SocketAddr;
 
+use ssh_lite::Ciphers;
 use ssh_lite::keys::{authorized_keys, ed25519_blob, fingerprint};
 
 use super::{Config, Listeners};
@@ -10,7 +11,7 @@ use crate::guard;
 use crate::plan::quoted::Quoted;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Status};
-use crate::sys::{fs, memory, net};
+use crate::sys::{fs, memory, nanoseconds, net};
 use crate::{VERSION, say};
 
 pub fn show_versions() {
@@ -18,17 +19,26 @@ pub fn show_versions() {
     say!("cpud {VERSION} on Linux {}", kernel.release().to_str().unwrap_or("?"));
 }
 
-/// Shows the host key's fingerprint and what is wrong with the authorized keys. Err: there is no host key, so a daemon
-/// has nothing to offer; the appliance goes on all the same, for its console.
-pub fn check_keys(config: &Config) -> Result<(), &'static str> {
+// The child's exit status is a sum of these.
+const NO_HOST_KEY: u8 = 1;
+const AES_IS_FAST: u8 = 2;
+
+/// Shows the host key's fingerprint and what is wrong with the authorized keys, and finds the ciphers that are fast here.
+/// Err: there is no host key, so a daemon has nothing to offer; the appliance goes on all the same, for its console.
+pub fn check(config: &Config) -> Result<Ciphers, &'static str> {
     match process::fork() {
         Ok(Fork::Child) => {
             show_authorized_keys(config);
-            process::exit(i32::from(!show_host_key(config)))
+            let mut status = if show_host_key(config) { 0 } else { NO_HOST_KEY };
+            if Ciphers::measure(nanoseconds) == Ciphers::ALL {
+                status |= AES_IS_FAST;
+            }
+            process::exit(status.into())
         }
         Ok(Fork::Parent(pid)) => match process::wait(pid) {
-            Ok(Status::Exited(0)) => Ok(()),
-            _ if config.appliance => Ok(()),
+            Ok(Status::Exited(status)) if status & NO_HOST_KEY == 0 || config.appliance => {
+                Ok(if status & AES_IS_FAST == 0 { Ciphers::PORTABLE } else { Ciphers::ALL })
+            }
             _ => Err("no usable host key"),
         },
         Err(_) => Err("out of memory"),

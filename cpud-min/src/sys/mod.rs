@@ -21,8 +21,13 @@ pub use rustix::io::Errno;
 
 /// Milliseconds of the monotonic clock, which Linux starts at boot.
 pub fn now() -> ssh_lite::Instant {
+    ssh_lite::Instant(nanoseconds() / 1_000_000)
+}
+
+/// Nanoseconds of the same clock.
+pub fn nanoseconds() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    ssh_lite::Instant((t.tv_sec * 1000 + t.tv_nsec / 1_000_000).unsigned_abs())
+    (t.tv_sec * 1_000_000_000 + t.tv_nsec).unsigned_abs()
 }
 
 /// Fills `out` from the kernel's random number generator; waits while that is not seeded yet, at boot.

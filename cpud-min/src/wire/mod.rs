@@ -106,7 +106,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     let start = now();
     sandbox::enter_wire(config.root)?;
 
-    let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key);
+    let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key, config.ciphers);
     let mut checks = rooms.each_mut().map(CheckRoom::Unused);
     checks.reverse();
     let mut wire = Wire {

@@ -42,11 +42,11 @@ pub struct Config {
 
 impl Config {
     /// Re-keys as RFC 4253 section 9 recommends: each gigabyte, each hour.
-    pub fn new(software: &'static str, host_key: [u8; 32]) -> Self {
+    pub fn new(software: &'static str, host_key: [u8; 32], ciphers: Ciphers) -> Self {
         Self {
             software,
             host_key,
-            ciphers: Ciphers::detect(),
+            ciphers,
             rekey_bytes: 1 << 30,
             rekey_after: Duration::from_secs(3600),
             login_grace: Duration::from_secs(120),
