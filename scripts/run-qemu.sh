@@ -19,6 +19,7 @@
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
+KVM_PATIENCE=10      # seconds in which a processor that is not emulated says its first word
 board_load qemu-q35
 port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
 action=run build=() flags=()
@@ -89,35 +90,37 @@ run build-image.sh "${BOARD[name]}" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
-# accelerator: KVM where it works, which takes more than the device file (virtual machines often have that alone).
+# accelerator: KVM where it works, which takes more than the device file: a machine on which it was tried in vain is
+# remembered until it is started again.
 accelerator() {
-    if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
-        -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
+    if [ "$(cat "$CACHE/accelerator" 2>/dev/null)" != "$BOOT tcg" ] && [ -w /dev/kvm ] &&
+        timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
+            -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
         echo kvm
     else
         echo tcg
     fi
 }
+BOOT=$(cat /proc/sys/kernel/random/boot_id)
 
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-qemu=(qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$(accelerator)" -cpu max -smp "$smp" -m "$memory"
-    -nodefaults -display none -serial "file:$console"
-    -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
-    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile="
-    "${devices[@]}" "${flags[@]}")
-
-# wait_until_ready PID
+# wait_until_ready PID ACCELERATOR: or fail when the accelerator, not the image, is at fault.
 wait_until_ready() {
-    local tries=$((PATIENCE * 10))
+    local tries=0
     until grep -q "$READY" "$console"; do
         if ! kill -0 "$1" 2>/dev/null; then
             tail -n 15 "$console" "$out/qemu.log" >&2
             die "QEMU ended before cpud was ready"
         fi
-        tries=$((tries - 1))
-        if [ "$tries" -eq 0 ]; then
+        # A virtual machine's own virtual machines may stop at their first instructions, with or without a word.
+        if [ "$2" = kvm ] && { grep -q 'KVM internal error' "$out/qemu.log" ||
+            { [ "$tries" -ge $((KVM_PATIENCE * 10)) ] && [ ! -s "$console" ]; }; }; then
+            return 1
+        fi
+        tries=$((tries + 1))
+        if [ "$tries" -ge $((PATIENCE * 10)) ]; then
             tail -n 15 "$console" >&2
             end "$1"
             die "cpud was not ready after $PATIENCE s; the console is in $console"
@@ -145,26 +148,39 @@ instructions() {
 EOF
 }
 
-: >"$console"
-say "booting"
-if [ "$action" = detach ]; then
-    setsid "${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
+# power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
+power_on() {
+    : >"$console"
+    setsid qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu max -smp "$smp" -m "$memory" \
+        -nodefaults -display none -serial "file:$console" \
+        -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}" \
+        -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
+        "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
     pid=$!
-    disown
     echo "$pid" >"$out/qemu.pid"
-    wait_until_ready "$pid"
-    instructions
-    printf '  to end it   %s --stop\n\n' "$0"
-    exit
-fi
+}
 
-"${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
-pid=$!
-echo "$pid" >"$out/qemu.pid"
-trap 'end "$pid"; rm -f "$out/qemu.pid"' EXIT
-trap 'exit 130' INT TERM HUP
-tail -n +1 -f --pid="$pid" "$console" &
-wait_until_ready "$pid"
+accelerator=$(accelerator)
+say "booting ($accelerator)"
+power_on "$accelerator"
+if [ "$action" = run ]; then
+    tail -n +1 -F "$console" 2>/dev/null &
+    follower=$!
+    trap 'end "$pid"; kill "$follower" 2>/dev/null; rm -f "$out/qemu.pid"' EXIT
+    trap 'exit 130' INT TERM HUP
+fi
+if ! wait_until_ready "$pid" "$accelerator"; then
+    say "KVM is here and does not run it: emulating the processor instead, from now on"
+    echo "$BOOT tcg" >"$CACHE/accelerator"
+    end "$pid"
+    power_on tcg
+    wait_until_ready "$pid" tcg
+fi
 instructions
-printf '  to end it   Ctrl-C\n\n'
-wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+if [ "$action" = detach ]; then
+    disown
+    printf '  to end it   %s --stop\n\n' "$0"
+else
+    printf '  to end it   Ctrl-C\n\n'
+    wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+fi
