@@ -36,10 +36,10 @@ unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo']"
 
 say "cpud: compiling"
-cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$CACHE/cargo" --locked \
+cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
     --package cpud-min --bin cpud --profile image --target "$target" \
     --config "$ROOT/cpud-min/image.toml" --config "$remap" >&2 || die "cargo could not build cpud"
-built=$CACHE/cargo/$target/image
+built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
 strip -o "$cpud" "$built/cpud"
 
