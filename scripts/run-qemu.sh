@@ -2,7 +2,7 @@
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
 # Build the image for QEMU's q35, boot it, wait until it says that it is ready, and print what to
-# type to use it. Ctrl-C ends it. There is one at a time: what runs already is ended first.
+# type to use it. Ctrl-C ends it. There is one at a time for each --out: what runs already is ended first.
 #
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
@@ -10,6 +10,7 @@
 #   --memory SIZE       default 256M
 #   --smp N             processors (default 1)
 #   --net virtio|igb    network card (default virtio; igb needs QEMU 8)
+#   --out DIR           what is built and the console's log go there (default out/qemu-q35)
 #   --detach            return when it is ready and leave it running
 #   --stop              end the one that was left running
 #   --no-install        name missing packages instead of installing them
@@ -22,7 +23,7 @@ PATIENCE=120         # seconds to wait for it; a second or two is usual
 KVM_PATIENCE=10      # seconds in which a processor that is not emulated says its first word
 board_load qemu-q35
 port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
-action=run build=() flags=()
+action=run out='' build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
@@ -30,6 +31,7 @@ while [ "$#" -gt 0 ]; do
     --memory) need_value "$@" && memory=$2 && shift 2 ;;
     --smp) need_value "$@" && smp=$2 && shift 2 ;;
     --net) need_value "$@" && net=$2 && shift 2 ;;
+    --out) need_value "$@" && out=$2 && shift 2 ;;
     --detach) action=detach && shift ;;
     --stop) action=stop && shift ;;
     --no-install) export INSTALL=no && shift ;;
@@ -44,7 +46,7 @@ igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
 esac
 
-out=$ROOT/out/${BOARD[name]}
+out=${out:-$ROOT/out/${BOARD[name]}}
 console=$out/console.log
 
 # running: the process that the pid file names, when it is still a QEMU.
@@ -61,7 +63,7 @@ end() {
 }
 
 if [ "$action" = stop ]; then
-    pid=$(running) || die "nothing is running"
+    pid=$(running) || die "nothing is running (no ${out#"$ROOT/"}/qemu.pid of a QEMU)"
     end "$pid"
     rm -f "$out/qemu.pid"
     say "stopped"
@@ -86,7 +88,7 @@ qemu_for_igb() {
 
 need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
 [ "$net" != igb ] || qemu_for_igb
-run build-image.sh "${BOARD[name]}" "${build[@]}"
+run build-image.sh "${BOARD[name]}" --out "$out" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 

@@ -103,6 +103,7 @@ else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
+    suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
     suite "the image in QEMU" cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
 fi
 if [ "$level" = all ]; then
