@@ -4,7 +4,7 @@
 # Build cpud, the static program without libc that is PID 1 in the image and a daemon elsewhere,
 # and print where it is.
 #
-#   --arch ARCH   x86_64 (default)
+#   --arch ARCH   x86_64 (default) or aarch64
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
 
@@ -23,13 +23,36 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 
-case $arch in
-x86_64) target=x86_64-unknown-linux-gnu ;;
-*) die "no such architecture: $arch (there is: x86_64)" ;;
-esac
-
+arch_load "$arch"
 need_packages "${PACKAGES_FOR_CPUD[@]}"
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
+
+# core_for_aarch64: a compiled libcore when the toolchain has one, else its source in this toolchain
+# or in Debian's, whose rustc-web is as new as browsers need it.
+core_for_aarch64() {
+    local sysroot
+    sysroot=$(rustc --print sysroot)
+    options+=(--config "target.$target.linker='$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)'")
+    if [ -d "$sysroot/lib/rustlib/$target" ]; then
+        return
+    fi
+    if [ ! -e "$sysroot/lib/rustlib/src/rust/library/core/Cargo.toml" ]; then
+        say "no target $target in this Rust (rustup target add $target): using Debian's rustc-web"
+        need_packages rustc-web rust-web-src
+        export RUSTC=/usr/bin/rustc
+    fi
+    export RUSTC_BOOTSTRAP=1
+    options+=(-Zbuild-std=core)
+}
+
+options=()
+case $arch in
+x86_64) target=x86_64-unknown-linux-gnu ;;
+aarch64)
+    target=aarch64-unknown-linux-musl
+    core_for_aarch64
+    ;;
+esac
 
 # The RUSTFLAGS of a user's shell would replace those of image.toml; folder names stay out of the binary.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
@@ -38,7 +61,7 @@ remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$CACHE/cargo" --locked \
     --package cpud-min --bin cpud --profile image --target "$target" \
-    --config "$ROOT/cpud-min/image.toml" --config "$remap" >&2 || die "cargo could not build cpud"
+    --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
 cpud=$CACHE/cargo/$target/image/cpud
 
 # What the whole design rests on: nothing is loaded, nothing comes from a libc.

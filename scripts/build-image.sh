@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build-image.sh [BOARD] [--key FILE]... [--out DIR] [--no-install]
 #
-# Build all parts of a board's image into out/BOARD: bzImage, cpud, initramfs.cpio.xz,
+# Build all parts of a board's image into out/BOARD: the kernel, cpud, initramfs.cpio.xz,
 # authorized_keys, host_key.pub and sizes.txt. Nothing unchanged is built again.
 #
 #   BOARD         a folder of boards/ (default qemu-q35)
@@ -26,7 +26,8 @@ while [ "$#" -gt 0 ]; do
 done
 board=${board:-qemu-q35}
 board_load "$board"
-need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
+need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
+    "${PACKAGES_FOR_INITRAMFS[@]}"
 out=${out:-$ROOT/out/$board}
 mkdir -p "$out"
 
@@ -51,12 +52,12 @@ key_options=()
 for key in "${keys[@]}"; do key_options+=(--key "$key"); done
 
 run build-cpud.sh --arch "${BOARD[arch]}" --out "$out/cpud" >/dev/null
-run build-kernel.sh --board "$board" --out "$out/bzImage" >/dev/null
-run build-initramfs.sh --out "$out" "${key_options[@]}" >/dev/null
+run build-kernel.sh --board "$board" --out "$out/$KERNEL" >/dev/null
+run build-initramfs.sh --arch "${BOARD[arch]}" --out "$out" "${key_options[@]}" >/dev/null
 
 {
     within cpud "$(bytes_of "$out/cpud")" "${BOARD[max_cpud]}"
     within initramfs.cpio.xz "$(bytes_of "$out/initramfs.cpio.xz")" "${BOARD[max_initramfs]}"
-    within bzImage "$(bytes_of "$out/bzImage")" "${BOARD[max_bzimage]}"
+    within "$KERNEL" "$(bytes_of "$out/$KERNEL")" "${BOARD[max_kernel]}"
 } >"$out/sizes.txt"
 say "$(grep initramfs "$out/sizes.txt")"

@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# build-initramfs.sh --out DIR --key FILE... [--host-key FILE] [--cpud FILE]
+# build-initramfs.sh --out DIR --key FILE... [--arch ARCH] [--host-key FILE] [--cpud FILE]
 #
 # Make DIR/initramfs.cpio.xz: /init, which is cpud, the public keys that may log in, and the host
 # key. The same inputs give the same bytes, and no root is needed.
 #
 #   --out DIR        where it goes; keys made here stay there
 #   --key FILE       a public key in OpenSSH's form, or several (any number of times)
+#   --arch ARCH      what cpud is made for: x86_64 (default) or aarch64
 #   --host-key FILE  an unencrypted ed25519 key; without it DIR/host_key, made when it is not there
 #   --cpud FILE      the program (default DIR/cpud)
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-out='' keys=() host_key='' cpud=''
+out='' keys=() arch=x86_64 host_key='' cpud=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --key) need_value "$@" && keys+=("$2") && shift 2 ;;
+    --arch) need_value "$@" && arch=$2 && shift 2 ;;
     --host-key) need_value "$@" && host_key=$2 && shift 2 ;;
     --cpud) need_value "$@" && cpud=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;
@@ -24,6 +26,7 @@ while [ "$#" -gt 0 ]; do
     *) unknown_option "$1" ;;
     esac
 done
+arch_load "$arch"
 [ -n "$out" ] || die "--out DIR is missing"
 [ "${#keys[@]}" -gt 0 ] || die "no key: an image that nobody may log in to is of no use (--key FILE)"
 cpud=${cpud:-$out/cpud}
@@ -80,6 +83,6 @@ entry() {
     entry 0 'TRAILER!!!'
 } >"$work/cpio"
 
-xz --check=crc32 --x86 --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
+xz --check=crc32 "$BCJ" --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
 mv "$out/initramfs.part" "$out/initramfs.cpio.xz"
 echo "$out/initramfs.cpio.xz"

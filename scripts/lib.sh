@@ -169,9 +169,26 @@ fetch_deb() {
     echo "$got"
 }
 
+# --- architectures ------------------------------------------------------------------------------
+
+# arch_load ARCH: what the scripts have to know about it. CROSS is the compiler's prefix, and
+# PACKAGES_FOR_CROSS what brings that compiler; both are empty on a machine of this architecture.
+arch_load() {
+    case $1 in
+    x86_64) KERNEL_ARCH=x86 KERNEL=bzImage BCJ=--x86 QEMU=qemu-system-x86_64 QEMU_PACKAGE=qemu-system-x86 ;;
+    aarch64) KERNEL_ARCH=arm64 KERNEL=Image BCJ=--arm64 QEMU=qemu-system-aarch64 QEMU_PACKAGE=qemu-system-arm ;;
+    *) die "no such architecture: $1 (there are: x86_64 aarch64)" ;;
+    esac
+    CROSS='' PACKAGES_FOR_CROSS=()
+    if [ "$(uname -m)" != "$1" ]; then
+        CROSS=$1-linux-gnu-
+        PACKAGES_FOR_CROSS=("gcc-${1//_/-}-linux-gnu")
+    fi
+}
+
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline max_cpud max_initramfs max_bzimage qemu_machine qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline max_cpud max_initramfs max_kernel qemu_machine qemu_cpu qemu_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.
@@ -179,6 +196,7 @@ board_load() {
     [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
     board_read "$ROOT/boards/$1/board.conf"
     BOARD[name]=$1
+    arch_load "${BOARD[arch]}"
 }
 
 boards() { (cd "$ROOT/boards" && for board in */board.conf; do printf '%s ' "${board%/*}"; done); }

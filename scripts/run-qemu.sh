@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
-# Build the image for QEMU's q35, boot it, wait until it says that it is ready, and print what to
-# type to use it. Ctrl-C ends it. There is one at a time: what runs already is ended first.
+# Build the image of a board that QEMU has, boot it, wait until it says that it is ready, and print
+# what to type to use it. Ctrl-C ends it. A board runs once: what runs already is ended first.
 #
+#   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
 #   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
@@ -19,11 +20,11 @@
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
-board_load qemu-q35
-port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
+board=qemu-q35 port=17010 memory='' smp='' net=''
 action=run build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
+    --board) need_value "$@" && board=$2 && shift 2 ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --memory) need_value "$@" && memory=$2 && shift 2 ;;
@@ -37,7 +38,9 @@ while [ "$#" -gt 0 ]; do
     *) unknown_option "$1" ;;
     esac
 done
-case $net in
+board_load "$board"
+[ -n "${BOARD[qemu_machine]:-}" ] || die "QEMU has no machine like the board $board"
+case ${net:=${BOARD[qemu_net]}} in
 virtio) card=virtio-net-pci ;;
 igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
@@ -74,16 +77,17 @@ fi
 # QEMU has igb since version 8; Debian 12 has that in its backports.
 qemu_for_igb() {
     local major
-    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
+    major=$("$QEMU" --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
     [ "$major" -lt 8 ] || return 0
     local suite
     suite=$(debian_codename)-backports
-    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
+    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite $QEMU_PACKAGE)"
     say "--net igb needs QEMU 8 or later: installing it from $suite"
-    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
+    with_suite "$suite" install_packages -t "$suite" "$QEMU_PACKAGE"
 }
 
-need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
+need_packages "$QEMU_PACKAGE" "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
+    "${PACKAGES_FOR_INITRAMFS[@]}"
 [ "$net" != igb ] || qemu_for_igb
 run build-image.sh "${BOARD[name]}" "${build[@]}"
 
@@ -91,7 +95,7 @@ run build-image.sh "${BOARD[name]}" "${build[@]}"
 
 # accelerator: KVM where it works, which takes more than the device file (virtual machines often have that alone).
 accelerator() {
-    if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
+    if [ -w /dev/kvm ] && timeout 10 "$QEMU" -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
         -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
         echo kvm
     else
@@ -102,9 +106,13 @@ accelerator() {
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-qemu=(qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$(accelerator)" -cpu max -smp "$smp" -m "$memory"
+accelerator=$(accelerator)
+cpu=${BOARD[qemu_cpu]}
+[ "$accelerator" = tcg ] || cpu=max
+qemu=("$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$accelerator" -cpu "$cpu"
+    -smp "${smp:-${BOARD[qemu_smp]}}" -m "${memory:-${BOARD[qemu_memory]}}"
     -nodefaults -display none -serial "file:$console"
-    -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
+    -kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile="
     "${devices[@]}" "${flags[@]}")
 

@@ -22,6 +22,22 @@ impl Args {
         (1..=unsafe { *self.stack }).map(move |i| unsafe { CStr::from_ptr((*self.stack.add(i)) as *const _) })
     }
 
+    /// The entry of type `kind` (`AT_*`, getauxval(3)) in the auxiliary vector.
+    pub fn auxiliary(self, kind: usize) -> Option<usize> {
+        // SAFETY: as in `env`; after the environment's NULL stand pairs of type and value, up to the type 0.
+        unsafe {
+            let mut at = self.stack.add(2 + *self.stack);
+            while *at != 0 {
+                at = at.add(1);
+            }
+            at = at.add(1);
+            while *at != kind && *at != 0 {
+                at = at.add(2);
+            }
+            (*at != 0).then(|| *at.add(1))
+        }
+    }
+
     /// The value of `name` in the environment.
     pub fn env(self, name: &str) -> Option<&'static CStr> {
         // SAFETY: after argv's NULL stand the environment's pointers, and a NULL.
@@ -36,5 +52,26 @@ impl Args {
             at = unsafe { at.add(1) };
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> Args {
+        let words: &[&CStr] = &[c"cpud", c"--help", c"HOME=/root"];
+        let pointer = |i: usize| words[i].as_ptr() as usize;
+        let stack = [2, pointer(0), pointer(1), 0, pointer(2), 0, 16, 0x8b, 6, 4096, 0, 0];
+        // SAFETY: laid out as the kernel does, and never freed.
+        unsafe { Args::new(std::boxed::Box::leak(std::boxed::Box::new(stack)).as_ptr()) }
+    }
+
+    #[test]
+    fn arguments_environment_and_auxiliary_vector_are_told_apart() {
+        assert!(args().iter().eq([c"cpud", c"--help"]));
+        assert_eq!(args().env("HOME"), Some(c"/root"));
+        assert_eq!((args().auxiliary(16), args().auxiliary(6)), (Some(0x8b), Some(4096)));
+        assert_eq!((args().env("HOM"), args().auxiliary(17)), (None, None));
     }
 }
