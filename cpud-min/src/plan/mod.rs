@@ -22,6 +22,7 @@ pub mod fstab;
 pub mod mount_options;
 pub mod namespace;
 pub mod path;
+pub mod program;
 pub mod quoted;
 pub mod signal;
 pub mod strings;

@@ -8,12 +8,13 @@ use super::{Failed, parameters, words};
 use crate::init::Config;
 use crate::plan::environ::Environ;
 use crate::plan::path::{self, Search};
+use crate::plan::program::{self, Machine, Program};
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::Strings;
 use crate::say;
 use crate::sys::errno::Sentence;
-use crate::sys::memory;
 use crate::sys::process::{self, Pointers};
+use crate::sys::{fs, memory};
 
 /// The shell for a script without a first line that names one, and for a login on a machine that has it.
 const SH: &CStr = c"/bin/sh";
@@ -42,6 +43,9 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
         error = exec(file, arguments.clone(), argv, &envp);
         if error == Errno::NOEXEC {
+            if report_foreign(file) || report_foreign(SH) {
+                return Failed(path::CANNOT_EXECUTE as u8);
+            }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
         if !search.failed(error.raw_os_error().unsigned_abs()) {
@@ -63,6 +67,27 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
         (false, false) => say!("cpud: {}: {}", Quoted(word.to_bytes()), Sentence(error)),
     }
     Failed(status)
+}
+
+/// Says so when `file`, or the interpreter of the script that it is, is for another machine.
+fn report_foreign(file: &CStr) -> bool {
+    let (mut head, mut interpreters_head) = ([0; program::HEAD], [0; program::HEAD]);
+    let (file, program) = match look_at(file, &mut head) {
+        Program::Script(interpreter) => (interpreter, look_at(interpreter, &mut interpreters_head)),
+        program => (file, program),
+    };
+    match program {
+        Program::Elf(machine) if machine != Machine::OURS => {
+            let (name, ours) = (Quoted(file.to_bytes()), Machine::OURS);
+            say!("cpud: {name} is {machine}, this box is {ours}; use -namespace, see docs/cpu-compat.md");
+            true
+        }
+        _ => false,
+    }
+}
+
+fn look_at<'h>(file: &CStr, head: &'h mut [u8; program::HEAD]) -> Program<'h> {
+    fs::read_head(file, head).map_or(Program::Other, program::program)
 }
 
 fn exec<'w>(file: &CStr, arguments: impl Iterator<Item = &'w CStr>, memory: &mut [u8], envp: &Pointers<'_>) -> Errno {

@@ -63,6 +63,12 @@ pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     }
 }
 
+/// Reads the beginning of the file at `path`, as much as `buffer` holds.
+pub fn read_head<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]> {
+    let n = rustix::io::read(open(path, OFlags::RDONLY | OFlags::NONBLOCK)?, &mut *buffer)?;
+    Ok(&mut buffer[..n])
+}
+
 /// Writes `text` to a file that exists, in one call, as the files of /proc and of control groups want it.
 pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     rustix::io::write(open(path, OFlags::WRONLY)?, text).map(drop)
