@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
-# Build the image for QEMU's q35, boot it, wait until it says that it is ready, and print what to
-# type to use it. Ctrl-C ends it. There is one at a time: what runs already is ended first.
+# Build a board's ROM, boot a writable copy of it, wait until it says that it is ready, and print what
+# to type to use it. Ctrl-C ends it. There is one at a time: what runs already is ended first.
 #
+#   --board BOARD       a folder of boards/ (default qemu-q35)
+#   --direct            boot the kernel and the initramfs without a ROM
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
 #   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
@@ -19,11 +21,12 @@
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
-board_load qemu-q35
-port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
+board=qemu-q35 port=17010 memory='' smp='' net='' boot=''
 action=run build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
+    --board) need_value "$@" && board=$2 && shift 2 ;;
+    --direct) boot=direct && shift ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --memory) need_value "$@" && memory=$2 && shift 2 ;;
@@ -37,13 +40,17 @@ while [ "$#" -gt 0 ]; do
     *) unknown_option "$1" ;;
     esac
 done
+board_load "$board"
+[ -n "${BOARD[qemu_machine]:-}" ] || die "boards/$board has no machine in QEMU"
+boot=${boot:-${BOARD[qemu_boot]}} memory=${memory:-${BOARD[qemu_memory]}} smp=${smp:-${BOARD[qemu_smp]}}
+net=${net:-${BOARD[qemu_net]}}
 case $net in
 virtio) card=virtio-net-pci ;;
 igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
 esac
 
-out=$ROOT/out/${BOARD[name]}
+out=$ROOT/out/$board
 console=$out/console.log
 
 # running: the process that the pid file names, when it is still a QEMU.
@@ -85,7 +92,8 @@ qemu_for_igb() {
 
 need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
 [ "$net" != igb ] || qemu_for_igb
-run build-image.sh "${BOARD[name]}" "${build[@]}"
+[ "$boot" = rom ] || build+=(--no-rom)
+run build-image.sh "$board" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
@@ -99,19 +107,23 @@ accelerator() {
     fi
 }
 
+case $boot in
+rom)
+    # What runs writes to its own copy: out/BOARD/BOARD.rom stays what was built.
+    cp "$out/$board.rom" "$out/flash.rom"
+    firmware=(-drive "if=pflash,format=raw,unit=0,file=$out/flash.rom")
+    ;;
+direct) firmware=(-kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}") ;;
+*) die "boards/$board/board.conf: no such way to boot: $boot" ;;
+esac
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-qemu=(qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$(accelerator)" -cpu max -smp "$smp" -m "$memory"
-    -nodefaults -display none -serial "file:$console"
-    -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
-    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile="
-    "${devices[@]}" "${flags[@]}")
-
-# wait_until_ready PID
+# wait_until_ready PID: or fail when the processor emulation, not the image, is at fault.
 wait_until_ready() {
     local tries=$((PATIENCE * 10))
     until grep -q "$READY" "$console"; do
+        ! grep -q 'KVM internal error' "$out/qemu.log" || return 1
         if ! kill -0 "$1" 2>/dev/null; then
             tail -n 15 "$console" "$out/qemu.log" >&2
             die "QEMU ended before cpud was ready"
@@ -145,26 +157,37 @@ instructions() {
 EOF
 }
 
-: >"$console"
-say "booting"
-if [ "$action" = detach ]; then
-    setsid "${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
+# power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
+power_on() {
+    : >"$console"
+    setsid qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu max -smp "$smp" -m "$memory" \
+        -nodefaults -display none -serial "file:$console" "${firmware[@]}" \
+        -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
+        "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
     pid=$!
-    disown
     echo "$pid" >"$out/qemu.pid"
-    wait_until_ready "$pid"
-    instructions
-    printf '  to end it   %s --stop\n\n' "$0"
-    exit
-fi
+}
 
-"${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
-pid=$!
-echo "$pid" >"$out/qemu.pid"
-trap 'end "$pid"; rm -f "$out/qemu.pid"' EXIT
-trap 'exit 130' INT TERM HUP
-tail -n +1 -f --pid="$pid" "$console" &
-wait_until_ready "$pid"
+say "booting"
+power_on "$(accelerator)"
+if [ "$action" = run ]; then
+    tail -n +1 -F "$console" 2>/dev/null &
+    follower=$!
+    trap 'end "$pid"; kill "$follower"; rm -f "$out/qemu.pid"' EXIT
+    trap 'exit 130' INT TERM HUP
+fi
+if ! wait_until_ready "$pid"; then
+    # Nested virtual machines often cannot run firmware, whose first steps are in processor modes of old.
+    say "KVM cannot run this ROM here: emulating the processor instead"
+    end "$pid"
+    power_on tcg
+    wait_until_ready "$pid" || die "QEMU failed: $(tail -n 1 "$out/qemu.log")"
+fi
 instructions
-printf '  to end it   Ctrl-C\n\n'
-wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+if [ "$action" = detach ]; then
+    disown
+    printf '  to end it   %s --stop\n\n' "$0"
+else
+    printf '  to end it   Ctrl-C\n\n'
+    wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+fi
