@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
-# Build the image of a board that QEMU has, boot it, wait until it says that it is ready, and print
-# what to type to use it. Ctrl-C ends it. A board runs once: what runs already is ended first.
+# Build a board's ROM, boot a writable copy of it, wait until it says that it is ready, and print what
+# to type to use it. Ctrl-C ends it. A board runs once: what runs already is ended first.
 #
 #   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
+#   --direct            boot the kernel and the initramfs without a ROM
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
 #   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
@@ -20,11 +21,12 @@
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
-board=qemu-q35 port=17010 memory='' smp='' net=''
+board=qemu-q35 port=17010 memory='' smp='' net='' boot=''
 action=run build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
+    --direct) boot=direct && shift ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --memory) need_value "$@" && memory=$2 && shift 2 ;;
@@ -39,14 +41,16 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 board_load "$board"
-[ -n "${BOARD[qemu_machine]:-}" ] || die "QEMU has no machine like the board $board"
-case ${net:=${BOARD[qemu_net]}} in
+[ -n "${BOARD[qemu_machine]:-}" ] || die "boards/$board has no machine in QEMU"
+boot=${boot:-${BOARD[qemu_boot]}} memory=${memory:-${BOARD[qemu_memory]}} smp=${smp:-${BOARD[qemu_smp]}}
+net=${net:-${BOARD[qemu_net]}}
+case $net in
 virtio) card=virtio-net-pci ;;
 igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
 esac
 
-out=$ROOT/out/${BOARD[name]}
+out=$ROOT/out/$board
 console=$out/console.log
 
 # running: the process that the pid file names, when it is still a QEMU.
@@ -89,7 +93,8 @@ qemu_for_igb() {
 need_packages "$QEMU_PACKAGE" "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
     "${PACKAGES_FOR_INITRAMFS[@]}"
 [ "$net" != igb ] || qemu_for_igb
-run build-image.sh "${BOARD[name]}" "${build[@]}"
+[ "$boot" = rom ] || build+=(--no-rom)
+run build-image.sh "$board" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
@@ -103,23 +108,23 @@ accelerator() {
     fi
 }
 
+case $boot in
+rom)
+    # What runs writes to its own copy: out/BOARD/BOARD.rom stays what was built.
+    cp "$out/$board.rom" "$out/flash.rom"
+    firmware=(-drive "if=pflash,format=raw,unit=0,file=$out/flash.rom")
+    ;;
+direct) firmware=(-kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}") ;;
+*) die "boards/$board/board.conf: no such way to boot: $boot" ;;
+esac
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-accelerator=$(accelerator)
-cpu=${BOARD[qemu_cpu]}
-[ "$accelerator" = tcg ] || cpu=max
-qemu=("$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$accelerator" -cpu "$cpu"
-    -smp "${smp:-${BOARD[qemu_smp]}}" -m "${memory:-${BOARD[qemu_memory]}}"
-    -nodefaults -display none -serial "file:$console"
-    -kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}"
-    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile="
-    "${devices[@]}" "${flags[@]}")
-
-# wait_until_ready PID
+# wait_until_ready PID: or fail when the processor emulation, not the image, is at fault.
 wait_until_ready() {
     local tries=$((PATIENCE * 10))
     until grep -q "$READY" "$console"; do
+        ! grep -q 'KVM internal error' "$out/qemu.log" || return 1
         if ! kill -0 "$1" 2>/dev/null; then
             tail -n 15 "$console" "$out/qemu.log" >&2
             die "QEMU ended before cpud was ready"
@@ -141,9 +146,16 @@ instructions() {
     key=$(head -n 1 "$out/keys.txt")
     key=${key%.pub}
     printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$out/host_key.pub")" >"$out/known_hosts"
+    local programs='' preparation=''
+    if [ -n "$CROSS" ]; then
+        preparation="namespace=\$($ROOT/scripts/foreign-root.sh --arch ${BOARD[arch]} --out $out/root)
+      programs for ${BOARD[arch]}, unpacked into a folder of this machine
+  "
+        programs=" -namespace \"\$namespace\""
+    fi
     cat <<EOF
 
-  ${there}cpu -key $key -sp $port 127.0.0.1 ls /bin
+  $preparation${there}cpu -key $key -sp $port$programs 127.0.0.1 ls /bin
       the stock client: go install github.com/u-root/cpu/cmds/cpu@latest
   ssh -i $key -o IdentitiesOnly=yes -o UserKnownHostsFile=$out/known_hosts -p $port root@127.0.0.1 help
       OpenSSH: what the appliance answers by itself
@@ -153,26 +165,39 @@ instructions() {
 EOF
 }
 
-: >"$console"
-say "booting"
-if [ "$action" = detach ]; then
-    setsid "${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
+# power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
+power_on() {
+    : >"$console"
+    local cpu=max
+    [ "$1" = kvm ] || cpu=${BOARD[qemu_cpu]}
+    setsid "$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu "$cpu" -smp "$smp" -m "$memory" \
+        -nodefaults -display none -serial "file:$console" "${firmware[@]}" \
+        -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
+        "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
     pid=$!
-    disown
     echo "$pid" >"$out/qemu.pid"
-    wait_until_ready "$pid"
-    instructions
-    printf '  to end it   %s --stop\n\n' "$0"
-    exit
-fi
+}
 
-"${qemu[@]}" </dev/null >"$out/qemu.log" 2>&1 &
-pid=$!
-echo "$pid" >"$out/qemu.pid"
-trap 'end "$pid"; rm -f "$out/qemu.pid"' EXIT
-trap 'exit 130' INT TERM HUP
-tail -n +1 -f --pid="$pid" "$console" &
-wait_until_ready "$pid"
+say "booting"
+power_on "$(accelerator)"
+if [ "$action" = run ]; then
+    tail -n +1 -F "$console" 2>/dev/null &
+    follower=$!
+    trap 'end "$pid"; kill "$follower"; rm -f "$out/qemu.pid"' EXIT
+    trap 'exit 130' INT TERM HUP
+fi
+if ! wait_until_ready "$pid"; then
+    # Nested virtual machines often cannot run firmware, whose first steps are in processor modes of old.
+    say "KVM cannot run this ROM here: emulating the processor instead"
+    end "$pid"
+    power_on tcg
+    wait_until_ready "$pid" || die "QEMU failed: $(tail -n 1 "$out/qemu.log")"
+fi
 instructions
-printf '  to end it   Ctrl-C\n\n'
-wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+if [ "$action" = detach ]; then
+    disown
+    printf '  to end it   %s --board %s --stop\n\n' "$0" "$board"
+else
+    printf '  to end it   Ctrl-C\n\n'
+    wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"
+fi

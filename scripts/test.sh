@@ -101,9 +101,15 @@ if [ "$level" = quick ]; then
     skip "the image in QEMU" "left out by --quick"
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
+    check "coreboot" run build-coreboot.sh
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
-    suite "the image in QEMU" cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    suite "the image in QEMU, from its ROM" \
+        cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    if [ "$level" = all ]; then
+        suite "the image in QEMU, booted directly" \
+            env CPUD_BOOT=direct cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    fi
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml

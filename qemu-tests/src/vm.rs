@@ -1,11 +1,13 @@
-//! QEMU on an image, under TCG with the CPU model `max`, reached through a forwarded port.
+//! QEMU on an image, under TCG with the CPU model `max`, reached through a forwarded port. It boots from the ROM, or
+//! directly when `CPUD_BOOT=direct` is in the environment.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -25,29 +27,75 @@ const CPU_PORT: u16 = 17010;
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is booted, on which machine.
+#[derive(Clone)]
 pub struct Machine {
     pub kernel: PathBuf,
     pub initramfs: PathBuf,
+    /// The flash part's content, of which each machine gets a copy; None boots the kernel directly.
+    pub rom: Option<PathBuf>,
     /// MiB.
     pub memory: String,
+    /// Whether a restart is one, and not the end.
+    pub restarts: bool,
 }
 
 impl Machine {
-    /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same script as a user's.
+    /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same scripts as a user's.
     pub fn ours() -> Self {
+        let direct = Self::direct();
+        if env::var_os("CPUD_BOOT").is_some_and(|how| how == "direct") { direct } else { direct.in_rom("ours", &[]) }
+    }
+
+    /// The same without a ROM.
+    pub fn direct() -> Self {
         let folder = scratch("image");
         let keys = folder.join("authorized_keys");
         authorize(&keys);
-        let made = Command::new(root().join("scripts/build-initramfs.sh"))
-            .args([OsStr::new("--key"), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
-            .args([OsStr::new("--cpud"), Artifact::Cpud.path(BOARD).as_ref(), "--out".as_ref(), folder.as_ref()])
-            .stdout(Stdio::null())
-            .status();
-        assert!(made.is_ok_and(|status| status.success()), "scripts/build-initramfs.sh makes no image");
+        let keys = ["--key".as_ref(), keys.as_os_str(), "--host-key".as_ref(), Key::host().private.as_ref()]
+            .map(OsStr::to_owned);
+        Self::with(&folder, &keys)
+    }
+
+    /// A machine with no key built in.
+    pub fn bare() -> Self {
+        Self::with(&scratch("bare"), &["--bare".into()])
+    }
+
+    fn with(folder: &Path, keys: &[OsString]) -> Self {
+        let cpud = Artifact::Cpud.path(BOARD);
+        let made = script("build-initramfs.sh").args(keys).arg("--cpud").arg(cpud).arg("--out").arg(folder).output();
+        succeeded(made);
         let initramfs = folder.join("initramfs.cpio.xz");
         // Fifty sessions at once, each with the client's programs in its page cache.
-        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, memory: "512".to_owned() }
+        let memory = "512".to_owned();
+        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, rom: None, memory, restarts: false }
     }
+
+    /// Put into a ROM by `build-rom.sh` with these further options.
+    pub fn in_rom(self, name: &str, options: &[&str]) -> Self {
+        let rom = scratch("image").join(format!("{name}.rom"));
+        let made = script("build-rom.sh")
+            .args(["--board", BOARD, "--kernel"])
+            .arg(&self.kernel)
+            .arg("--initramfs")
+            .arg(&self.initramfs)
+            .arg("--out")
+            .arg(&rom)
+            .args(options)
+            .output();
+        succeeded(made);
+        Self { rom: Some(rom), ..self }
+    }
+}
+
+/// One of the scripts that users call.
+pub fn script(name: &str) -> Command {
+    Command::new(root().join("scripts").join(name))
+}
+
+fn succeeded(made: io::Result<Output>) {
+    let made = made.expect("bash runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 const BOARD: &str = "qemu-q35";
@@ -61,6 +109,8 @@ pub struct Vm {
     end: Option<ChildStdin>,
     pub console: Console,
     pub port: u16,
+    /// The flash part that this machine writes to.
+    pub flash: Option<PathBuf>,
     /// When QEMU was started.
     pub power_on: Instant,
 }
@@ -72,17 +122,35 @@ impl Vm {
         let port = free_port();
         let power_on = Instant::now();
         let devices = board.get("qemu_devices").split_whitespace().flat_map(|device| ["-device", device]);
+        let flash = machine.rom.as_ref().map(|rom| {
+            let flash = scratch("flash").join(port.to_string());
+            fs::copy(rom, &flash).unwrap_or_else(|e| panic!("{}: {e}", flash.display()));
+            flash
+        });
+        let firmware: Vec<OsString> = match &flash {
+            Some(flash) => {
+                vec!["-drive".into(), format!("if=pflash,format=raw,unit=0,file={}", flash.display()).into()]
+            }
+            None => {
+                let (kernel, initramfs) = (machine.kernel.clone().into(), machine.initramfs.clone().into());
+                vec![
+                    "-kernel".into(),
+                    kernel,
+                    "-initrd".into(),
+                    initramfs,
+                    "-append".into(),
+                    board.get("cmdline").into(),
+                ]
+            }
+        };
         let mut leash = spawn(
             Command::new("sh")
                 .args(["-c", LEASH, "leash", "qemu-system-x86_64"])
                 .args(["-accel", "tcg", "-cpu", "max", "-machine", board.get("qemu_machine")])
                 .args(["-m", &machine.memory, "-smp", "1"])
-                .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"])
-                .arg("-kernel")
-                .arg(&machine.kernel)
-                .arg("-initrd")
-                .arg(&machine.initramfs)
-                .args(["-append", board.get("cmdline")])
+                .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
+                .args((!machine.restarts).then_some("-no-reboot"))
+                .args(firmware)
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
                 .args(["-device", "virtio-net-pci,netdev=net,romfile="])
                 .args(devices)
@@ -94,7 +162,7 @@ impl Vm {
         console.follow(leash.stdout.take().expect("piped"));
         console.follow(leash.stderr.take().expect("piped"));
         let end = leash.stdin.take();
-        Self { leash, end, console, port, power_on }
+        Self { leash, end, console, port, flash, power_on }
     }
 
     /// Switches it on and waits until it says that it is ready.
@@ -133,6 +201,9 @@ impl Drop for Vm {
         // The end of file is the signal; the leash waits for QEMU.
         drop(self.end.take());
         let _ = self.leash.wait();
+        if let Some(flash) = &self.flash {
+            let _ = fs::remove_file(flash);
+        }
     }
 }
 

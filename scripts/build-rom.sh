@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# build-rom.sh --kernel FILE --initramfs FILE --out ROM [options]
+#
+# Put a kernel and an initramfs as the payload into a board's coreboot. The same inputs give the same
+# bytes; without room or on any other error no ROM is left behind.
+#
+#   --board BOARD    a folder of boards/ (default qemu-q35)
+#   --cmdline TEXT   the kernel's command line instead of the board's
+#   --blobs DIR      the vendor's files, for boards that need some
+#   --stand-ins      zeroes in their place: a ROM to look at, which flash.sh refuses
+#   --base ROM       the vendor's own ROM instead of our coreboot: the payload becomes img/nerf
+#                    beside the vendor's, which is left alone like everything else
+#   --replace        with --base: the payload takes the place of the vendor's
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=rom.sh
+. "$ROOT/scripts/rom.sh"
+
+board=qemu-q35 kernel='' initramfs='' out='' cmdline='' base='' replace=no coreboot=()
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --board) need_value "$@" && board=$2 && shift 2 ;;
+    --kernel) need_value "$@" && kernel=$2 && shift 2 ;;
+    --initramfs) need_value "$@" && initramfs=$2 && shift 2 ;;
+    --out) need_value "$@" && out=$2 && shift 2 ;;
+    --cmdline) need_value "$@" && cmdline=$2 && shift 2 ;;
+    --blobs) need_value "$@" && coreboot+=(--blobs "$2") && shift 2 ;;
+    --stand-ins) coreboot+=(--stand-ins) && shift ;;
+    --base) need_value "$@" && base=$2 && shift 2 ;;
+    --replace) replace=yes && shift ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+board_load "$board"
+for file in "$kernel" "$initramfs"; do [ -r "$file" ] || die "no file ${file:-(--kernel and --initramfs are needed)}"; done
+[ -n "$out" ] || die "--out ROM is missing"
+[ "$replace" = no ] || [ -n "$base" ] || die "--replace goes with --base"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rom=$work/rom
+
+# check_base: the vendor's ROM is whole, and this board's.
+check_base() {
+    [ -r "$base" ] || die "no file $base"
+    [ "$(bytes_of "$base")" -eq "${BOARD[rom_size]}" ] ||
+        die "$base has $(bytes_of "$base") bytes; a ROM of this board has ${BOARD[rom_size]}"
+    cbfs_files "$base" >/dev/null
+    local vendor part
+    vendor=$(cbfs_text "$base" build_info | sed -n 's/^MAINBOARD_VENDOR: //p')
+    part=$(cbfs_text "$base" build_info | sed -n 's/^MAINBOARD_PART_NUMBER: //p')
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$vendor $part" == ${BOARD[mainboard]} ]] || die "$base is for another board: ${vendor:-?} ${part:-?}"
+}
+
+if [ -n "$base" ]; then
+    check_base
+    cp "$base" "$rom"
+    name=img/nerf
+    [ "$replace" = no ] || name=fallback/payload
+    for old in img/nerf bootorder "$name"; do
+        cbfstool "$rom" remove -n "$old" >/dev/null 2>&1 || true # it need not be there
+    done
+else
+    folder=$(run build-coreboot.sh --board "$board" "${coreboot[@]}") || exit 1
+    cp "$folder/coreboot.rom" "$rom"
+    name=fallback/payload
+fi
+chmod 644 "$rom"
+
+case ${BOARD[payload]} in
+linux)
+    cbfstool "$rom" add-payload -n "$name" -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}" >"$work/log" 2>&1
+    ;;
+*) die "boards/$board/board.conf: no such payload: ${BOARD[payload]}" ;;
+esac || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
+    "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
+
+# What flash.sh asks before it writes.
+printf 'board %s\n' "$board" >"$work/board"
+[[ ${coreboot[*]} != *--stand-ins* ]] || printf 'stand-ins: it never boots\n' >>"$work/board"
+[ -n "$base" ] || cbfstool "$rom" add -t raw -n board -f "$work/board" >/dev/null 2>&1 || die "no room for the board's name"
+
+mkdir -p "$(dirname "$out")"
+cp "$rom" "$out.part" && mv "$out.part" "$out"
