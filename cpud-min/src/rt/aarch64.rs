@@ -2,8 +2,7 @@
 //!
 //! In assembly, since a compiler turns a copying loop in Rust into a call of `memcpy`.
 
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::Ordering::Relaxed;
 
 use cpud_min::sys::args::Args;
 
@@ -145,21 +144,10 @@ core::arch::global_asm!(
     "ret",
 );
 
-/// The stack that the program was started with.
-static STACK: AtomicPtr<usize> = AtomicPtr::new(null_mut());
-
-/// Keeps what [`getauxval`] reads.
-pub fn remember(stack: *const usize) {
-    STACK.store(stack.cast_mut(), Ordering::Relaxed);
-}
-
 /// getauxval(3), by which the ciphers' crates ask for the processor's instructions.
 #[unsafe(no_mangle)]
 extern "C" fn getauxval(kind: usize) -> usize {
-    let stack = STACK.load(Ordering::Relaxed).cast_const();
-    if stack.is_null() {
-        return 0;
-    }
-    // SAFETY: `start` was given this stack by the kernel.
+    let stack = core::ptr::with_exposed_provenance(super::STACK.load(Relaxed));
+    // SAFETY: `start`, before which nothing calls, was given this stack by the kernel.
     unsafe { Args::new(stack) }.auxiliary(kind).unwrap_or(0)
 }

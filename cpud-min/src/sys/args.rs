@@ -1,8 +1,8 @@
-//! The command line and the environment, as the kernel lays them on the first stack (System V ABI).
+//! The command line and the auxiliary vector, as the kernel lays them on the first stack (System V ABI).
 
 use core::ffi::CStr;
 
-/// The arguments and environment that the program was started with; they live as long as it does.
+/// The arguments that the program was started with; they live as long as it does.
 #[derive(Clone, Copy)]
 pub struct Args {
     stack: *const usize,
@@ -24,7 +24,7 @@ impl Args {
 
     /// The entry of type `kind` (`AT_*`, getauxval(3)) in the auxiliary vector.
     pub fn auxiliary(self, kind: usize) -> Option<usize> {
-        // SAFETY: as in `env`; after the environment's NULL stand pairs of type and value, up to the type 0.
+        // SAFETY: after argv's NULL stand the environment's pointers, a NULL, and pairs of type and value up to type 0.
         unsafe {
             let mut at = self.stack.add(2 + *self.stack);
             while *at != 0 {
@@ -36,22 +36,6 @@ impl Args {
             }
             (*at != 0).then(|| *at.add(1))
         }
-    }
-
-    /// The value of `name` in the environment.
-    pub fn env(self, name: &str) -> Option<&'static CStr> {
-        // SAFETY: after argv's NULL stand the environment's pointers, and a NULL.
-        let mut at = unsafe { self.stack.add(2 + *self.stack) };
-        // SAFETY: as above; each is a string.
-        while let Some(entry) = unsafe { (*at != 0).then(|| CStr::from_ptr(*at as *const _)) } {
-            let value = entry.to_bytes_with_nul().strip_prefix(name.as_bytes()).and_then(|v| v.strip_prefix(b"="));
-            if let Some(value) = value.and_then(|v| CStr::from_bytes_with_nul(v).ok()) {
-                return Some(value);
-            }
-            // SAFETY: not the NULL yet.
-            at = unsafe { at.add(1) };
-        }
-        None
     }
 }
 
@@ -68,10 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn arguments_environment_and_auxiliary_vector_are_told_apart() {
+    fn arguments_and_auxiliary_vector_are_told_apart() {
         assert!(args().iter().eq([c"cpud", c"--help"]));
-        assert_eq!(args().env("HOME"), Some(c"/root"));
-        assert_eq!((args().auxiliary(16), args().auxiliary(6)), (Some(0x8b), Some(4096)));
-        assert_eq!((args().env("HOM"), args().auxiliary(17)), (None, None));
+        assert_eq!((args().auxiliary(16), args().auxiliary(6), args().auxiliary(17)), (Some(0x8b), Some(4096), None));
     }
 }
