@@ -15,7 +15,8 @@
 . "$(dirname "$0")/lib.sh"
 
 SUITE=sid # which alone has a coreboot of our days
-board=qemu-q35 blobs='' stand_ins=no
+TF_A_SUITE=trixie
+board=qemu-q35 blobs='' stand_ins=no trusted=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
@@ -91,7 +92,7 @@ fi
 
 case ${BOARD[arch]} in
 x86_64) need_packages "${PACKAGES_FOR_COREBOOT[@]}" && need_packages "lib32gcc-$(gcc -dumpversion)-dev" ;;
-*) die "no compiler is known for ${BOARD[arch]}" ;;
+aarch64) need_packages "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_CROSS[@]}" ;;
 esac
 if [ -n "${COREBOOT_SRC:-}" ]; then
     tree=$(realpath "$COREBOOT_SRC") key=
@@ -99,8 +100,9 @@ if [ -n "${COREBOOT_SRC:-}" ]; then
 else
     package=$(pinned_source coreboot "$SUITE") || exit 1
     tree=$CACHE/coreboot/tree-$(basename "$package" | sed 's/.*-//' | cut -c1-16)
-    key=$(key_of "$(basename "$package")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
-        "$(gcc --version | head -n 1)" "$(ld --version | head -n 1)" "$(hash_of "$0")" \
+    [ "${BOARD[arch]}" != aarch64 ] || trusted=$(pinned_source arm-trusted-firmware "$TF_A_SUITE") || exit 1
+    key=$(key_of "$(basename "$package")" "$(basename "$trusted")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
+        "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" "$(hash_of "$0")" \
         "$([ -z "$blobs" ] || blob_hashes)")
 fi
 product=$CACHE/coreboot/${key:-own-$board}
@@ -120,6 +122,15 @@ if [ ! -e "$tree" ]; then
         dpkg-source --require-strong-checksums -x "$package"/*.dsc "$tree.part"
     mv "$tree.part" "$tree"
 fi
+
+# BL31, which stays in the secure world of an ARM machine, is built by coreboot from a tree inside its own.
+if [ -n "$trusted" ] && [ ! -e "$tree/3rdparty/arm-trusted-firmware/Makefile" ]; then
+    say "TF-A: unpacking $(basename "$trusted"/*.dsc)"
+    rm -rf "$tree/3rdparty/arm-trusted-firmware"
+    logged "$CACHE/logs/tf-a-unpack.log" "unpacking TF-A" \
+        dpkg-source --require-strong-checksums -x "$trusted"/*.dsc "$tree/3rdparty/arm-trusted-firmware"
+fi
+export BUILD_STRING=cpud # instead of what git says of the folder around TF-A
 
 objects=$CACHE/coreboot/objects-$board
 { cat "$folder/coreboot.defconfig" && paths; } >"$work/defconfig"

@@ -27,30 +27,14 @@ arch_load "$arch"
 need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_CROSS[@]}"
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
 
-# core_for_aarch64: a compiled libcore when the toolchain has one, else its source in this toolchain
-# or in Debian's, whose rustc-web is as new as browsers need it.
-core_for_aarch64() {
-    local sysroot
-    sysroot=$(rustc --print sysroot)
-    options+=(--config "target.$target.linker='$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)'")
-    if [ -d "$sysroot/lib/rustlib/$target" ]; then
-        return
-    fi
-    if [ ! -e "$sysroot/lib/rustlib/src/rust/library/core/Cargo.toml" ]; then
-        say "no target $target in this Rust (rustup target add $target): using Debian's rustc-web"
-        need_packages rustc-web rust-web-src
-        export RUSTC=/usr/bin/rustc
-    fi
-    export RUSTC_BOOTSTRAP=1
-    options+=(-Zbuild-std=core)
-}
-
 options=()
 case $arch in
-x86_64) target=x86_64-unknown-linux-gnu ;;
+x86_64) target=x86_64-unknown-linux-gnu && RUST=(--target "$target") ;;
 aarch64)
     target=aarch64-unknown-linux-musl
-    core_for_aarch64
+    # The linker that comes with Rust knows every architecture.
+    options=(--config "target.$target.linker='$(echo "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld)'")
+    rust_for "$target" core
     ;;
 esac
 
@@ -60,7 +44,7 @@ remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-
 
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$CACHE/cargo" --locked \
-    --package cpud-min --bin cpud --profile image --target "$target" \
+    --package cpud-min --bin cpud --profile image "${RUST[@]}" \
     --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
 built=$CACHE/cargo/$target/image
 cpud=$built/cpud.stripped

@@ -5,6 +5,7 @@
 # bytes; without room or on any other error no ROM is left behind.
 #
 #   --board BOARD    a folder of boards/ (default qemu-q35)
+#   --dtb FILE       the machine's device tree, for ARM boards without a machine.dts of their own
 #   --cmdline TEXT   the kernel's command line instead of the board's
 #   --blobs DIR      the vendor's files, for boards that need some
 #   --stand-ins      zeroes in their place: a ROM to look at, which flash.sh refuses
@@ -17,13 +18,14 @@
 # shellcheck source=rom.sh
 . "$ROOT/scripts/rom.sh"
 
-board=qemu-q35 kernel='' initramfs='' out='' cmdline='' base='' replace=no coreboot=()
+board=qemu-q35 kernel='' initramfs='' out='' cmdline='' base='' replace=no dtb='' coreboot=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
     --kernel) need_value "$@" && kernel=$2 && shift 2 ;;
     --initramfs) need_value "$@" && initramfs=$2 && shift 2 ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
+    --dtb) need_value "$@" && dtb=$2 && shift 2 ;;
     --cmdline) need_value "$@" && cmdline=$2 && shift 2 ;;
     --blobs) need_value "$@" && coreboot+=(--blobs "$2") && shift 2 ;;
     --stand-ins) coreboot+=(--stand-ins) && shift ;;
@@ -70,9 +72,57 @@ else
 fi
 chmod 644 "$rom"
 
+# make_fit: $work/payload, the form in which coreboot for ARM takes a kernel (U-Boot's FIT), with an initramfs and the
+# device tree of the board's machine, whose /chosen has the command line.
+make_fit() {
+    need_packages device-tree-compiler u-boot-tools xz-utils
+    local tree=$ROOT/boards/$board/machine.dts
+    if [ -e "$tree" ]; then
+        dtc -q -O dtb -o "$work/dtb" "$tree"
+    else
+        [ -r "$dtb" ] || die "the board $board has no machine.dts and --dtb FILE is missing"
+        cp "$dtb" "$work/dtb"
+    fi
+    fdtput -t s "$work/dtb" /chosen bootargs "${cmdline:-${BOARD[cmdline]}}"
+    xz --format=lzma -9e <"$kernel" >"$work/kernel"
+    cp "$initramfs" "$work/initramfs"
+    cat >"$work/payload.its" <<'FIT'
+/dts-v1/;
+/ {
+    description = "cpu appliance";
+    #address-cells = <1>;
+    images {
+        kernel {
+            data = /incbin/("kernel");
+            type = "kernel"; arch = "arm64"; os = "linux"; compression = "lzma";
+            load = <0x80000>; entry = <0x80000>;
+        };
+        fdt {
+            data = /incbin/("dtb");
+            type = "flat_dt"; arch = "arm64"; compression = "none";
+        };
+        ramdisk {
+            data = /incbin/("initramfs");
+            type = "ramdisk"; arch = "arm64"; os = "linux"; compression = "none";
+        };
+    };
+    configurations {
+        default = "conf";
+        conf { kernel = "kernel"; fdt = "fdt"; ramdisk = "ramdisk"; };
+    };
+};
+FIT
+    (cd "$work" && SOURCE_DATE_EPOCH=0 mkimage -f payload.its payload) >"$work/log" 2>&1 ||
+        die "mkimage: $(tail -n 1 "$work/log")"
+}
+
 case ${BOARD[payload]} in
 linux)
     cbfstool "$rom" add-payload -n "$name" -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}" >"$work/log" 2>&1
+    ;;
+fit)
+    make_fit
+    cbfstool "$rom" add -t fit_payload -n "$name" -f "$work/payload" >"$work/log" 2>&1
     ;;
 *) die "boards/$board/board.conf: no such payload: ${BOARD[payload]}" ;;
 esac || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \

@@ -234,9 +234,26 @@ arch_load() {
     fi
 }
 
+# rust_for TARGET PART: fills RUST with what cargo needs to compile for TARGET: nothing more when this Rust
+# has its PART (core or std) compiled, else that is compiled too, from this Rust's source or from
+# Debian's, whose rustc-web is as new as browsers need it.
+rust_for() {
+    local sysroot
+    sysroot=$(rustc --print sysroot)
+    RUST=(--target "$1")
+    [ ! -d "$sysroot/lib/rustlib/$1" ] || return 0
+    if [ ! -e "$sysroot/lib/rustlib/src/rust/library/core/Cargo.toml" ]; then
+        say "this Rust has no target $1 (rustup target add $1): using Debian's rustc-web"
+        need_packages rustc-web rust-web-src
+        export RUSTC=/usr/bin/rustc
+    fi
+    export RUSTC_BOOTSTRAP=1
+    RUST+=("-Zbuild-std=$2")
+}
+
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline payload mainboard rom_size max_cpud max_initramfs max_kernel max_rom qemu_machine qemu_cpu qemu_boot qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline payload mainboard rom_size max_cpud max_initramfs max_kernel max_rom qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.

@@ -112,6 +112,7 @@ case $boot in
 rom)
     # What runs writes to its own copy: out/BOARD/BOARD.rom stays what was built.
     cp "$out/$board.rom" "$out/flash.rom"
+    [ -z "${BOARD[qemu_flash]:-}" ] || truncate -s "${BOARD[qemu_flash]}" "$out/flash.rom"
     firmware=(-drive "if=pflash,format=raw,unit=0,file=$out/flash.rom")
     ;;
 direct) firmware=(-kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}") ;;

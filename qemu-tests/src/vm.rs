@@ -1,4 +1,4 @@
-//! QEMU on an image, under TCG with the CPU model `max`, reached through a forwarded port. It boots from the ROM, or
+//! QEMU on the image of the board under test, under TCG, reached through a forwarded port. It boots from the ROM, or
 //! directly when `CPUD_BOOT=direct` is in the environment.
 
 use std::env;
@@ -12,12 +12,13 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 use std::time::{Duration, Instant};
 
 use crate::artifacts::{Artifact, root, scratch};
-use crate::board::Board;
+use crate::board;
 use crate::client::Client;
 use crate::console::{Console, Mark};
 use crate::daemon::free_port;
 use crate::keys::{Key, authorize};
 use crate::look::Process;
+use crate::programs;
 use crate::run::{run, spawn};
 
 /// The port that the appliance listens on.
@@ -62,20 +63,29 @@ impl Machine {
     }
 
     fn with(folder: &Path, keys: &[OsString]) -> Self {
-        let cpud = Artifact::Cpud.path(BOARD);
-        let made = script("build-initramfs.sh").args(keys).arg("--cpud").arg(cpud).arg("--out").arg(folder).output();
+        let board = board::under_test();
+        let cpud = Artifact::Cpud.path(&board.name);
+        let arch = ["--arch", board.get("arch")];
+        let made = script("build-initramfs.sh")
+            .args(keys)
+            .args(arch)
+            .arg("--cpud")
+            .arg(cpud)
+            .arg("--out")
+            .arg(folder)
+            .output();
         succeeded(made);
         let initramfs = folder.join("initramfs.cpio.xz");
         // Fifty sessions at once, each with the client's programs in its page cache.
-        let memory = "512".to_owned();
-        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, rom: None, memory, restarts: false }
+        let memory = board.mebibytes("qemu_memory").max(512).to_string();
+        Self { kernel: Artifact::Kernel.path(&board.name), initramfs, rom: None, memory, restarts: false }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
     pub fn in_rom(self, name: &str, options: &[&str]) -> Self {
         let rom = scratch("image").join(format!("{name}.rom"));
         let made = script("build-rom.sh")
-            .args(["--board", BOARD, "--kernel"])
+            .args(["--board", &board::under_test().name, "--kernel"])
             .arg(&self.kernel)
             .arg("--initramfs")
             .arg(&self.initramfs)
@@ -93,12 +103,12 @@ pub fn script(name: &str) -> Command {
     Command::new(root().join("scripts").join(name))
 }
 
-fn succeeded(made: io::Result<Output>) {
+/// What it printed, after checking that it exited 0.
+pub fn succeeded(made: io::Result<Output>) -> Output {
     let made = made.expect("bash runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    made
 }
-
-const BOARD: &str = "qemu-q35";
 
 /// Kills QEMU when its own stdin ends: on drop, and also when this process dies in any other way.
 const LEASH: &str = r#""$@" <&- & vm=$!; exec >&- 2>&-; read -r word; kill "$vm"; wait "$vm""#;
@@ -118,13 +128,18 @@ pub struct Vm {
 impl Vm {
     /// Switches the machine on. It has not booted yet when this returns.
     pub fn power_on(machine: &Machine) -> Self {
-        let board = Board::read(BOARD);
+        let board = board::under_test();
         let port = free_port();
         let power_on = Instant::now();
         let devices = board.get("qemu_devices").split_whitespace().flat_map(|device| ["-device", device]);
         let flash = machine.rom.as_ref().map(|rom| {
             let flash = scratch("flash").join(port.to_string());
             fs::copy(rom, &flash).unwrap_or_else(|e| panic!("{}: {e}", flash.display()));
+            // QEMU's flash may be larger than the board's part.
+            if let Some(size) = board.find("qemu_flash").map(|_| board.mebibytes("qemu_flash") << 20) {
+                let file = fs::File::options().write(true).open(&flash).expect("just made");
+                file.set_len(size).expect("room for the flash part");
+            }
             flash
         });
         let firmware: Vec<OsString> = match &flash {
@@ -145,8 +160,8 @@ impl Vm {
         };
         let mut leash = spawn(
             Command::new("sh")
-                .args(["-c", LEASH, "leash", "qemu-system-x86_64"])
-                .args(["-accel", "tcg", "-cpu", "max", "-machine", board.get("qemu_machine")])
+                .args(["-c", LEASH, "leash", &board.qemu()])
+                .args(["-accel", "tcg", "-cpu", board.get("qemu_cpu"), "-machine", board.get("qemu_machine")])
                 .args(["-m", &machine.memory, "-smp", "1"])
                 .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
                 .args((!machine.restarts).then_some("-no-reboot"))
@@ -190,7 +205,7 @@ impl Vm {
     /// What the program `look` prints in a session of its own.
     pub fn look(&self, arguments: &[&str]) -> String {
         let mut client = Client::v3(self.port).unwrap_or_else(|e| panic!("{e}"));
-        let program = served(&program("look"));
+        let program = served(&programs::look());
         let words = [&[program.as_str()], arguments].concat();
         run(client.command(&words), Duration::from_secs(60)).ok()
     }
