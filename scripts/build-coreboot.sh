@@ -124,11 +124,12 @@ if [ ! -e "$tree" ]; then
 fi
 
 # BL31, which stays in the secure world of an ARM machine, is built by coreboot from a tree inside its own.
-if [ -n "$trusted" ] && [ ! -e "$tree/3rdparty/arm-trusted-firmware/Makefile" ]; then
+if [ -n "$trusted" ] && [ ! -e "$tree/3rdparty/$(basename "$trusted")" ]; then
     say "TF-A: unpacking $(basename "$trusted"/*.dsc)"
-    rm -rf "$tree/3rdparty/arm-trusted-firmware"
+    rm -rf "$tree"/3rdparty/arm-trusted-firmware*
     logged "$CACHE/logs/tf-a-unpack.log" "unpacking TF-A" \
         dpkg-source --require-strong-checksums -x "$trusted"/*.dsc "$tree/3rdparty/arm-trusted-firmware"
+    touch "$tree/3rdparty/$(basename "$trusted")"
 fi
 export BUILD_STRING=cpud # instead of what git says of the folder around TF-A
 

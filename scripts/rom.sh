@@ -41,10 +41,13 @@ area() {
 # cut_out FILE OFFSET SIZE: those bytes of it.
 cut_out() { head -c $(($2 + $3)) "$1" | tail -c "$3"; }
 
-# cbfstool: the one that came with coreboot; others write payloads differently.
+# cbfstool: the one that came with coreboot (of a board that needs nothing of a vendor); others write payloads
+# differently.
 cbfstool() {
     if [ -z "${CBFSTOOL:-}" ]; then
-        CBFSTOOL=$(run build-coreboot.sh)/cbfstool || exit 1
+        local machine=qemu-q35
+        [ "${BOARD[arch]:-}" != aarch64 ] || machine=qemu-aarch64
+        CBFSTOOL=$(run build-coreboot.sh --board "$machine")/cbfstool || exit 1
     fi
     "$CBFSTOOL" "$@"
 }

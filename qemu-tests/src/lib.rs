@@ -13,6 +13,7 @@
 //! | [`run`] | a program with a time limit, its output and its status |
 //! | [`keys`] | one key of each kind, made once |
 //! | [`look`] | processes as /proc has them, on this host or in the guest |
+//! | [`gdb`] | a word of what the kernel tells a program, changed |
 //! | [`hostile`] | peers that do not behave |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
@@ -24,6 +25,7 @@ pub mod board;
 pub mod client;
 pub mod console;
 pub mod daemon;
+pub mod gdb;
 pub mod hostile;
 pub mod keys;
 pub mod look;

@@ -16,6 +16,7 @@ use crate::board;
 use crate::client::Client;
 use crate::console::{Console, Mark};
 use crate::daemon::free_port;
+use crate::gdb::Gdb;
 use crate::keys::{Key, authorize};
 use crate::look::Process;
 use crate::programs;
@@ -36,6 +37,8 @@ pub struct Machine {
     pub rom: Option<PathBuf>,
     /// MiB.
     pub memory: String,
+    /// Whether the processor has instructions for AES.
+    pub aes: bool,
     /// Whether a restart is one, and not the end.
     pub restarts: bool,
 }
@@ -78,7 +81,7 @@ impl Machine {
         let initramfs = folder.join("initramfs.cpio.xz");
         // Fifty sessions at once, each with the client's programs in its page cache.
         let memory = board.mebibytes("qemu_memory").max(512).to_string();
-        Self { kernel: Artifact::Kernel.path(&board.name), initramfs, rom: None, memory, restarts: false }
+        Self { kernel: Artifact::Kernel.path(&board.name), initramfs, rom: None, memory, aes: true, restarts: false }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
@@ -158,14 +161,24 @@ impl Vm {
                 ]
             }
         };
+        let gdb = (!machine.aes && board.get("arch") == "aarch64").then(free_port);
+        let cpu = if machine.aes || gdb.is_some() { "" } else { ",aes=off" };
         let mut leash = spawn(
             Command::new("sh")
                 .args(["-c", LEASH, "leash", &board.qemu()])
-                .args(["-accel", "tcg", "-cpu", board.get("qemu_cpu"), "-machine", board.get("qemu_machine")])
+                .args([
+                    "-accel",
+                    "tcg",
+                    "-cpu",
+                    &format!("{}{cpu}", board.get("qemu_cpu")),
+                    "-machine",
+                    board.get("qemu_machine"),
+                ])
                 .args(["-m", &machine.memory, "-smp", "1"])
                 .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
                 .args((!machine.restarts).then_some("-no-reboot"))
                 .args(firmware)
+                .args(gdb.iter().flat_map(|port| ["-S".to_owned(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]))
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
                 .args(["-device", "virtio-net-pci,netdev=net,romfile="])
                 .args(devices)
@@ -177,6 +190,9 @@ impl Vm {
         console.follow(leash.stdout.take().expect("piped"));
         console.follow(leash.stderr.take().expect("piped"));
         let end = leash.stdin.take();
+        if let Some(port) = gdb {
+            without_aes(port);
+        }
         Self { leash, end, console, port, flash, power_on }
     }
 
@@ -220,6 +236,17 @@ impl Drop for Vm {
             let _ = fs::remove_file(flash);
         }
     }
+}
+
+/// No ARM processor of QEMU's can be had without AES, so PID 1 is told that there is none: as it starts, `AT_HWCAP` (16)
+/// loses `HWCAP_AES` and `HWCAP_PMULL` (asm/hwcap.h), which come together.
+fn without_aes(port: u16) {
+    let start = Instant::now();
+    let attempts = std::iter::repeat_with(|| Gdb::connect(port)).take_while(|_| start.elapsed() < BOOT_LIMIT);
+    let gdb = attempts.into_iter().find_map(Result::ok).expect("QEMU listens in time");
+    let cpud = fs::read(Artifact::Cpud.path(&board::under_test().name)).expect("cpud was built");
+    let entry = u64::from_le_bytes(*cpud[24..].first_chunk().expect("an ELF header"));
+    gdb.take_from_auxiliary(entry, 16, 3 << 3);
 }
 
 /// The processes in what `look` printed.

@@ -1,5 +1,6 @@
 //! The image in QEMU, as its users see it. One machine is booted for all of these tests.
 
+mod architecture;
 mod boot;
 mod command;
 mod files;
