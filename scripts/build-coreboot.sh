@@ -92,7 +92,10 @@ fi
 
 case ${BOARD[arch]} in
 x86_64) need_packages "${PACKAGES_FOR_COREBOOT[@]}" && need_packages "lib32gcc-$(gcc -dumpversion)-dev" ;;
-aarch64) need_packages "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_CROSS[@]}" ;;
+aarch64)
+    # shellcheck disable=SC2086 # words
+    need_packages "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_CROSS[@]}" ${BOARD[packages]:-}
+    ;;
 esac
 if [ -n "${COREBOOT_SRC:-}" ]; then
     tree=$(realpath "$COREBOOT_SRC") key=
@@ -131,7 +134,11 @@ if [ -n "$trusted" ] && [ ! -e "$tree/3rdparty/$(basename "$trusted")" ]; then
         dpkg-source --require-strong-checksums -x "$trusted"/*.dsc "$tree/3rdparty/arm-trusted-firmware"
     touch "$tree/3rdparty/$(basename "$trusted")"
 fi
-export BUILD_STRING=cpud # instead of what git says of the folder around TF-A
+# TF-A and coreboot know the compiler for an ARM chip without a system by a name that is not Debian's.
+for tool in as gcc ld nm objcopy objdump strip; do
+    ! path=$(command -v "arm-none-eabi-$tool") || { mkdir -p "$work/bin" && ln -s "$path" "$work/bin/arm-eabi-$tool"; }
+done
+export PATH=$work/bin:$PATH BUILD_STRING=cpud # instead of what git says of the folder around TF-A
 
 objects=$CACHE/coreboot/objects-$board
 { cat "$folder/coreboot.defconfig" && paths; } >"$work/defconfig"

@@ -94,7 +94,7 @@ if [ $with_rom = no ]; then
     exit
 fi
 run build-rom.sh --board "$board" --kernel "$out/$KERNEL" --initramfs "$out/initramfs.cpio.xz" \
-    --cmdline "$cmdline" --out "$out/$board.rom" "${coreboot[@]}" "${rom_options[@]}"
+    ${BOARD[devicetree]:+--dtb "$out/machine.dtb"} --cmdline "$cmdline" --out "$out/$board.rom" "${coreboot[@]}" "${rom_options[@]}"
 
 # --- what there is to know about it ---------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 # and print where it is: a bzImage, or an Image on ARM. The same fragments and compiler are never built twice.
 #
 #   --board BOARD  a folder of boards/ (default qemu-q35)
-#   --out FILE     copy the kernel there
+#   --out FILE     copy the kernel there, and its board's device tree to machine.dtb beside it
 #   --no-install   name missing packages instead of installing them
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -70,7 +70,7 @@ unpack() {
 # compile TREE OBJECTS: progress is a line for every tenth of a first build's steps.
 compile() {
     local steps=0 line expected=1850
-    "${make[@]}" -C "$1" O="$2" -j"$(nproc)" "$KERNEL" 2>"$2/stderr" | while read -r line; do
+    "${make[@]}" -C "$1" O="$2" -j"$(nproc)" "$KERNEL" ${BOARD[devicetree]:+"${BOARD[devicetree]}.dtb"} 2>"$2/stderr" | while read -r line; do
         printf '%s\n' "$line"
         steps=$((steps + 1))
         if [ $((steps % (expected / 10))) -eq 0 ]; then
@@ -85,7 +85,7 @@ compile() {
 need_packages "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}"
 deb=$(pinned_deb "$PACKAGE") || exit 1
 source=$(hash_of "$deb")
-key=$(key_of "$source" "$(chosen)" "$(forbidden)" "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" \
+key=$(key_of "$source" "${BOARD[devicetree]:-}" "$(chosen)" "$(forbidden)" "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" \
     "$(xz --version | head -n 1)" "$(hash_of "$0")")
 product=$CACHE/kernel/$key
 
@@ -114,6 +114,7 @@ if [ ! -e "$product/$KERNEL" ]; then
     rm -rf "$product.part"
     mkdir -p "$product.part"
     cp "$objects/arch/$KERNEL_ARCH/boot/$KERNEL" "$objects/.config" "$objects/System.map" "$product.part/"
+    [ -z "${BOARD[devicetree]:-}" ] || cp "$objects/arch/$KERNEL_ARCH/boot/dts/${BOARD[devicetree]}.dtb" "$product.part/machine.dtb"
     mv "$product.part" "$product"
 fi
 
@@ -122,6 +123,7 @@ say "$(size_row "$KERNEL" "$(bytes_of "$kernel")" "${BOARD[max_kernel]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
     cp "$kernel" "$out.part" && mv "$out.part" "$out"
+    [ ! -e "$product/machine.dtb" ] || cp "$product/machine.dtb" "$(dirname "$out")/"
     kernel=$out
 fi
 echo "$kernel"

@@ -253,7 +253,7 @@ rust_for() {
 
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline payload mainboard rom_size max_cpud max_initramfs max_kernel max_rom qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.
