@@ -100,6 +100,7 @@ else
     package=$(pinned_source coreboot "$SUITE") || exit 1
     tree=$CACHE/coreboot/tree-$(basename "$package" | sed 's/.*-//' | cut -c1-16)
     key=$(key_of "$(basename "$package")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
+        "${BOARD[coreboot_make]:-}" \
         "$(gcc --version | head -n 1)" "$(ld --version | head -n 1)" "$(hash_of "$0")" \
         "$([ -z "$blobs" ] || blob_hashes)")
 fi
@@ -126,7 +127,7 @@ objects=$CACHE/coreboot/objects-$board
 make_coreboot() {
     # Its own name and time are the same for everybody; the tools of all boards are built once.
     make -C "$tree" -j"$(nproc)" BUILD_TIMELESS=1 obj="$objects" objutil="$CACHE/coreboot/util" \
-        DOTCONFIG="$objects/.config" "$@"
+        DOTCONFIG="$objects/.config" ${BOARD[coreboot_make]:+"${BOARD[coreboot_make]}"} "$@"
 }
 rm -rf "$objects"
 mkdir -p "$objects"

@@ -78,20 +78,8 @@ if pid=$(running); then
     end "$pid"
 fi
 
-# QEMU has igb since version 8; Debian 12 has that in its backports.
-qemu_for_igb() {
-    local major
-    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
-    [ "$major" -lt 8 ] || return 0
-    local suite
-    suite=$(debian_codename)-backports
-    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
-    say "--net igb needs QEMU 8 or later: installing it from $suite"
-    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
-}
-
 need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
-[ "$net" != igb ] || qemu_for_igb
+[ "$net" != igb ] || need_qemu_with_igb
 [ "$boot" = rom ] || build+=(--no-rom)
 run build-image.sh "$board" "${build[@]}"
 

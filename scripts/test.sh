@@ -102,6 +102,8 @@ if [ "$level" = quick ]; then
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
     check "coreboot" run build-coreboot.sh
+    check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
+    check "two builds are the same" run check-repro.sh
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
     suite "the image in QEMU, from its ROM" \

@@ -19,6 +19,7 @@ use crate::daemon::free_port;
 use crate::keys::{Key, authorize};
 use crate::look::Process;
 use crate::run::{run, spawn};
+use crate::skip::Reason;
 
 /// The port that the appliance listens on.
 const CPU_PORT: u16 = 17010;
@@ -35,6 +36,8 @@ pub struct Machine {
     pub rom: Option<PathBuf>,
     /// MiB.
     pub memory: String,
+    /// QEMU's name of the network card.
+    pub card: &'static str,
     /// Whether a restart is one, and not the end.
     pub restarts: bool,
 }
@@ -48,27 +51,25 @@ impl Machine {
 
     /// The same without a ROM.
     pub fn direct() -> Self {
-        let folder = scratch("image");
-        let keys = folder.join("authorized_keys");
-        authorize(&keys);
-        let keys = ["--key".as_ref(), keys.as_os_str(), "--host-key".as_ref(), Key::host().private.as_ref()]
-            .map(OsStr::to_owned);
-        Self::with(&folder, &keys)
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| {
+            let keys = scratch("image").join("authorized_keys");
+            authorize(&keys);
+            initramfs("image", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
+        }))
     }
 
     /// A machine with no key built in.
     pub fn bare() -> Self {
-        Self::with(&scratch("bare"), &["--bare".into()])
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| initramfs("bare", &["--bare".as_ref()])))
     }
 
-    fn with(folder: &Path, keys: &[OsString]) -> Self {
-        let cpud = Artifact::Cpud.path(BOARD);
-        let made = script("build-initramfs.sh").args(keys).arg("--cpud").arg(cpud).arg("--out").arg(folder).output();
-        succeeded(made);
-        let initramfs = folder.join("initramfs.cpio.xz");
+    fn with(initramfs: &Path) -> Self {
         // Fifty sessions at once, each with the client's programs in its page cache.
         let memory = "512".to_owned();
-        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, rom: None, memory, restarts: false }
+        let (kernel, initramfs) = (Artifact::Kernel.path(BOARD), initramfs.to_owned());
+        Self { kernel, initramfs, rom: None, memory, card: "virtio-net-pci", restarts: false }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
@@ -86,6 +87,14 @@ impl Machine {
         succeeded(made);
         Self { rom: Some(rom), ..self }
     }
+}
+
+/// Makes one in the scratch folder `name`.
+fn initramfs(name: &str, options: &[&OsStr]) -> PathBuf {
+    let folder = scratch(name);
+    let cpud = Artifact::Cpud.path(BOARD);
+    succeeded(script("build-initramfs.sh").args(options).arg("--cpud").arg(cpud).arg("--out").arg(&folder).output());
+    folder.join("initramfs.cpio.xz")
 }
 
 /// One of the scripts that users call.
@@ -152,7 +161,7 @@ impl Vm {
                 .args((!machine.restarts).then_some("-no-reboot"))
                 .args(firmware)
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
-                .args(["-device", "virtio-net-pci,netdev=net,romfile="])
+                .args(["-device", &format!("{},netdev=net,romfile=", machine.card)])
                 .args(devices)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -223,6 +232,13 @@ pub fn program(name: &str) -> PathBuf {
 /// Where a session finds a file of the client's that is in no directory of the name space.
 pub fn served(path: &Path) -> String {
     format!("/tmp/cpu{}", path.display())
+}
+
+/// Whether this machine's QEMU has the device.
+pub fn has_device(name: &str) -> Result<(), Reason> {
+    let asked = Command::new("qemu-system-x86_64").args(["-device", &format!("{name},help")]).output();
+    let has = asked.is_ok_and(|asked| asked.status.success());
+    has.then_some(()).ok_or_else(|| format!("this QEMU has no {name}"))
 }
 
 static SHARED: OnceLock<Vm> = OnceLock::new();

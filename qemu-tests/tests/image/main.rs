@@ -1,10 +1,13 @@
 //! The image in QEMU, as its users see it. One machine is booted for all of these tests.
 
+mod apu2;
 mod boot;
 mod command;
 mod files;
+mod flash;
 mod hostile;
 mod plain;
+mod settings;
 mod stock;
 mod terminal;
 mod walls;
