@@ -2,7 +2,7 @@
 # build-cpud.sh [--arch ARCH] [--out FILE] [--no-install]
 #
 # Build cpud, the static program without libc that is PID 1 in the image and a daemon elsewhere,
-# and print where it is.
+# and print where it is. Beside it lies NAME.debug, which knows the source line of every address.
 #
 #   --arch ARCH   x86_64 (default)
 #   --out FILE    copy it there
@@ -39,7 +39,9 @@ say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$CACHE/cargo" --locked \
     --package cpud-min --bin cpud --profile image --target "$target" \
     --config "$ROOT/cpud-min/image.toml" --config "$remap" >&2 || die "cargo could not build cpud"
-cpud=$CACHE/cargo/$target/image/cpud
+built=$CACHE/cargo/$target/image
+cpud=$built/cpud.stripped
+strip -o "$cpud" "$built/cpud"
 
 # What the whole design rests on: nothing is loaded, nothing comes from a libc.
 headers=$(readelf -ldW "$cpud")
@@ -50,6 +52,7 @@ headers=$(readelf -ldW "$cpud")
 say "$(size_row cpud "$(bytes_of "$cpud")" "${BOARD[max_cpud]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
+    cp "$built/cpud" "$out.debug"
     cp "$cpud" "$out.part" && mv "$out.part" "$out"
     cpud=$out
 fi

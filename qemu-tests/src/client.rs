@@ -1,5 +1,7 @@
 //! Clients that bring their files along.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -88,11 +90,13 @@ fn go_build(module: &str, package: &str) -> Result<PathBuf, Reason> {
     Ok(program)
 }
 
-/// Installs the crate `unpfs` once, in the version whose command line the V2 client knows.
+/// Installs the crate `unpfs` once, in the version whose command line the V2 client knows. The folder that comes back
+/// has an `unpfs` that says its first word when it listens: the client dials at that word, and the crate's own says it
+/// before.
 fn unpfs() -> Result<PathBuf, Reason> {
     let cache = scratch("unpfs");
-    let folder = cache.join("bin");
-    if !folder.join("unpfs").exists() {
+    let program = cache.join("bin/unpfs");
+    if !program.exists() {
         let installed = Command::new("cargo")
             .args(["install", "--quiet", "--locked", "--version", "0.13.0", "--root"])
             .arg(&cache)
@@ -101,5 +105,15 @@ fn unpfs() -> Result<PathBuf, Reason> {
             .expect("cargo runs");
         assert!(installed.status.success(), "unpfs: {}", String::from_utf8_lossy(&installed.stderr));
     }
+    let folder = cache.join("punctual");
+    // Port 5641 in state LISTEN (proc_pid_net(5), /proc/net/tcp).
+    let script = format!(
+        "#!/bin/sh\n\
+         while kill -0 $$ && ! grep -q ':1609 [0-9A-F:]* 0A ' /proc/net/tcp /proc/net/tcp6; do :; done && echo ready &\n\
+         exec {} \"$@\" >/dev/null 2>&1\n",
+        program.display()
+    );
+    fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("unpfs"), script)).expect("a file of our own");
+    fs::set_permissions(folder.join("unpfs"), Permissions::from_mode(0o755)).expect("a file of our own");
     Ok(folder)
 }

@@ -21,6 +21,8 @@ pub struct Process {
     /// Resident memory and private memory, in KiB.
     pub resident: u64,
     pub private: u64,
+    /// Memory that no file stands behind, in KiB: what a leak would add to. Pages of the program come and go.
+    pub anonymous: u64,
     /// User and system time so far, in clock ticks (10 ms).
     pub ticks: u64,
     /// Where each open descriptor leads, as readlink has it.
@@ -60,6 +62,7 @@ impl Process {
             capabilities: u64::from_str_radix(field("CapEff:")?, 16).ok()?,
             resident: kib("Rss:"),
             private: kib("Private_Clean:") + kib("Private_Dirty:"),
+            anonymous: kib("Anonymous:"),
             ticks: times.get(11)?.parse::<u64>().ok()? + times.get(12)?.parse::<u64>().ok()?,
             descriptors,
             name: field("Name:")?.to_owned(),
@@ -121,13 +124,10 @@ pub fn shared_sockets(all: &[Process]) -> BTreeMap<String, Vec<u32>> {
 /// The line that `look` prints.
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, parent, state, filtered, capabilities, resident, private, ticks, .. } = self;
+        let Self { pid, parent, state, filtered, capabilities, resident, private, anonymous, ticks, .. } = self;
         let links = self.descriptors.join("|");
-        write!(
-            f,
-            "{pid}\t{parent}\t{state}\t{filtered}\t{capabilities}\t{resident}\t{private}\t{ticks}\t{links}\t{}",
-            self.name
-        )
+        write!(f, "{pid}\t{parent}\t{state}\t{filtered}\t{capabilities}\t{resident}\t{private}\t{anonymous}\t")?;
+        write!(f, "{ticks}\t{links}\t{}", self.name)
     }
 }
 
@@ -137,8 +137,8 @@ impl FromStr for Process {
 
     fn from_str(line: &str) -> Result<Self, String> {
         let bad = || format!("not a line of look: {line:?}");
-        let fields: [&str; 10] = line.split('\t').collect::<Vec<_>>().try_into().map_err(|_| bad())?;
-        let [pid, parent, state, filtered, capabilities, resident, private, ticks, links, name] = fields;
+        let fields: [&str; 11] = line.split('\t').collect::<Vec<_>>().try_into().map_err(|_| bad())?;
+        let [pid, parent, state, filtered, capabilities, resident, private, anonymous, ticks, links, name] = fields;
         let number = |field: &str| field.parse::<u64>().map_err(|_| bad());
         Ok(Self {
             pid: pid.parse().map_err(|_| bad())?,
@@ -148,6 +148,7 @@ impl FromStr for Process {
             capabilities: number(capabilities)?,
             resident: number(resident)?,
             private: number(private)?,
+            anonymous: number(anonymous)?,
             ticks: number(ticks)?,
             descriptors: links.split('|').filter(|link| !link.is_empty()).map(str::to_owned).collect(),
             name: name.to_owned(),

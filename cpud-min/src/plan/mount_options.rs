@@ -22,59 +22,60 @@ pub enum Meaning {
     Data,
 }
 
-/// What `option` means to mount(8), sections "FILESYSTEM-INDEPENDENT MOUNT OPTIONS" and "BIND MOUNT
-/// OPERATION", and to the reference server, whose own words are `rdonly`, `synchronous` and `rec`.
+/// The words that set flags, and those that clear them.
+const FLAGS: &[(&str, &str, u32)] = &[
+    ("ro", "rw", MS_RDONLY),
+    ("nosuid", "suid", MS_NOSUID),
+    ("nodev", "dev", MS_NODEV),
+    ("noexec", "exec", MS_NOEXEC),
+    ("sync", "async", MS_SYNCHRONOUS),
+    ("dirsync", "", MS_DIRSYNC),
+    ("nosymfollow", "symfollow", MS_NOSYMFOLLOW),
+    ("noatime", "atime", MS_NOATIME),
+    ("nodiratime", "diratime", MS_NODIRATIME),
+    ("relatime", "norelatime", MS_RELATIME),
+    ("strictatime", "nostrictatime", MS_STRICTATIME),
+    ("lazytime", "nolazytime", MS_LAZYTIME),
+    ("iversion", "noiversion", MS_I_VERSION),
+    ("mand", "nomand", MS_MANDLOCK),
+    ("silent", "loud", MS_SILENT),
+    ("remount", "", MS_REMOUNT),
+    ("bind", "", MS_BIND),
+    ("rbind", "", MS_BIND | MS_REC),
+    ("private", "", MS_PRIVATE),
+    ("rprivate", "", MS_PRIVATE | MS_REC),
+    ("slave", "", MS_SLAVE),
+    ("rslave", "", MS_SLAVE | MS_REC),
+    ("shared", "", MS_SHARED),
+    ("rshared", "", MS_SHARED | MS_REC),
+    ("unbindable", "", MS_UNBINDABLE),
+    ("runbindable", "", MS_UNBINDABLE | MS_REC),
+    // The reference server's own words.
+    ("rdonly", "", MS_RDONLY),
+    ("synchronous", "", MS_SYNCHRONOUS),
+    ("rec", "", MS_REC),
+];
+
+/// Who may mount, and when: nothing to mount(2).
+const NOTHING: &[&str] = &["defaults", "auto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"];
+
+/// What `option` means to mount(8), sections "FILESYSTEM-INDEPENDENT MOUNT OPTIONS" and "BIND MOUNT OPERATION", and to
+/// the reference server.
 pub fn meaning(option: &[u8]) -> Meaning {
-    use Meaning::{Clear, Data, NotNow, Nothing, Set};
-    match option {
-        b"" | b"defaults" | b"auto" | b"user" | b"nouser" | b"users" | b"owner" | b"group" | b"nofail" | b"_netdev" => {
-            Nothing
-        }
-        b"noauto" => NotNow,
-        b"ro" | b"rdonly" => Set(MS_RDONLY),
-        b"rw" => Clear(MS_RDONLY),
-        b"nosuid" => Set(MS_NOSUID),
-        b"suid" => Clear(MS_NOSUID),
-        b"nodev" => Set(MS_NODEV),
-        b"dev" => Clear(MS_NODEV),
-        b"noexec" => Set(MS_NOEXEC),
-        b"exec" => Clear(MS_NOEXEC),
-        b"sync" | b"synchronous" => Set(MS_SYNCHRONOUS),
-        b"async" => Clear(MS_SYNCHRONOUS),
-        b"dirsync" => Set(MS_DIRSYNC),
-        b"nosymfollow" => Set(MS_NOSYMFOLLOW),
-        b"symfollow" => Clear(MS_NOSYMFOLLOW),
-        b"noatime" => Set(MS_NOATIME),
-        b"atime" => Clear(MS_NOATIME),
-        b"nodiratime" => Set(MS_NODIRATIME),
-        b"diratime" => Clear(MS_NODIRATIME),
-        b"relatime" => Set(MS_RELATIME),
-        b"norelatime" => Clear(MS_RELATIME),
-        b"strictatime" => Set(MS_STRICTATIME),
-        b"nostrictatime" => Clear(MS_STRICTATIME),
-        b"lazytime" => Set(MS_LAZYTIME),
-        b"nolazytime" => Clear(MS_LAZYTIME),
-        b"iversion" => Set(MS_I_VERSION),
-        b"noiversion" => Clear(MS_I_VERSION),
-        b"mand" => Set(MS_MANDLOCK),
-        b"nomand" => Clear(MS_MANDLOCK),
-        b"silent" => Set(MS_SILENT),
-        b"loud" => Clear(MS_SILENT),
-        b"remount" => Set(MS_REMOUNT),
-        b"bind" => Set(MS_BIND),
-        b"rbind" => Set(MS_BIND | MS_REC),
-        b"rec" => Set(MS_REC),
-        b"private" => Set(MS_PRIVATE),
-        b"rprivate" => Set(MS_PRIVATE | MS_REC),
-        b"slave" => Set(MS_SLAVE),
-        b"rslave" => Set(MS_SLAVE | MS_REC),
-        b"shared" => Set(MS_SHARED),
-        b"rshared" => Set(MS_SHARED | MS_REC),
-        b"unbindable" => Set(MS_UNBINDABLE),
-        b"runbindable" => Set(MS_UNBINDABLE | MS_REC),
-        _ if [b"x-".as_slice(), b"X-", b"comment="].iter().any(|prefix| option.starts_with(prefix)) => Nothing,
-        _ => Data,
+    let is = |word: &&str| word.as_bytes() == option;
+    let comment = || ["x-", "X-", "comment="].iter().any(|prefix| option.starts_with(prefix.as_bytes()));
+    if option.is_empty() || NOTHING.iter().any(is) || comment() {
+        return Meaning::Nothing;
     }
+    for (set, clear, flags) in FLAGS {
+        if is(set) {
+            return Meaning::Set(*flags);
+        }
+        if is(clear) {
+            return Meaning::Clear(*flags);
+        }
+    }
+    if option == b"noauto" { Meaning::NotNow } else { Meaning::Data }
 }
 
 #[cfg(test)]

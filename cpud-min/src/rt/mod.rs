@@ -6,8 +6,12 @@
 mod x86_64;
 
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cpud_min::sys;
+
+/// Where the stack began, for [`panic`].
+static STACK: AtomicUsize = AtomicUsize::new(0);
 
 /// What the processor's own entry point calls.
 ///
@@ -15,19 +19,33 @@ use cpud_min::sys;
 ///
 /// `stack` is the stack pointer that the kernel started the program with.
 unsafe extern "C" fn start(stack: *const usize) -> ! {
+    STACK.store(stack.addr(), Relaxed);
     // SAFETY: the caller's promise.
     let args = unsafe { sys::args::Args::new(stack) };
     sys::process::exit(crate::main(args))
 }
 
 /// A panic is a bug: it says where, and ends this process. Only PID 1's end would end the appliance.
+///
+/// Where it is, is what the stack says: words that point into the program, the callers among them, for `addr2line -e
+/// cpud.debug`. File names and lines would be a tenth of the program.
 #[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    const SHOWN: usize = 24;
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let program = (&raw const __executable_start).addr()..(&raw const etext).addr();
+    let here = core::ptr::from_ref(&program).cast::<usize>();
+    let words = STACK.load(Relaxed).saturating_sub(here.addr()) / size_of::<usize>();
     let mut line = sys::console::Line::new();
-    let _ = match info.location() {
-        Some(at) => write!(line, "cpud: panic at {}:{}", at.file(), at.line()),
-        None => write!(line, "cpud: panic"),
-    };
+    let _ = write!(line, "cpud: panic at");
+    // SAFETY: the words between here and the beginning of the stack are the stack, and all of it is mapped.
+    let stack = (0..words).map(|i| unsafe { here.add(i).read_volatile() });
+    for word in stack.filter(|word| program.contains(word) && *word != program.start).take(SHOWN) {
+        let _ = write!(line, " {word:x}");
+    }
     sys::console::print(&line);
     sys::process::exit(101)
 }

@@ -27,7 +27,8 @@ fn settled(daemon: &Daemon) -> Process {
 
 fn assert_as_it_was(before: &Process, after: &Process) {
     assert_eq!(before.descriptors, after.descriptors);
-    assert!(after.private <= before.private + 64, "{} KiB grew to {} KiB", before.private, after.private);
+    // A stack may be a page or two deeper.
+    assert!(after.anonymous <= before.anonymous + 8, "{} KiB grew to {} KiB", before.anonymous, after.anonymous);
 }
 
 #[test]

@@ -30,7 +30,6 @@ pub enum Exchange {
     },
 }
 
-#[expect(clippy::large_enum_variant, reason = "one per connection, and there is no heap")]
 #[expect(clippy::enum_variant_names, reason = "each is what is awaited")]
 pub enum Step {
     /// Our KEXINIT is out.
