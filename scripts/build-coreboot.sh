@@ -113,6 +113,10 @@ fi
 # --- the build ------------------------------------------------------------------------------------
 
 exclusively coreboot
+if [ -n "$key" ] && [ -e "$product/coreboot.rom" ]; then # by whom we waited for
+    echo "$product"
+    exit
+fi
 if [ ! -e "$tree" ]; then
     say "coreboot: unpacking $(basename "$package"/*.dsc)"
     mkdir -p "$CACHE/coreboot"

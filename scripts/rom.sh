@@ -11,7 +11,7 @@ flash_map() {
     [ -r "$rom" ] || die "no file $rom"
     size=$(bytes_of "$rom")
     # coreboot's own code has the signature too; the map itself comes first, with its version behind it.
-    at=$(grep -abom1 __FMAP__ "$rom" | head -n 1 | cut -d: -f1) || die "$rom has no flash map: it is no ROM of coreboot's"
+    at=$(grep -abom1 __FMAP__ "$rom" | sed -n '1s/:.*//p') || die "$rom has no flash map: it is no ROM of coreboot's"
     [ $((at + 56)) -le "$size" ] || die "$rom: its flash map is cut off"
     [ "$(number "$rom" $((at + 8)) 1)" = 1 ] || die "$rom: its flash map is damaged (version)"
     [ "$(number "$rom" $((at + 18)) 4)" = "$size" ] ||
@@ -96,10 +96,10 @@ parts() {
 # compare_roms OLD NEW: a row for each part, and how it differs.
 compare_roms() {
     local name offset size was
-    parts "$1" >"$work/old" && parts "$2" >"$work/new"
+    parts "$1" >"$work/old-parts" && parts "$2" >"$work/new-parts"
     printf '%-24s %10s %9s\n' part offset bytes
     while read -r name offset size; do
-        was=$(awk -v name="$name" '$1 == name { print $2, $3; exit }' "$work/old")
+        was=$(awk -v name="$name" '$1 == name { print $2, $3; exit }' "$work/old-parts")
         if [ -z "$was" ]; then
             was='new'
         elif [ "$was" != "$offset $size" ]; then
@@ -110,6 +110,6 @@ compare_roms() {
             was='changed'
         fi
         printf '%-24s %#10x %9d  %s\n' "$name" "$offset" "$size" "$was"
-    done <"$work/new"
-    awk 'NR == FNR { new[$1]; next } !($1 in new) { printf "%-24s %#10x %9d  removed\n", $1, $2, $3 }' "$work/new" "$work/old"
+    done <"$work/new-parts"
+    awk 'NR == FNR { new[$1]; next } !($1 in new) { printf "%-24s %#10x %9d  removed\n", $1, $2, $3 }' "$work/new-parts" "$work/old-parts"
 }
