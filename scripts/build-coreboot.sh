@@ -105,6 +105,7 @@ else
     tree=$CACHE/coreboot/tree-$(basename "$package" | sed 's/.*-//' | cut -c1-16)
     [ "${BOARD[arch]}" != aarch64 ] || trusted=$(pinned_source arm-trusted-firmware "$TF_A_SUITE") || exit 1
     key=$(key_of "$(basename "$package")" "$(basename "$trusted")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
+        "${BOARD[coreboot_make]:-}" \
         "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" "$(hash_of "$0")" \
         "$([ -z "$blobs" ] || blob_hashes)")
 fi
@@ -117,6 +118,10 @@ fi
 # --- the build ------------------------------------------------------------------------------------
 
 exclusively coreboot
+if [ -n "$key" ] && [ -e "$product/coreboot.rom" ]; then # by whom we waited for
+    echo "$product"
+    exit
+fi
 if [ ! -e "$tree" ]; then
     say "coreboot: unpacking $(basename "$package"/*.dsc)"
     mkdir -p "$CACHE/coreboot"
@@ -145,7 +150,7 @@ objects=$CACHE/coreboot/objects-$board
 make_coreboot() {
     # Its own name and time are the same for everybody; the tools of all boards are built once.
     make -C "$tree" -j"$(nproc)" BUILD_TIMELESS=1 obj="$objects" objutil="$CACHE/coreboot/util" \
-        DOTCONFIG="$objects/.config" "$@"
+        DOTCONFIG="$objects/.config" ${BOARD[coreboot_make]:+"${BOARD[coreboot_make]}"} "$@"
 }
 rm -rf "$objects"
 mkdir -p "$objects"

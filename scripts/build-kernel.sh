@@ -34,8 +34,11 @@ fragments() {
     printf '%s\n' "$ROOT/boards/$board/kernel.config"
 }
 
-# chosen: every line of the fragments that sets something, without comments.
-chosen() { fragments | xargs -d '\n' cat | grep -E '^CONFIG_[A-Za-z0-9_]+=|^# CONFIG_[A-Za-z0-9_]+ is not set$'; }
+# chosen: every line of the fragments that sets something, without comments; of two about the same option the last.
+chosen() {
+    fragments | xargs -d '\n' cat | grep -E '^CONFIG_[A-Za-z0-9_]+=|^# CONFIG_[A-Za-z0-9_]+ is not set$' |
+        tac | awk '{ name = $0; sub(/^# /, "", name); sub(/[= ].*/, "", name) } !seen[name]++' | tac
+}
 
 forbidden() { grep -Eo '^CONFIG_[A-Za-z0-9_]+' "$ROOT/kernel-config/forbidden.list"; }
 

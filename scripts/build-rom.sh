@@ -44,25 +44,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rom=$work/rom
 
-# check_base: the vendor's ROM is whole, and this board's.
-check_base() {
-    [ -r "$base" ] || die "no file $base"
-    [ "$(bytes_of "$base")" -eq "${BOARD[rom_size]}" ] ||
-        die "$base has $(bytes_of "$base") bytes; a ROM of this board has ${BOARD[rom_size]}"
-    cbfs_files "$base" >/dev/null
-    local vendor part
-    vendor=$(cbfs_text "$base" build_info | sed -n 's/^MAINBOARD_VENDOR: //p')
-    part=$(cbfs_text "$base" build_info | sed -n 's/^MAINBOARD_PART_NUMBER: //p')
-    # shellcheck disable=SC2053 # a pattern
-    [[ "$vendor $part" == ${BOARD[mainboard]} ]] || die "$base is for another board: ${vendor:-?} ${part:-?}"
-}
-
 if [ -n "$base" ]; then
-    check_base
+    check_rom "$base"
     cp "$base" "$rom"
     name=img/nerf
     [ "$replace" = no ] || name=fallback/payload
-    for old in img/nerf bootorder "$name"; do
+    for old in img/nerf "$name"; do
         cbfstool "$rom" remove -n "$old" >/dev/null 2>&1 || true # it need not be there
     done
 else
@@ -128,10 +115,13 @@ fit)
 esac || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
     "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
 
-# What flash.sh asks before it writes.
-printf 'board %s\n' "$board" >"$work/board"
-[[ ${coreboot[*]} != *--stand-ins* ]] || printf 'stand-ins: it never boots\n' >>"$work/board"
-[ -n "$base" ] || cbfstool "$rom" add -t raw -n board -f "$work/board" >/dev/null 2>&1 || die "no room for the board's name"
+if [ -n "$base" ]; then
+    compare_roms "$base" "$rom" >&2
+elif [[ ${coreboot[*]} == *--stand-ins* ]]; then
+    # flash.sh looks for this.
+    echo "the vendor's files are zeroes: this never boots" >"$work/stand-ins"
+    cbfstool "$rom" add -t raw -n stand-ins -f "$work/stand-ins" >/dev/null 2>&1 || die "no room for a line"
+fi
 
 mkdir -p "$(dirname "$out")"
 cp "$rom" "$out.part" && mv "$out.part" "$out"

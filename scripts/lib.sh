@@ -133,6 +133,18 @@ debian_entry() {
         die "no entry for $name in apt's sources to copy"
 }
 
+# need_qemu_with_igb: QEMU has that card since version 8, which Debian 12 has in its backports.
+need_qemu_with_igb() {
+    local major
+    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
+    [ "$major" -lt 8 ] || return 0
+    local suite
+    suite=$(debian_codename)-backports
+    [ "$INSTALL" = yes ] || die "the network card igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
+    say "the network card igb needs QEMU 8 or later: installing it from $suite"
+    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
+}
+
 # --- pinned sources -----------------------------------------------------------------------------
 
 # pinned_deb PACKAGE: the path of its .deb in the cache, in a version that versions.lock names when
@@ -253,7 +265,7 @@ rust_for() {
 
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree coreboot_make mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom flash qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.

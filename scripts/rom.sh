@@ -11,7 +11,7 @@ flash_map() {
     [ -r "$rom" ] || die "no file $rom"
     size=$(bytes_of "$rom")
     # coreboot's own code has the signature too; the map itself comes first, with its version behind it.
-    at=$(grep -abom1 __FMAP__ "$rom" | head -n 1 | cut -d: -f1) || die "$rom has no flash map: it is no ROM of coreboot's"
+    at=$(grep -abom1 __FMAP__ "$rom" | sed -n '1s/:.*//p') || die "$rom has no flash map: it is no ROM of coreboot's"
     [ $((at + 56)) -le "$size" ] || die "$rom: its flash map is cut off"
     [ "$(number "$rom" $((at + 8)) 1)" = 1 ] || die "$rom: its flash map is damaged (version)"
     [ "$(number "$rom" $((at + 18)) 4)" = "$size" ] ||
@@ -57,8 +57,8 @@ cbfs_files() {
     local start
     start=$(area "$1" COREBOOT) || exit 1
     cbfstool "$1" print -k 2>/dev/null >"$work/files" || die "$1: its CBFS is damaged"
-    tail -n +2 "$work/files" | awk -F'\t' '{ print $1, $2, $6, $3 }' | while read -r name offset length type; do
-        printf '%s %d %d %s\n' "$name" $((${start% *} + offset)) "$length" "$type"
+    tail -n +2 "$work/files" | awk -F'\t' '{ print $1, $2, $6, $3 }' | while read -r file offset length type; do
+        printf '%s %d %d %s\n' "$file" $((${start% *} + offset)) "$length" "$type"
     done
 }
 
@@ -72,3 +72,47 @@ cbfs_text() {
 # free_bytes ROM: what no file takes; largest_hole ROM: the largest piece of that.
 free_bytes() { cbfs_files "$1" | awk '$1 == "(empty)" { sum += $3 } END { print sum + 0 }'; }
 largest_hole() { cbfs_files "$1" | awk '$1 == "(empty)" && $3 > most { most = $3 } END { print most + 0 }'; }
+
+# is_for_board ROM: whether the mainboard that coreboot was built for is the loaded board's.
+is_for_board() {
+    local info
+    info=$(cbfs_text "$1" build_info)
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$(sed -n 's/^MAINBOARD_VENDOR: //p' <<<"$info") $(sed -n 's/^MAINBOARD_PART_NUMBER: //p' <<<"$info")" == ${BOARD[mainboard]} ]]
+}
+
+# check_rom ROM: it is whole, and for the loaded board.
+check_rom() {
+    [ -r "$1" ] || die "no file $1"
+    [ "$(bytes_of "$1")" -eq "${BOARD[rom_size]}" ] ||
+        die "$1 has $(bytes_of "$1") bytes; a ROM of ${BOARD[name]} has ${BOARD[rom_size]}"
+    cbfs_files "$1" >"$work/checked"
+    is_for_board "$1" || die "$1 is no ROM of ${BOARD[name]}: $(cbfs_text "$1" build_info | sed -n 's/^MAINBOARD[A-Z_]*: //p' | paste -sd' ')"
+}
+
+# parts ROM: a row "NAME OFFSET SIZE" for each area that is no CBFS, and for each file of the CBFS.
+parts() {
+    flash_map "$1" | awk '$1 != "COREBOOT" && $1 != "FMAP" && $1 != "BIOS"'
+    cbfs_files "$1" | awk '$1 != "(empty)" { print $1, $2, $3 }'
+}
+
+# compare_roms OLD NEW: a row for each part, and how it differs.
+compare_roms() {
+    local name offset size was
+    parts "$1" >"$work/old-parts" && parts "$2" >"$work/new-parts"
+    printf '%-24s %10s %9s\n' part offset bytes
+    while read -r name offset size; do
+        was=$(awk -v name="$name" '$1 == name { print $2, $3; exit }' "$work/old-parts")
+        if [ -z "$was" ]; then
+            was='new'
+        elif [ "$was" != "$offset $size" ]; then
+            was='changed (was at offset and size '"$was"')'
+        elif cmp -s <(cut_out "$1" "$offset" "$size") <(cut_out "$2" "$offset" "$size"); then
+            was='the same'
+        else
+            was='changed'
+        fi
+        printf '%-24s %#10x %9d  %s\n' "$name" "$offset" "$size" "$was"
+    done <"$work/new-parts"
+    awk 'NR == FNR { new[$1]; next } !($1 in new) { printf "%-24s %#10x %9d  removed\n", $1, $2, $3 }' "$work/new-parts" "$work/old-parts"
+}

@@ -78,21 +78,9 @@ if pid=$(running); then
     end "$pid"
 fi
 
-# QEMU has igb since version 8; Debian 12 has that in its backports.
-qemu_for_igb() {
-    local major
-    major=$("$QEMU" --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
-    [ "$major" -lt 8 ] || return 0
-    local suite
-    suite=$(debian_codename)-backports
-    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite $QEMU_PACKAGE)"
-    say "--net igb needs QEMU 8 or later: installing it from $suite"
-    with_suite "$suite" install_packages -t "$suite" "$QEMU_PACKAGE"
-}
-
 need_packages "$QEMU_PACKAGE" "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
     "${PACKAGES_FOR_INITRAMFS[@]}"
-[ "$net" != igb ] || qemu_for_igb
+[ "$net" != igb ] || need_qemu_with_igb
 [ "$boot" = rom ] || build+=(--no-rom)
 run build-image.sh "$board" "${build[@]}"
 

@@ -118,6 +118,8 @@ if [ "$level" = quick ]; then
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
     check "coreboot" run build-coreboot.sh
+    check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
+    check "two builds are the same" run check-repro.sh
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
     suite "the image in QEMU, from its ROM" \
@@ -140,11 +142,13 @@ else
     check "the program look for ARM" look_for_aarch64
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
-    # What its own tests and these words name; everything with --all.
-    more=(aarch64 boot:: command:: stock:: walls::)
-    [ "$level" != all ] || more=(--include-ignored)
+    # These; with --all everything but what is about other boards and their flash parts.
+    more=(architecture:: boot:: stock:: terminal:: walls::)
+    [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)
     suite "the image in QEMU on ARM, booted directly" env CPUD_BOARD=qemu-aarch64 CPUD_BOOT=direct \
         cargo test --package qemu-tests --locked --no-fail-fast --test image -- "${more[@]}"
+    suite "the image in QEMU on ARM, from its ROM" env CPUD_BOARD=qemu-aarch64 \
+        cargo test --package qemu-tests --locked --no-fail-fast --test image -- boot:: cpu_runs
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml

@@ -21,6 +21,7 @@ use crate::keys::{Key, authorize};
 use crate::look::Process;
 use crate::programs;
 use crate::run::{run, spawn};
+use crate::skip::Reason;
 
 /// The port that the appliance listens on.
 const CPU_PORT: u16 = 17010;
@@ -39,6 +40,8 @@ pub struct Machine {
     pub memory: String,
     /// Whether the processor has instructions for AES.
     pub aes: bool,
+    /// QEMU's name of the network card.
+    pub card: &'static str,
     /// Whether a restart is one, and not the end.
     pub restarts: bool,
 }
@@ -52,36 +55,26 @@ impl Machine {
 
     /// The same without a ROM.
     pub fn direct() -> Self {
-        let folder = scratch("image");
-        let keys = folder.join("authorized_keys");
-        authorize(&keys);
-        let keys = ["--key".as_ref(), keys.as_os_str(), "--host-key".as_ref(), Key::host().private.as_ref()]
-            .map(OsStr::to_owned);
-        Self::with(&folder, &keys)
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| {
+            let keys = scratch("image").join("authorized_keys");
+            authorize(&keys);
+            initramfs("image", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
+        }))
     }
 
     /// A machine with no key built in.
     pub fn bare() -> Self {
-        Self::with(&scratch("bare"), &["--bare".into()])
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| initramfs("bare", &["--bare".as_ref()])))
     }
 
-    fn with(folder: &Path, keys: &[OsString]) -> Self {
+    fn with(initramfs: &Path) -> Self {
         let board = board::under_test();
-        let cpud = Artifact::Cpud.path(&board.name);
-        let arch = ["--arch", board.get("arch")];
-        let made = script("build-initramfs.sh")
-            .args(keys)
-            .args(arch)
-            .arg("--cpud")
-            .arg(cpud)
-            .arg("--out")
-            .arg(folder)
-            .output();
-        succeeded(made);
-        let initramfs = folder.join("initramfs.cpio.xz");
         // Fifty sessions at once, each with the client's programs in its page cache.
         let memory = board.mebibytes("qemu_memory").max(512).to_string();
-        Self { kernel: Artifact::Kernel.path(&board.name), initramfs, rom: None, memory, aes: true, restarts: false }
+        let (kernel, initramfs) = (Artifact::Kernel.path(&board.name), initramfs.to_owned());
+        Self { kernel, initramfs, rom: None, memory, aes: true, card: "virtio-net-pci", restarts: false }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
@@ -99,6 +92,17 @@ impl Machine {
         succeeded(made);
         Self { rom: Some(rom), ..self }
     }
+}
+
+/// Makes one in the scratch folder `name`.
+fn initramfs(name: &str, options: &[&OsStr]) -> PathBuf {
+    let folder = scratch(name);
+    let board = board::under_test();
+    let cpud = Artifact::Cpud.path(&board.name);
+    let mut script = script("build-initramfs.sh");
+    script.args(options).args(["--arch", board.get("arch")]).arg("--cpud").arg(cpud).arg("--out").arg(&folder);
+    succeeded(script.output());
+    folder.join("initramfs.cpio.xz")
 }
 
 /// One of the scripts that users call.
@@ -180,7 +184,7 @@ impl Vm {
                 .args(firmware)
                 .args(gdb.iter().flat_map(|port| ["-S".to_owned(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]))
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
-                .args(["-device", "virtio-net-pci,netdev=net,romfile="])
+                .args(["-device", &format!("{},netdev=net,romfile=", machine.card)])
                 .args(devices)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -265,6 +269,13 @@ pub fn program(name: &str) -> PathBuf {
 /// Where a session finds a file of the client's that is in no directory of the name space.
 pub fn served(path: &Path) -> String {
     format!("/tmp/cpu{}", path.display())
+}
+
+/// Whether this machine's QEMU has the device.
+pub fn has_device(name: &str) -> Result<(), Reason> {
+    let asked = Command::new("qemu-system-x86_64").args(["-device", &format!("{name},help")]).output();
+    let has = asked.is_ok_and(|asked| asked.status.success());
+    has.then_some(()).ok_or_else(|| format!("this QEMU has no {name}"))
 }
 
 static SHARED: OnceLock<Vm> = OnceLock::new();

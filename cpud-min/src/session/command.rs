@@ -87,7 +87,7 @@ fn report_foreign(file: &CStr) -> bool {
 }
 
 fn look_at<'h>(file: &CStr, head: &'h mut [u8; program::HEAD]) -> Program<'h> {
-    fs::read_head(file, head).map_or(Program::Other, program::program)
+    fs::read_start(file, head).map_or(Program::Other, program::program)
 }
 
 fn exec<'w>(file: &CStr, arguments: impl Iterator<Item = &'w CStr>, memory: &mut [u8], envp: &Pointers<'_>) -> Errno {

@@ -63,10 +63,19 @@ pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     }
 }
 
-/// Reads the beginning of the file at `path`, as much as `buffer` holds.
-pub fn read_head<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]> {
-    let n = rustix::io::read(open(path, OFlags::RDONLY | OFlags::NONBLOCK)?, &mut *buffer)?;
-    Ok(&mut buffer[..n])
+/// Reads the first bytes of the file at `path`, as many as `buffer` has room for, or all there are.
+pub fn read_start<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]> {
+    let file = open(path, OFlags::RDONLY)?;
+    let mut end = 0;
+    while end < buffer.len() {
+        match rustix::io::read(&file, &mut buffer[end..]) {
+            Ok(0) => break,
+            Ok(n) => end += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&mut buffer[..end])
 }
 
 /// Writes `text` to a file that exists, in one call, as the files of /proc and of control groups want it.

@@ -1,11 +1,14 @@
 //! The image in QEMU, as its users see it. One machine is booted for all of these tests.
 
+mod apu2;
 mod architecture;
 mod boot;
 mod command;
 mod files;
+mod flash;
 mod hostile;
 mod plain;
+mod settings;
 mod stock;
 mod terminal;
 mod walls;
