@@ -60,6 +60,7 @@ crates() {
 {
     source_row linux-source-6.12 'GPL-2.0-only WITH Linux-syscall-note'
     [[ $(cbfs_files "$rom") != *fallback/romstage* ]] || source_row coreboot GPL-2.0-only
+    [[ $(cbfs_files "$rom") != *fallback/bl31* ]] || source_row arm-trusted-firmware BSD-3-Clause
     crates
 } | jq -SRn --arg board "$board" --arg hash "$(hash_of "$rom")" '[inputs / "\t" | {
     SPDXID: ("SPDXRef-" + (.[0] + "-" + .[1] | gsub("[^A-Za-z0-9.-]"; "-"))),
