@@ -2,83 +2,58 @@
 //! be one.
 
 use core::ffi::CStr;
-use core::fmt::{self, Display, Formatter};
 
 /// As much of a file's beginning as the kernel itself looks at for `#!` (`BINPRM_BUF_SIZE`).
 pub const HEAD: usize = 256;
 
-/// The kind of machine that an ELF file is for: `e_machine` of elf(5), and whether addresses have 64 bits.
+/// What an ELF file is for: class, byte order, and the two bytes of `e_machine` (elf(5)).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Machine {
-    number: u16,
-    wide: bool,
-}
+pub struct Machine(u32);
+
+// linux/elf-em.h: 62, 183, 3, 40; class 1 is 32 bits and 2 is 64 bits, order 1 is little endian.
+const X86_64: Machine = Machine(0x0201_3e00);
+const AARCH64: Machine = Machine(0x0201_b700);
+const I386: Machine = Machine(0x0101_0300);
+const ARM: Machine = Machine(0x0101_2800);
 
 impl Machine {
     /// This program's own.
-    pub const OURS: Self =
-        Self { number: if cfg!(target_arch = "x86_64") { EM_X86_64 } else { EM_AARCH64 }, wide: true };
-}
+    pub const OURS: Self = if cfg!(target_arch = "x86_64") { X86_64 } else { AARCH64 };
 
-// linux/elf-em.h
-const EM_386: u16 = 3;
-const EM_ARM: u16 = 40;
-const EM_X86_64: u16 = 62;
-const EM_AARCH64: u16 = 183;
-const EM_RISCV: u16 = 243;
+    /// What the file is for that begins with `head`; None when it is no ELF file.
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match *head {
+            [0x7f, b'E', b'L', b'F', class, order, ..] if head.len() >= 20 => {
+                Some(Self(u32::from_be_bytes([class, order, head[18], head[19]])))
+            }
+            _ => None,
+        }
+    }
 
-impl Display for Machine {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (self.number, self.wide) {
-            (EM_X86_64, true) => f.write_str("x86-64"),
-            (EM_X86_64, false) => f.write_str("x32"),
-            (EM_AARCH64, true) => f.write_str("aarch64"),
-            (EM_386, _) => f.write_str("32-bit x86"),
-            (EM_ARM, _) => f.write_str("32-bit ARM"),
-            (EM_RISCV, true) => f.write_str("riscv64"),
-            (number, true) => write!(f, "for ELF machine {number}"),
-            (number, false) => write!(f, "for ELF machine {number} of 32 bits"),
+    /// As the end of the sentence "this program is ...".
+    pub const fn name(self) -> &'static str {
+        match self {
+            X86_64 => "x86-64",
+            AARCH64 => "aarch64",
+            I386 => "32-bit x86",
+            ARM => "32-bit ARM",
+            _ => "for another machine",
         }
     }
 }
 
-/// What the beginning of a file says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Program<'h> {
-    Elf(Machine),
-    /// `#!` and its interpreter.
-    Script(&'h CStr),
-    Other,
-}
-
-/// `head` is the first [`HEAD`] bytes of a file, or all that it has; what follows a script's interpreter is
-/// overwritten.
-pub fn program(head: &mut [u8]) -> Program<'_> {
-    const CLASS_64: u8 = 2;
-    const BIG_ENDIAN: u8 = 2;
-    match *head {
-        [0x7f, b'E', b'L', b'F', class, order, ..] if head.len() >= 20 => {
-            let number = [head[18], head[19]];
-            let number = if order == BIG_ENDIAN { u16::from_be_bytes(number) } else { u16::from_le_bytes(number) };
-            Program::Elf(Machine { number, wide: class == CLASS_64 })
-        }
-        [b'#', b'!', ..] => interpreter(&mut head[2..]).map_or(Program::Other, Program::Script),
-        _ => Program::Other,
-    }
-}
-
-/// The first word of the line. None when there is none, or its end is not in `line`.
-fn interpreter(line: &mut [u8]) -> Option<&CStr> {
-    let start = line.iter().position(|byte| !b" \t".contains(byte))?;
-    let end = line.iter().skip(start).position(|byte| b" \t\n\0".contains(byte))?;
-    line[start + end] = 0;
-    CStr::from_bytes_with_nul(&line[start..=start + end]).ok().filter(|word| !word.is_empty())
+/// The interpreter that the script names whose first bytes, at most [`HEAD`], are `head`; blanks there are overwritten.
+/// None when it is no script, or the name has no end.
+pub fn interpreter(head: &mut [u8]) -> Option<&CStr> {
+    let [b'#', b'!', line @ ..] = head else { return None };
+    line.iter_mut().filter(|byte| b" \t\n".contains(byte)).for_each(|byte| *byte = 0);
+    let start = line.iter().position(|&byte| byte != 0)?;
+    CStr::from_bytes_until_nul(&line[start..]).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
 
     fn elf(class: u8, order: u8, machine: [u8; 2]) -> [u8; 20] {
         let mut head = [0; 20];
@@ -87,48 +62,38 @@ mod tests {
         head
     }
 
-    fn named(mut head: [u8; 20]) -> std::string::String {
-        match program(&mut head) {
-            Program::Elf(machine) => machine.to_string(),
-            other => panic!("{other:?}"),
+    #[test]
+    fn a_program_is_named_by_its_machine() {
+        let named = |class, order, machine| Machine::of(&elf(class, order, machine)).map(Machine::name);
+        assert_eq!(named(2, 1, [62, 0]), Some("x86-64"));
+        assert_eq!(named(2, 1, [183, 0]), Some("aarch64"));
+        assert_eq!(named(1, 1, [40, 0]), Some("32-bit ARM"));
+        assert_eq!(named(1, 1, [3, 0]), Some("32-bit x86"));
+        // x32, riscv64, big-endian aarch64
+        for (class, order, machine) in [(1, 1, [62, 0]), (2, 1, [243, 0]), (2, 2, [0, 183])] {
+            assert_eq!(named(class, order, machine), Some("for another machine"));
         }
     }
 
     #[test]
-    fn a_program_is_named_by_its_machine() {
-        assert_eq!(named(elf(2, 1, [62, 0])), "x86-64");
-        assert_eq!(named(elf(1, 1, [62, 0])), "x32");
-        assert_eq!(named(elf(2, 1, [183, 0])), "aarch64");
-        assert_eq!(named(elf(1, 1, [40, 0])), "32-bit ARM");
-        assert_eq!(named(elf(1, 1, [3, 0])), "32-bit x86");
-        assert_eq!(named(elf(2, 1, [243, 0])), "riscv64");
-        assert_eq!(named(elf(2, 2, [0, 21])), "for ELF machine 21");
-        assert_eq!(named(elf(1, 2, [0, 8])), "for ELF machine 8 of 32 bits");
-    }
-
-    #[test]
     fn this_very_program_is_for_this_machine() {
-        let mut head = [0; HEAD];
         let file = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        head.copy_from_slice(&file[..HEAD]);
-        assert_eq!(program(&mut head), Program::Elf(Machine::OURS));
+        assert_eq!(Machine::of(&file[..HEAD]), Some(Machine::OURS));
     }
 
     #[test]
     fn a_file_cut_short_is_no_program() {
         let head = elf(2, 1, [62, 0]);
-        for end in 0..head.len() {
-            assert_eq!(program(&mut head[..end].to_vec()), Program::Other);
-        }
+        assert!((0..head.len()).all(|end| Machine::of(&head[..end]).is_none()));
     }
 
     #[test]
     fn a_script_names_its_interpreter() {
         for line in ["#!/bin/sh\n", "#! /bin/sh -e\n", "#!\t/bin/sh\t-e", "#!/bin/sh\0"] {
-            assert_eq!(program(&mut line.as_bytes().to_vec()), Program::Script(c"/bin/sh"), "{line:?}");
+            assert_eq!(interpreter(&mut line.as_bytes().to_vec()), Some(c"/bin/sh"), "{line:?}");
         }
-        for line in ["#!", "#!\n", "#!   ", "#!/bin/sh", "#/bin/sh\n"] {
-            assert_eq!(program(&mut line.as_bytes().to_vec()), Program::Other, "{line:?}");
+        for line in ["", "#", "#!", "#!\n", "#!   ", "#!/bin/sh", "#/bin/sh\n"] {
+            assert_eq!(interpreter(&mut line.as_bytes().to_vec()), None, "{line:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{Failed, parameters, words};
 use crate::init::Config;
 use crate::plan::environ::Environ;
 use crate::plan::path::{self, Search};
-use crate::plan::program::{self, Machine, Program};
+use crate::plan::program::{self, Machine};
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::Strings;
 use crate::say;
@@ -43,7 +43,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
         error = exec(file, arguments.clone(), argv, &envp);
         if error == Errno::NOEXEC {
-            if report_foreign(file) || report_foreign(SH) {
+            if [file, SH].into_iter().any(report_foreign) {
                 return Failed(path::CANNOT_EXECUTE as u8);
             }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
@@ -70,24 +70,23 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
 }
 
 /// Says so when `file`, or the interpreter of the script that it is, is for another machine.
+#[inline(never)] // twice in the caller otherwise
 fn report_foreign(file: &CStr) -> bool {
-    let (mut head, mut interpreters_head) = ([0; program::HEAD], [0; program::HEAD]);
-    let (file, program) = match look_at(file, &mut head) {
-        Program::Script(interpreter) => (interpreter, look_at(interpreter, &mut interpreters_head)),
-        program => (file, program),
-    };
-    match program {
-        Program::Elf(machine) if machine != Machine::OURS => {
-            let (name, ours) = (Quoted(file.to_bytes()), Machine::OURS);
-            say!("cpud: {name} is {machine}, this box is {ours}; use -namespace, see docs/cpu-compat.md");
-            true
+    let mut rooms = [[0; program::HEAD]; 2];
+    let mut file = file;
+    for room in &mut rooms {
+        let Ok(head) = fs::read_start(file, room) else { return false };
+        if let Some(machine) = Machine::of(head) {
+            let (name, theirs, ours) = (Quoted(file.to_bytes()), machine.name(), Machine::OURS.name());
+            if machine != Machine::OURS {
+                say!("cpud: {name} is {theirs}, this box is {ours}; use -namespace, see docs/cpu-compat.md");
+            }
+            return machine != Machine::OURS;
         }
-        _ => false,
+        let Some(interpreter) = program::interpreter(head) else { return false };
+        file = interpreter;
     }
-}
-
-fn look_at<'h>(file: &CStr, head: &'h mut [u8; program::HEAD]) -> Program<'h> {
-    fs::read_start(file, head).map_or(Program::Other, program::program)
+    false
 }
 
 fn exec<'w>(file: &CStr, arguments: impl Iterator<Item = &'w CStr>, memory: &mut [u8], envp: &Pointers<'_>) -> Errno {
