@@ -4,7 +4,7 @@
 # Build cpud, the static program without libc that is PID 1 in the image and a daemon elsewhere,
 # and print where it is. Beside it lies NAME.debug, which knows the source line of every address.
 #
-#   --arch ARCH   x86_64 (default)
+#   --arch ARCH   x86_64 (default) or aarch64
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
 
@@ -23,13 +23,20 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 
-case $arch in
-x86_64) target=x86_64-unknown-linux-gnu ;;
-*) die "no such architecture: $arch (there is: x86_64)" ;;
-esac
-
-need_packages "${PACKAGES_FOR_CPUD[@]}"
+arch_load "$arch"
+need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_CROSS[@]}"
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
+
+options=()
+case $arch in
+x86_64) target=x86_64-unknown-linux-gnu && RUST=(--target "$target") ;;
+aarch64)
+    target=aarch64-unknown-linux-musl
+    # The linker that comes with Rust knows every architecture.
+    options=(--config "target.$target.linker='$(echo "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld)'")
+    rust_for "$target" core
+    ;;
+esac
 
 # The RUSTFLAGS of a user's shell would replace those of image.toml; folder names stay out of the binary.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
@@ -37,11 +44,11 @@ remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-
 
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
-    --package cpud-min --bin cpud --profile image --target "$target" \
-    --config "$ROOT/cpud-min/image.toml" --config "$remap" >&2 || die "cargo could not build cpud"
+    --package cpud-min --bin cpud --profile image "${RUST[@]}" \
+    --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
-strip -o "$cpud" "$built/cpud"
+"${CROSS}strip" -o "$cpud" "$built/cpud"
 
 # What the whole design rests on: nothing is loaded, nothing comes from a libc.
 headers=$(readelf -ldW "$cpud")

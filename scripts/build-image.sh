@@ -1,22 +1,41 @@
 #!/usr/bin/env bash
-# build-image.sh [BOARD] [--key FILE]... [--out DIR] [--no-install]
+# build-image.sh [BOARD] [options]
 #
-# Build all parts of a board's image into out/BOARD: bzImage, cpud, initramfs.cpio.xz,
-# authorized_keys, host_key.pub and sizes.txt. Nothing unchanged is built again.
+# Build a board's image into out/BOARD: BOARD.rom, what it is made of (the kernel, initramfs.cpio.xz,
+# cpud, authorized_keys, host_key.pub), and what there is to know about it (sizes.txt, hashes.txt,
+# layout.txt, sbom.spdx.json). Nothing unchanged is built again.
 #
-#   BOARD         a folder of boards/ (default qemu-q35)
-#   --key FILE    a public key that may log in (any number of times); without it
-#                 ~/.ssh/cpu_rsa.pub, ~/.ssh/id_ed25519.pub, or a pair made in the out folder
-#   --out DIR     instead of out/BOARD
-#   --no-install  name missing packages instead of installing them
+#   BOARD            a folder of boards/ (default qemu-q35)
+#   --key FILE       a public key that may log in (any number of times); without it
+#                    ~/.ssh/cpu_rsa.pub, ~/.ssh/id_ed25519.pub, or a pair made in the out folder
+#   --host-key FILE  the machine's own key; without it one is made in the out folder and kept
+#   --bare           neither is built in: scripts/settings.sh writes them into each ROM
+#   --hostname NAME  of the machine, unless its settings say otherwise
+#   --cmdline TEXT   the kernel's command line instead of the board's
+#   --blobs DIR, --stand-ins, --base ROM, --replace
+#                    for boards with files of a vendor: see build-rom.sh --help and the board's README
+#   --no-rom         only the parts, for a direct boot in QEMU
+#   --out DIR        instead of out/BOARD
+#   --no-install     name missing packages instead of installing them
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=rom.sh
+. "$ROOT/scripts/rom.sh"
 
-board='' keys=() out=''
+board='' keys=() out='' hostname='' cmdline='' init_options=() rom_options=() coreboot=() with_rom=yes
 while [ "$#" -gt 0 ]; do
     case $1 in
     --key) need_value "$@" && keys+=("$2") && shift 2 ;;
+    --host-key) need_value "$@" && init_options+=("$1" "$2") && shift 2 ;;
+    --bare) init_options+=("$1") && shift ;;
+    --hostname) need_value "$@" && hostname=$2 && shift 2 ;;
+    --cmdline) need_value "$@" && cmdline=$2 && shift 2 ;;
+    --blobs) need_value "$@" && coreboot+=("$1" "$2") && shift 2 ;;
+    --stand-ins) coreboot+=("$1") && shift ;;
+    --base) need_value "$@" && rom_options+=("$1" "$2") && shift 2 ;;
+    --replace) rom_options+=("$1") && shift ;;
+    --no-rom) with_rom=no && shift ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -26,9 +45,14 @@ while [ "$#" -gt 0 ]; do
 done
 board=${board:-qemu-q35}
 board_load "$board"
-need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
-out=${out:-$ROOT/out/$board}
+need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
+    "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}"
+[[ $hostname =~ ^[A-Za-z0-9.-]{0,63}$ ]] || die "--hostname $hostname is no host name"
+cmdline="${cmdline:-${BOARD[cmdline]}}${hostname:+ hostname=$hostname}"
+out=$(realpath -m "${out:-$ROOT/out/$board}")
 mkdir -p "$out"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # default_key: what a user of cpu or ssh has already, else a pair of the image's own.
 default_key() {
@@ -45,18 +69,50 @@ default_key() {
     fi
     echo "$out/id_ed25519.pub"
 }
-[ "${#keys[@]}" -gt 0 ] || keys=("$(default_key)")
-printf '%s\n' "${keys[@]}" >"$out/keys.txt" # whoever prints what to type names the first
-key_options=()
-for key in "${keys[@]}"; do key_options+=(--key "$key"); done
+case " ${init_options[*]} " in
+*' --bare '*) [ "${#keys[@]}" -eq 0 ] || die "--bare and --key exclude each other" ;;
+*)
+    [ "${#keys[@]}" -gt 0 ] || keys=("$(default_key)")
+    printf '%s\n' "${keys[@]}" >"$out/keys.txt" # whoever prints what to type names the first
+    for key in "${keys[@]}"; do init_options+=(--key "$key"); done
+    ;;
+esac
 
-run build-cpud.sh --arch "${BOARD[arch]}" --out "$out/cpud" >/dev/null
-run build-kernel.sh --board "$board" --out "$out/bzImage" >/dev/null
-run build-initramfs.sh --out "$out" "${key_options[@]}" >/dev/null
-
-{
+part_sizes() {
     within cpud "$(bytes_of "$out/cpud")" "${BOARD[max_cpud]}"
     within initramfs.cpio.xz "$(bytes_of "$out/initramfs.cpio.xz")" "${BOARD[max_initramfs]}"
-    within bzImage "$(bytes_of "$out/bzImage")" "${BOARD[max_bzimage]}"
+    within "$KERNEL" "$(bytes_of "$out/$KERNEL")" "${BOARD[max_kernel]}"
+}
+
+# What a user has to bring is asked for before anything that takes long.
+[ $with_rom = no ] || [[ ${rom_options[*]} == *--base* ]] || run build-coreboot.sh --board "$board" "${coreboot[@]}" >/dev/null
+run build-cpud.sh --arch "${BOARD[arch]}" --out "$out/cpud" >/dev/null
+run build-kernel.sh --board "$board" --out "$out/$KERNEL" >/dev/null
+run build-initramfs.sh --arch "${BOARD[arch]}" --out "$out" "${init_options[@]}" >/dev/null
+if [ $with_rom = no ]; then
+    part_sizes >"$out/sizes.txt"
+    exit
+fi
+run build-rom.sh --board "$board" --kernel "$out/$KERNEL" --initramfs "$out/initramfs.cpio.xz" \
+    ${BOARD[devicetree]:+--dtb "$out/machine.dtb"} --cmdline "$cmdline" --out "$out/$board.rom" "${coreboot[@]}" "${rom_options[@]}"
+
+# --- what there is to know about it ---------------------------------------------------------------
+
+rom=$out/$board.rom
+free=$(free_bytes "$rom")
+{
+    part_sizes
+    within "$board.rom" "$((BOARD[rom_size] - free))" "${BOARD[max_rom]}"
 } >"$out/sizes.txt"
-say "$(grep initramfs "$out/sizes.txt")"
+{
+    printf 'Areas of the flash part (name, offset, bytes)\n\n'
+    flash_map "$rom" | awk '{ printf "%-24s %#10x %9d\n", $1, $2, $3 }'
+    printf '\nFiles in COREBOOT (name, offset, bytes with their heads, type)\n\n'
+    cbfs_files "$rom" | awk '{ printf "%-24s %#10x %9d  %s\n", $1, $2, $3, $4 }'
+    printf '\nnot used: %d of %d bytes\n' "$free" "${BOARD[rom_size]}"
+} >"$out/layout.txt"
+run build-sbom.sh --board "$board" --out "$out"
+(cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json) >"$out/hashes.txt"
+
+say "$(tail -n 1 "$out/sizes.txt")"
+say "$rom is built; to flash it: scripts/flash.sh $board HOST"

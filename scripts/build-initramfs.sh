@@ -1,31 +1,40 @@
 #!/usr/bin/env bash
-# build-initramfs.sh --out DIR --key FILE... [--host-key FILE] [--cpud FILE]
+# build-initramfs.sh --out DIR (--key FILE... [--host-key FILE] | --bare) [--arch ARCH] [--cpud FILE]
 #
 # Make DIR/initramfs.cpio.xz: /init, which is cpud, the public keys that may log in, and the host
 # key. The same inputs give the same bytes, and no root is needed.
 #
 #   --out DIR        where it goes; keys made here stay there
 #   --key FILE       a public key in OpenSSH's form, or several (any number of times)
+#   --arch ARCH      what cpud is made for: x86_64 (default) or aarch64
 #   --host-key FILE  an unencrypted ed25519 key; without it DIR/host_key, made when it is not there
+#   --bare           no keys at all: they come from the settings in the flash part
 #   --cpud FILE      the program (default DIR/cpud)
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-out='' keys=() host_key='' cpud=''
+out='' keys=() arch=x86_64 host_key='' cpud='' bare=no
 while [ "$#" -gt 0 ]; do
     case $1 in
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --key) need_value "$@" && keys+=("$2") && shift 2 ;;
+    --arch) need_value "$@" && arch=$2 && shift 2 ;;
     --host-key) need_value "$@" && host_key=$2 && shift 2 ;;
+    --bare) bare=yes && shift ;;
     --cpud) need_value "$@" && cpud=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
     *) unknown_option "$1" ;;
     esac
 done
+arch_load "$arch"
 [ -n "$out" ] || die "--out DIR is missing"
-[ "${#keys[@]}" -gt 0 ] || die "no key: an image that nobody may log in to is of no use (--key FILE)"
+if [ "$bare" = yes ]; then
+    [ -z "${keys[*]}$host_key" ] || die "--bare excludes --key and --host-key"
+elif [ "${#keys[@]}" -eq 0 ]; then
+    die "no key: an image that nobody may log in to is of no use (--key FILE, or --bare)"
+fi
 cpud=${cpud:-$out/cpud}
 [ -e "$cpud" ] || die "no program at $cpud (scripts/build-cpud.sh makes it)"
 
@@ -35,22 +44,16 @@ mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for key in "${keys[@]}"; do
-    [ -r "$key" ] || die "no key file $key"
-    ! grep -q 'PRIVATE KEY' "$key" || die "$key is a private key; give the public one ($key.pub)"
-    ssh-keygen -l -f "$key" >/dev/null 2>&1 || die "$key holds no public key"
-    awk 1 "$key" >>"$work/authorized_keys" # which ends the last line when the file does not
-done
+for key in "${keys[@]}"; do public_keys "$key" >>"$work/authorized_keys"; done
 
-if [ -z "$host_key" ]; then
-    host_key=$out/host_key
-    [ -e "$host_key" ] || ssh-keygen -q -t ed25519 -N '' -C cpud -f "$host_key"
+if [ "$bare" = no ]; then
+    if [ -z "$host_key" ]; then
+        host_key=$out/host_key
+        [ -e "$host_key" ] || ssh-keygen -q -t ed25519 -N '' -C cpud -f "$host_key"
+    fi
+    public_host_key "$host_key" >"$work/host_key.pub"
+    install -m 644 "$work/host_key.pub" "$out/host_key.pub"
 fi
-[ -r "$host_key" ] || die "no host key $host_key"
-public=$(ssh-keygen -y -P '' -f "$host_key" 2>/dev/null) || die "$host_key is not an unencrypted private key"
-[[ $public == ssh-ed25519\ * ]] || die "$host_key is not an ed25519 key"
-printf '%s\n' "$public" >"$out/host_key.pub"
-chmod 644 "$out/host_key.pub"
 
 # --- cpio, "newc": see Documentation/driver-api/early-userspace/buffer-format.rst of the kernel --
 inode=0
@@ -75,11 +78,13 @@ entry() {
     entry 100755 init "$cpud"
     entry 40755 etc
     entry 40755 etc/cpud
-    entry 100644 etc/cpud/authorized_keys "$work/authorized_keys"
-    entry 100600 etc/cpud/host_key "$host_key"
+    if [ "$bare" = no ]; then
+        entry 100644 etc/cpud/authorized_keys "$work/authorized_keys"
+        entry 100600 etc/cpud/host_key "$host_key"
+    fi
     entry 0 'TRAILER!!!'
 } >"$work/cpio"
 
-xz --check=crc32 --x86 --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
+xz --check=crc32 "$BCJ" --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
 mv "$out/initramfs.part" "$out/initramfs.cpio.xz"
 echo "$out/initramfs.cpio.xz"

@@ -2,10 +2,10 @@
 # build-kernel.sh [--board BOARD] [--out FILE] [--no-install]
 #
 # Build a board's kernel from Debian's linux-source and the fragments that its board.conf names,
-# and print where the bzImage is. The same fragments and compiler are never built twice.
+# and print where it is: a bzImage, or an Image on ARM. The same fragments and compiler are never built twice.
 #
 #   --board BOARD  a folder of boards/ (default qemu-q35)
-#   --out FILE     copy the bzImage there
+#   --out FILE     copy the kernel there, and its board's device tree to machine.dtb beside it
 #   --no-install   name missing packages instead of installing them
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -23,6 +23,7 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 board_load "$board"
+make=(make ARCH="$KERNEL_ARCH" CROSS_COMPILE="$CROSS")
 
 # fragments: the files, in order; the board's own comes last.
 fragments() {
@@ -33,8 +34,11 @@ fragments() {
     printf '%s\n' "$ROOT/boards/$board/kernel.config"
 }
 
-# chosen: every line of the fragments that sets something, without comments.
-chosen() { fragments | xargs -d '\n' cat | grep -E '^CONFIG_[A-Za-z0-9_]+=|^# CONFIG_[A-Za-z0-9_]+ is not set$'; }
+# chosen: every line of the fragments that sets something, without comments; of two about the same option the last.
+chosen() {
+    fragments | xargs -d '\n' cat | grep -E '^CONFIG_[A-Za-z0-9_]+=|^# CONFIG_[A-Za-z0-9_]+ is not set$' |
+        tac | awk '{ name = $0; sub(/^# /, "", name); sub(/[= ].*/, "", name) } !seen[name]++' | tac
+}
 
 forbidden() { grep -Eo '^CONFIG_[A-Za-z0-9_]+' "$ROOT/kernel-config/forbidden.list"; }
 
@@ -69,7 +73,7 @@ unpack() {
 # compile TREE OBJECTS: progress is a line for every tenth of a first build's steps.
 compile() {
     local steps=0 line expected=1850
-    make -C "$1" O="$2" -j"$(nproc)" bzImage 2>"$2/stderr" | while read -r line; do
+    "${make[@]}" -C "$1" O="$2" -j"$(nproc)" "$KERNEL" ${BOARD[devicetree]:+"${BOARD[devicetree]}.dtb"} 2>"$2/stderr" | while read -r line; do
         printf '%s\n' "$line"
         steps=$((steps + 1))
         if [ $((steps % (expected / 10))) -eq 0 ]; then
@@ -81,17 +85,17 @@ compile() {
     }
 }
 
-need_packages "${PACKAGES_FOR_KERNEL[@]}"
+need_packages "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}"
 deb=$(pinned_deb "$PACKAGE") || exit 1
 source=$(hash_of "$deb")
-key=$(key_of "$source" "$(chosen)" "$(forbidden)" "$(gcc --version | head -n 1)" "$(ld --version | head -n 1)" \
+key=$(key_of "$source" "${BOARD[devicetree]:-}" "$(chosen)" "$(forbidden)" "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" \
     "$(xz --version | head -n 1)" "$(hash_of "$0")")
 product=$CACHE/kernel/$key
 
-if [ ! -e "$product/bzImage" ]; then
+if [ ! -e "$product/$KERNEL" ]; then
     exclusively kernel
 fi
-if [ ! -e "$product/bzImage" ]; then
+if [ ! -e "$product/$KERNEL" ]; then
     tree=$CACHE/linux/${source:0:16}
     objects=$tree-${BOARD[arch]}
     if [ ! -e "$tree" ]; then
@@ -102,9 +106,9 @@ if [ ! -e "$product/bzImage" ]; then
     # Who, where and when are the same for everybody, so that the result is.
     export KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=cpud KBUILD_BUILD_HOST=cpud KBUILD_BUILD_VERSION=1
     mkdir -p "$objects"
-    logged "$objects/config.log" "make tinyconfig" make -C "$tree" O="$objects" tinyconfig
+    logged "$objects/config.log" "make tinyconfig" "${make[@]}" -C "$tree" O="$objects" tinyconfig
     chosen >>"$objects/.config"
-    logged "$objects/config.log" "make olddefconfig" make -C "$tree" O="$objects" olddefconfig
+    logged "$objects/config.log" "make olddefconfig" "${make[@]}" -C "$tree" O="$objects" olddefconfig
     check_config "$objects/.config"
 
     say "kernel: compiling $(make -s -C "$tree" kernelversion), 4 to 10 minutes the first time"
@@ -112,15 +116,17 @@ if [ ! -e "$product/bzImage" ]; then
 
     rm -rf "$product.part"
     mkdir -p "$product.part"
-    cp "$objects/arch/x86/boot/bzImage" "$objects/.config" "$objects/System.map" "$product.part/"
+    cp "$objects/arch/$KERNEL_ARCH/boot/$KERNEL" "$objects/.config" "$objects/System.map" "$product.part/"
+    [ -z "${BOARD[devicetree]:-}" ] || cp "$objects/arch/$KERNEL_ARCH/boot/dts/${BOARD[devicetree]}.dtb" "$product.part/machine.dtb"
     mv "$product.part" "$product"
 fi
 
-kernel=$product/bzImage
-say "$(size_row bzImage "$(bytes_of "$kernel")" "${BOARD[max_bzimage]}")"
+kernel=$product/$KERNEL
+say "$(size_row "$KERNEL" "$(bytes_of "$kernel")" "${BOARD[max_kernel]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
     cp "$kernel" "$out.part" && mv "$out.part" "$out"
+    [ ! -e "$product/machine.dtb" ] || cp "$product/machine.dtb" "$(dirname "$out")/"
     kernel=$out
 fi
 echo "$kernel"

@@ -19,4 +19,5 @@ if ! command -v go >/dev/null; then
     fi
 fi
 
+need_qemu_with_igb
 run test.sh "$@"

@@ -74,6 +74,8 @@ is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" 
 PACKAGES_FOR_CPUD=(gcc libc6-dev binutils)
 PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-dev)
 PACKAGES_FOR_INITRAMFS=(openssh-client xz-utils)
+PACKAGES_FOR_COREBOOT=(gcc libc6-dev make flex bison python3 dpkg-dev xz-utils acpica-tools)
+PACKAGES_FOR_SBOM=(jq)
 
 # need_packages PACKAGE...: install what is missing, or with --no-install only say what it is.
 need_packages() {
@@ -100,13 +102,18 @@ debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
 # with_suite SUITE COMMAND...: run COMMAND while apt also knows SUITE of the machine's own Debian
 # archive: its entry is copied with another Suites line and taken away afterwards.
-with_suite() (
-    suite=$1
-    shift
-    entry=/etc/apt/sources.list.d/cpud-$suite.sources
+with_suite() { with_entry deb "$@"; }
+
+# with_sources SUITE COMMAND...: the same with its source packages.
+with_sources() { with_entry deb-src "$@"; }
+
+with_entry() (
+    types=$1 suite=$2
+    shift 2
+    entry=/etc/apt/sources.list.d/cpud-$suite-$types.sources
     own=$(debian_entry)
     trap 'as_root rm -f "$entry"' EXIT
-    sed -E "s/^Suites:.*/Suites: $suite/" <<<"$own" | as_root tee "$entry" >/dev/null
+    sed -E "s/^Suites:.*/Suites: $suite/; s/^Types:.*/Types: $types/" <<<"$own" | as_root tee "$entry" >/dev/null
     logged "$CACHE/logs/apt-update-$suite.log" "apt-get update for $suite" as_root apt-get update
     "$@"
 )
@@ -124,6 +131,18 @@ debian_entry() {
             print "Types: deb\nURIs: " $2 "\nSuites: " suite "\nComponents: main"; found = 1; exit }
         END { exit !found }' /etc/apt/sources.list 2>/dev/null ||
         die "no entry for $name in apt's sources to copy"
+}
+
+# need_qemu_with_igb: QEMU has that card since version 8, which Debian 12 has in its backports.
+need_qemu_with_igb() {
+    local major
+    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
+    [ "$major" -lt 8 ] || return 0
+    local suite
+    suite=$(debian_codename)-backports
+    [ "$INSTALL" = yes ] || die "the network card igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
+    say "the network card igb needs QEMU 8 or later: installing it from $suite"
+    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
 }
 
 # --- pinned sources -----------------------------------------------------------------------------
@@ -169,9 +188,84 @@ fetch_deb() {
     echo "$got"
 }
 
+# pinned_source PACKAGE SUITE: the folder in the cache with the files of a source package, in a version
+# that versions.lock names when SUITE still has one of those (the hash is the .dsc's, which names those
+# of the rest), else in SUITE's newest, with a warning and the line to record.
+pinned_source() {
+    local package=$1 suite=$2 version hash folder
+    mkdir -p "$CACHE/sources"
+    while read -r version hash; do
+        folder=$CACHE/sources/$package-$hash
+        [ -e "$folder" ] || with_sources "$suite" fetch_source "$package" "$version" "$hash" >/dev/null || continue
+        echo "$folder"
+        return
+    done < <(awk -v package="$package" '$1 == package { print $2, $3 }' "$ROOT/versions.lock")
+
+    read -r version hash < <(with_sources "$suite" fetch_source "$package" "$suite" '') ||
+        die "the sources of $package could not be downloaded from $suite"
+    warn "no version of $package in versions.lock can be had any more; using the newest. To record it:"
+    warn "$package $version $hash"
+    echo "$CACHE/sources/$package-$hash"
+}
+
+# fetch_source PACKAGE VERSION HASH: into the cache, and print version and hash; VERSION may be a suite.
+fetch_source() {
+    local package=$1 version=$2 hash=$3 part got separator='='
+    [ -n "$hash" ] || separator=/
+    part=$(mktemp -d "$CACHE/sources/part.XXXXXX")
+    say "downloading the sources of $package"
+    if ! (cd "$part" && apt-get -q -o APT::Sandbox::User="$(id -un)" source --download-only \
+        "$package$separator$version") >"$CACHE/logs/$package-source.log" 2>&1; then
+        rm -rf "$part"
+        return 1
+    fi
+    got=$(hash_of "$part"/*.dsc)
+    if [ -n "$hash" ] && [ "$got" != "$hash" ]; then
+        rm -rf "$part"
+        die "$package $version has the hash $got, but versions.lock says $hash"
+    fi
+    rm -rf "$CACHE/sources/$package-$got"
+    mv "$part" "$CACHE/sources/$package-$got"
+    printf '%s %s\n' "$(sed -n 's/^Version: //p' "$CACHE/sources/$package-$got"/*.dsc)" "$got"
+}
+
+# --- architectures ------------------------------------------------------------------------------
+
+# arch_load ARCH: what the scripts have to know about it. CROSS is the compiler's prefix, and
+# PACKAGES_FOR_CROSS what brings that compiler; both are empty on a machine of this architecture.
+arch_load() {
+    case $1 in
+    x86_64) KERNEL_ARCH=x86 KERNEL=bzImage BCJ=--x86 QEMU=qemu-system-x86_64 QEMU_PACKAGE=qemu-system-x86 ;;
+    aarch64) KERNEL_ARCH=arm64 KERNEL=Image BCJ=--arm64 QEMU=qemu-system-aarch64 QEMU_PACKAGE=qemu-system-arm ;;
+    *) die "no such architecture: $1 (there are: x86_64 aarch64)" ;;
+    esac
+    CROSS='' PACKAGES_FOR_CROSS=()
+    if [ "$(uname -m)" != "$1" ]; then
+        CROSS=$1-linux-gnu-
+        PACKAGES_FOR_CROSS=("gcc-${1//_/-}-linux-gnu")
+    fi
+}
+
+# rust_for TARGET PART: fills RUST with what cargo needs to compile for TARGET: nothing more when this Rust
+# has its PART (core or std) compiled, else that is compiled too, from this Rust's source or from
+# Debian's, whose rustc-web is as new as browsers need it.
+rust_for() {
+    local sysroot
+    sysroot=$(rustc --print sysroot)
+    RUST=(--target "$1")
+    [ ! -d "$sysroot/lib/rustlib/$1" ] || return 0
+    if [ ! -e "$sysroot/lib/rustlib/src/rust/library/core/Cargo.toml" ]; then
+        say "this Rust has no target $1 (rustup target add $1): using Debian's rustc-web"
+        need_packages rustc-web rust-web-src
+        export RUSTC=/usr/bin/rustc
+    fi
+    export RUSTC_BOOTSTRAP=1
+    RUST+=("-Zbuild-std=$2")
+}
+
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline max_cpud max_initramfs max_bzimage qemu_machine qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree coreboot_make mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom flash qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.
@@ -179,6 +273,7 @@ board_load() {
     [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
     board_read "$ROOT/boards/$1/board.conf"
     BOARD[name]=$1
+    arch_load "${BOARD[arch]}"
 }
 
 boards() { (cd "$ROOT/boards" && for board in */board.conf; do printf '%s ' "${board%/*}"; done); }
@@ -198,6 +293,25 @@ board_read() {
             BOARD[$key]=$value
         fi
     done <"$file"
+}
+
+# --- keys ---------------------------------------------------------------------------------------
+
+# public_keys FILE: its lines, after a look whether they are what they should be.
+public_keys() {
+    [ -r "$1" ] || die "no key file $1"
+    ! grep -q 'PRIVATE KEY' "$1" || die "$1 is a private key; give the public one ($1.pub)"
+    ssh-keygen -l -f "$1" >/dev/null 2>&1 || die "$1 holds no public key"
+    awk 1 "$1" # which ends the last line when the file does not
+}
+
+# public_host_key FILE: the public half of an ed25519 key that cpud can use.
+public_host_key() {
+    local public
+    [ -r "$1" ] || die "no host key $1"
+    public=$(ssh-keygen -y -P '' -f "$1" 2>/dev/null) || die "$1 is not an unencrypted private key"
+    [[ $public == ssh-ed25519\ * ]] || die "$1 is not an ed25519 key"
+    printf '%s\n' "$public"
 }
 
 # --- sizes --------------------------------------------------------------------------------------

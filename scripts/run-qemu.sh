@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
-# Build the image for QEMU's q35, boot it, wait until it says that it is ready, and print what to
-# type to use it. Ctrl-C ends it. There is one at a time for each --out: what runs already is ended first.
+# Build a board's ROM, boot a writable copy of it, wait until it says that it is ready, and print what
+# to type to use it. Ctrl-C ends it. A board runs once for each --out: what runs already is ended first.
 #
+#   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
+#   --direct            boot the kernel and the initramfs without a ROM
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
 #   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
-#   --memory SIZE       default 256M
-#   --smp N             processors (default 1)
+#   --memory SIZE       default is the board's
+#   --smp N             processors, likewise
 #   --net virtio|igb    network card (default virtio; igb needs QEMU 8)
-#   --out DIR           what is built and the console's log go there (default out/qemu-q35)
+#   --out DIR           what is built and the console's log go there (default out/BOARD)
 #   --detach            return when it is ready and leave it running
 #   --stop              end the one that was left running
 #   --no-install        name missing packages instead of installing them
@@ -21,11 +23,12 @@
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
 KVM_PATIENCE=10      # seconds in which a processor that is not emulated says its first word
-board_load qemu-q35
-port=17010 memory=${BOARD[qemu_memory]} smp=${BOARD[qemu_smp]} net=${BOARD[qemu_net]}
+board=qemu-q35 port=17010 memory='' smp='' net='' boot=''
 action=run out='' build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
+    --board) need_value "$@" && board=$2 && shift 2 ;;
+    --direct) boot=direct && shift ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --memory) need_value "$@" && memory=$2 && shift 2 ;;
@@ -40,13 +43,17 @@ while [ "$#" -gt 0 ]; do
     *) unknown_option "$1" ;;
     esac
 done
+board_load "$board"
+[ -n "${BOARD[qemu_machine]:-}" ] || die "boards/$board has no machine in QEMU"
+boot=${boot:-${BOARD[qemu_boot]}} memory=${memory:-${BOARD[qemu_memory]}} smp=${smp:-${BOARD[qemu_smp]}}
+net=${net:-${BOARD[qemu_net]}}
 case $net in
 virtio) card=virtio-net-pci ;;
 igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
 esac
 
-out=${out:-$ROOT/out/${BOARD[name]}}
+out=$(realpath -m "${out:-$ROOT/out/$board}")
 console=$out/console.log
 
 # running: the process that the pid file names, when it is still a QEMU.
@@ -74,21 +81,11 @@ if pid=$(running); then
     end "$pid"
 fi
 
-# QEMU has igb since version 8; Debian 12 has that in its backports.
-qemu_for_igb() {
-    local major
-    major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
-    [ "$major" -lt 8 ] || return 0
-    local suite
-    suite=$(debian_codename)-backports
-    [ "$INSTALL" = yes ] || die "--net igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
-    say "--net igb needs QEMU 8 or later: installing it from $suite"
-    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
-}
-
-need_packages qemu-system-x86 "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_INITRAMFS[@]}"
-[ "$net" != igb ] || qemu_for_igb
-run build-image.sh "${BOARD[name]}" --out "$out" "${build[@]}"
+need_packages "$QEMU_PACKAGE" "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
+    "${PACKAGES_FOR_INITRAMFS[@]}"
+[ "$net" != igb ] || need_qemu_with_igb
+[ "$boot" = rom ] || build+=(--no-rom)
+run build-image.sh "$board" --out "$out" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
@@ -96,7 +93,7 @@ run build-image.sh "${BOARD[name]}" --out "$out" "${build[@]}"
 # remembered until it is started again.
 accelerator() {
     if [ "$(cat "$CACHE/accelerator" 2>/dev/null)" != "$BOOT tcg" ] && [ -w /dev/kvm ] &&
-        timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
+        timeout 10 "$QEMU" -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
             -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
         echo kvm
     else
@@ -105,6 +102,16 @@ accelerator() {
 }
 BOOT=$(cat /proc/sys/kernel/random/boot_id)
 
+case $boot in
+rom)
+    # What runs writes to its own copy: out/BOARD/BOARD.rom stays what was built.
+    cp "$out/$board.rom" "$out/flash.rom"
+    [ -z "${BOARD[qemu_flash]:-}" ] || truncate -s "${BOARD[qemu_flash]}" "$out/flash.rom"
+    firmware=(-drive "if=pflash,format=raw,unit=0,file=$out/flash.rom")
+    ;;
+direct) firmware=(-kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}") ;;
+*) die "boards/$board/board.conf: no such way to boot: $boot" ;;
+esac
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
@@ -138,9 +145,16 @@ instructions() {
     key=$(head -n 1 "$out/keys.txt")
     key=${key%.pub}
     printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$out/host_key.pub")" >"$out/known_hosts"
+    local programs='' preparation=''
+    if [ -n "$CROSS" ]; then
+        preparation="namespace=\$($ROOT/scripts/foreign-root.sh --arch ${BOARD[arch]} --out $out/root)
+      programs for ${BOARD[arch]}, unpacked into a folder of this machine
+  "
+        programs=" -namespace \"\$namespace\""
+    fi
     cat <<EOF
 
-  ${there}cpu -key $key -sp $port 127.0.0.1 ls /bin
+  $preparation${there}cpu -key $key -sp $port$programs 127.0.0.1 ls /bin
       the stock client: go install github.com/u-root/cpu/cmds/cpu@latest
   ssh -i $key -o IdentitiesOnly=yes -o UserKnownHostsFile=$out/known_hosts -p $port root@127.0.0.1 help
       OpenSSH: what the appliance answers by itself
@@ -153,9 +167,10 @@ EOF
 # power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
 power_on() {
     : >"$console"
-    setsid qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu max -smp "$smp" -m "$memory" \
-        -nodefaults -display none -serial "file:$console" \
-        -kernel "$out/bzImage" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}" \
+    local cpu=max
+    [ "$1" = kvm ] || cpu=${BOARD[qemu_cpu]}
+    setsid "$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu "$cpu" -smp "$smp" -m "$memory" \
+        -nodefaults -display none -serial "file:$console" "${firmware[@]}" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
         "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
     pid=$!
@@ -172,7 +187,7 @@ if [ "$action" = run ]; then
     trap 'exit 130' INT TERM HUP
 fi
 if ! wait_until_ready "$pid" "$accelerator"; then
-    say "KVM is here and does not run it: emulating the processor instead, from now on"
+    say "KVM is here and does not run this image: emulating the processor instead, from now on"
     echo "$BOOT tcg" >"$CACHE/accelerator"
     end "$pid"
     power_on tcg
@@ -181,7 +196,7 @@ fi
 instructions
 if [ "$action" = detach ]; then
     disown
-    printf '  to end it   %s --stop\n\n' "$0"
+    printf '  to end it   %s --board %s --out %s --stop\n\n' "$0" "$board" "$out"
 else
     printf '  to end it   Ctrl-C\n\n'
     wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"

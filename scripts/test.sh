@@ -70,6 +70,22 @@ suite() {
 # tally WORD LOG: the sum over libtest's "test result:" lines.
 tally() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$2" | paste -sd+ | sed 's/^$/0/' | bc; }
 
+# for_aarch64 CARGO ARGUMENT...: cargo for programs with a standard library on ARM, linked statically.
+for_aarch64() (
+    rust_for aarch64-unknown-linux-gnu std
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static
+    # A library that is built has one way to panic, and tests need it to unwind.
+    cargo "$@" "${RUST[@]}" --config 'profile.dev.panic="unwind"' --locked
+)
+
+# look_for_aarch64: the program by which the tests look at processes in the guest.
+look_for_aarch64() {
+    for_aarch64 build --package qemu-tests --bin look
+    cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
+}
+
 # --- what needs nothing built -------------------------------------------------------------------
 
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
@@ -101,10 +117,39 @@ if [ "$level" = quick ]; then
     skip "the image in QEMU" "left out by --quick"
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
+    check "coreboot" run build-coreboot.sh
+    check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
+    check "two builds are the same" run check-repro.sh
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
     suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
-    suite "the image in QEMU" cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    suite "the image in QEMU, from its ROM" \
+        cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    if [ "$level" = all ]; then
+        suite "the image in QEMU, booted directly" \
+            env CPUD_BOOT=direct cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    fi
+fi
+
+# --- the same on ARM ------------------------------------------------------------------------------
+
+arm=$ROOT/out/qemu-aarch64
+if [ "$level" = quick ]; then
+    skip "everything on ARM" "left out by --quick"
+else
+    need_packages qemu-system-arm qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    check "cpud for ARM" run build-cpud.sh --arch aarch64 --out "$arm/cpud"
+    suite "unit tests on ARM" for_aarch64 test --workspace --exclude qemu-tests --lib --no-fail-fast
+    check "the program look for ARM" look_for_aarch64
+    check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
+    check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
+    # These; with --all everything but what is about other boards and their flash parts.
+    more=(architecture:: boot:: stock:: terminal:: walls::)
+    [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)
+    suite "the image in QEMU on ARM, booted directly" env CPUD_BOARD=qemu-aarch64 CPUD_BOOT=direct \
+        cargo test --package qemu-tests --locked --no-fail-fast --test image -- "${more[@]}"
+    suite "the image in QEMU on ARM, from its ROM" env CPUD_BOARD=qemu-aarch64 \
+        cargo test --package qemu-tests --locked --no-fail-fast --test image -- boot:: cpu_runs
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml

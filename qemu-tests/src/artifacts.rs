@@ -4,6 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::board::Board;
+
 /// A file that a script leaves in `out/BOARD/`.
 #[derive(Clone, Copy)]
 pub enum Artifact {
@@ -12,20 +14,26 @@ pub enum Artifact {
     Kernel,
     /// `cpio`, compressed, with `cpud` as `/init`.
     Initramfs,
+    /// The program `look` for a board of another architecture.
+    Look,
 }
 
 impl Artifact {
-    fn name_and_script(self) -> (&'static str, &'static str) {
+    fn name_and_script(self, board: &str) -> (&'static str, &'static str) {
         match self {
             Self::Cpud => ("cpud", "scripts/build-cpud.sh"),
-            Self::Kernel => ("bzImage", "scripts/build-kernel.sh"),
+            Self::Kernel => (
+                if Board::read(board).get("arch") == "aarch64" { "Image" } else { "bzImage" },
+                "scripts/build-kernel.sh",
+            ),
             Self::Initramfs => ("initramfs.cpio.xz", "scripts/build-initramfs.sh"),
+            Self::Look => ("look", "scripts/test.sh"),
         }
     }
 
     /// Its path for `board`. Panics when it is not there: a suite without the product is no suite.
     pub fn path(self, board: &str) -> PathBuf {
-        let (name, script) = self.name_and_script();
+        let (name, script) = self.name_and_script(board);
         let path = root().join("out").join(board).join(name);
         assert!(path.exists(), "{} is missing: {script} makes it", path.display());
         path

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use crate::artifacts::{root, scratch};
 use crate::keys::{Key, Kind};
+use crate::programs;
 use crate::skip::{Reason, on_path};
 
 /// A command line of a cpu client, up to the command.
@@ -21,6 +22,7 @@ impl Client {
         let mut command = Command::new(v3()?);
         // The key that a reference image in bench has, too.
         command.args(["-port", &port.to_string(), "-key"]).arg(Key::user(Kind::Rsa2048).private);
+        command.args(["-namespace", programs::namespace()]);
         Ok(Self::at_home(command))
     }
 
@@ -30,6 +32,9 @@ impl Client {
         command.args(["-sp", &port.to_string(), "-key"]).arg(Key::user(Kind::Rsa2048).private);
         // Its own limit is 100 ms, and one emulated processor may have fifty sessions to open.
         command.args(["-timeout9p", "60s"]);
+        if programs::are_foreign() {
+            command.args(["-namespace", programs::namespace()]);
+        }
         let mut client = Self::at_home(command);
         client.command.env("HOME", scratch("home"));
         Ok(client)

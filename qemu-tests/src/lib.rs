@@ -9,9 +9,11 @@
 //! | [`console`] | what either of them says; waits for words, never for seconds |
 //! | [`client`] | cpu clients: the tests' own V3, the stock one, the published V2 |
 //! | [`peer`] | other people's ssh clients, each behaving like `ssh` |
+//! | [`programs`] | what sessions run, on boards of either architecture |
 //! | [`run`] | a program with a time limit, its output and its status |
 //! | [`keys`] | one key of each kind, made once |
 //! | [`look`] | processes as /proc has them, on this host or in the guest |
+//! | [`gdb`] | a word of what the kernel tells a program, changed |
 //! | [`hostile`] | peers that do not behave |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
@@ -23,10 +25,12 @@ pub mod board;
 pub mod client;
 pub mod console;
 pub mod daemon;
+pub mod gdb;
 pub mod hostile;
 pub mod keys;
 pub mod look;
 pub mod peer;
+pub mod programs;
 pub mod run;
 pub mod skip;
 pub mod vm;

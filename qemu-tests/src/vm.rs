@@ -1,22 +1,27 @@
-//! QEMU on an image, under TCG with the CPU model `max`, reached through a forwarded port.
+//! QEMU on the image of the board under test, under TCG, reached through a forwarded port. It boots from the ROM, or
+//! directly when `CPUD_BOOT=direct` is in the environment.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use crate::artifacts::{Artifact, root, scratch};
-use crate::board::Board;
+use crate::board;
 use crate::client::Client;
 use crate::console::{Console, Mark};
 use crate::daemon::free_port;
+use crate::gdb::Gdb;
 use crate::keys::{Key, authorize};
 use crate::look::Process;
+use crate::programs;
 use crate::run::{run, spawn};
+use crate::skip::Reason;
 
 /// The port that the appliance listens on.
 const CPU_PORT: u16 = 17010;
@@ -25,32 +30,92 @@ const CPU_PORT: u16 = 17010;
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is booted, on which machine.
+#[derive(Clone)]
 pub struct Machine {
     pub kernel: PathBuf,
     pub initramfs: PathBuf,
+    /// The flash part's content, of which each machine gets a copy; None boots the kernel directly.
+    pub rom: Option<PathBuf>,
     /// MiB.
     pub memory: String,
+    /// Whether the processor has instructions for AES.
+    pub aes: bool,
+    /// QEMU's name of the network card.
+    pub card: &'static str,
+    /// Whether a restart is one, and not the end.
+    pub restarts: bool,
 }
 
 impl Machine {
-    /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same script as a user's.
+    /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same scripts as a user's.
     pub fn ours() -> Self {
-        let folder = scratch("image");
-        let keys = folder.join("authorized_keys");
-        authorize(&keys);
-        let made = Command::new(root().join("scripts/build-initramfs.sh"))
-            .args([OsStr::new("--key"), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
-            .args([OsStr::new("--cpud"), Artifact::Cpud.path(BOARD).as_ref(), "--out".as_ref(), folder.as_ref()])
-            .stdout(Stdio::null())
-            .status();
-        assert!(made.is_ok_and(|status| status.success()), "scripts/build-initramfs.sh makes no image");
-        let initramfs = folder.join("initramfs.cpio.xz");
+        let direct = Self::direct();
+        if env::var_os("CPUD_BOOT").is_some_and(|how| how == "direct") { direct } else { direct.in_rom("ours", &[]) }
+    }
+
+    /// The same without a ROM.
+    pub fn direct() -> Self {
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| {
+            let keys = scratch("image").join("authorized_keys");
+            authorize(&keys);
+            initramfs("image", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
+        }))
+    }
+
+    /// A machine with no key built in.
+    pub fn bare() -> Self {
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        Self::with(MADE.get_or_init(|| initramfs("bare", &["--bare".as_ref()])))
+    }
+
+    fn with(initramfs: &Path) -> Self {
+        let board = board::under_test();
         // Fifty sessions at once, each with the client's programs in its page cache.
-        Self { kernel: Artifact::Kernel.path(BOARD), initramfs, memory: "512".to_owned() }
+        let memory = board.mebibytes("qemu_memory").max(512).to_string();
+        let (kernel, initramfs) = (Artifact::Kernel.path(&board.name), initramfs.to_owned());
+        Self { kernel, initramfs, rom: None, memory, aes: true, card: "virtio-net-pci", restarts: false }
+    }
+
+    /// Put into a ROM by `build-rom.sh` with these further options.
+    pub fn in_rom(self, name: &str, options: &[&str]) -> Self {
+        let rom = scratch("image").join(format!("{name}.rom"));
+        let made = script("build-rom.sh")
+            .args(["--board", &board::under_test().name, "--kernel"])
+            .arg(&self.kernel)
+            .arg("--initramfs")
+            .arg(&self.initramfs)
+            .arg("--out")
+            .arg(&rom)
+            .args(options)
+            .output();
+        succeeded(made);
+        Self { rom: Some(rom), ..self }
     }
 }
 
-const BOARD: &str = "qemu-q35";
+/// Makes one in the scratch folder `name`.
+fn initramfs(name: &str, options: &[&OsStr]) -> PathBuf {
+    let folder = scratch(name);
+    let board = board::under_test();
+    let cpud = Artifact::Cpud.path(&board.name);
+    let mut script = script("build-initramfs.sh");
+    script.args(options).args(["--arch", board.get("arch")]).arg("--cpud").arg(cpud).arg("--out").arg(&folder);
+    succeeded(script.output());
+    folder.join("initramfs.cpio.xz")
+}
+
+/// One of the scripts that users call.
+pub fn script(name: &str) -> Command {
+    Command::new(root().join("scripts").join(name))
+}
+
+/// What it printed, after checking that it exited 0.
+pub fn succeeded(made: io::Result<Output>) -> Output {
+    let made = made.expect("bash runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    made
+}
 
 /// Kills QEMU when its own stdin ends: on drop, and also when this process dies in any other way.
 const LEASH: &str = r#""$@" <&- & vm=$!; exec >&- 2>&-; read -r word; kill "$vm"; wait "$vm""#;
@@ -61,6 +126,8 @@ pub struct Vm {
     end: Option<ChildStdin>,
     pub console: Console,
     pub port: u16,
+    /// The flash part that this machine writes to.
+    pub flash: Option<PathBuf>,
     /// When QEMU was started.
     pub power_on: Instant,
 }
@@ -68,23 +135,56 @@ pub struct Vm {
 impl Vm {
     /// Switches the machine on. It has not booted yet when this returns.
     pub fn power_on(machine: &Machine) -> Self {
-        let board = Board::read(BOARD);
+        let board = board::under_test();
         let port = free_port();
         let power_on = Instant::now();
         let devices = board.get("qemu_devices").split_whitespace().flat_map(|device| ["-device", device]);
+        let flash = machine.rom.as_ref().map(|rom| {
+            let flash = scratch("flash").join(port.to_string());
+            fs::copy(rom, &flash).unwrap_or_else(|e| panic!("{}: {e}", flash.display()));
+            // QEMU's flash may be larger than the board's part.
+            if let Some(size) = board.find("qemu_flash").map(|_| board.mebibytes("qemu_flash") << 20) {
+                let file = fs::File::options().write(true).open(&flash).expect("just made");
+                file.set_len(size).expect("room for the flash part");
+            }
+            flash
+        });
+        let firmware: Vec<OsString> = match &flash {
+            Some(flash) => {
+                vec!["-drive".into(), format!("if=pflash,format=raw,unit=0,file={}", flash.display()).into()]
+            }
+            None => {
+                let (kernel, initramfs) = (machine.kernel.clone().into(), machine.initramfs.clone().into());
+                vec![
+                    "-kernel".into(),
+                    kernel,
+                    "-initrd".into(),
+                    initramfs,
+                    "-append".into(),
+                    board.get("cmdline").into(),
+                ]
+            }
+        };
+        let gdb = (!machine.aes && board.get("arch") == "aarch64").then(free_port);
+        let cpu = if machine.aes || gdb.is_some() { "" } else { ",aes=off" };
         let mut leash = spawn(
             Command::new("sh")
-                .args(["-c", LEASH, "leash", "qemu-system-x86_64"])
-                .args(["-accel", "tcg", "-cpu", "max", "-machine", board.get("qemu_machine")])
+                .args(["-c", LEASH, "leash", &board.qemu()])
+                .args([
+                    "-accel",
+                    "tcg",
+                    "-cpu",
+                    &format!("{}{cpu}", board.get("qemu_cpu")),
+                    "-machine",
+                    board.get("qemu_machine"),
+                ])
                 .args(["-m", &machine.memory, "-smp", "1"])
-                .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"])
-                .arg("-kernel")
-                .arg(&machine.kernel)
-                .arg("-initrd")
-                .arg(&machine.initramfs)
-                .args(["-append", board.get("cmdline")])
+                .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
+                .args((!machine.restarts).then_some("-no-reboot"))
+                .args(firmware)
+                .args(gdb.iter().flat_map(|port| ["-S".to_owned(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]))
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
-                .args(["-device", "virtio-net-pci,netdev=net,romfile="])
+                .args(["-device", &format!("{},netdev=net,romfile=", machine.card)])
                 .args(devices)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -94,7 +194,10 @@ impl Vm {
         console.follow(leash.stdout.take().expect("piped"));
         console.follow(leash.stderr.take().expect("piped"));
         let end = leash.stdin.take();
-        Self { leash, end, console, port, power_on }
+        if let Some(port) = gdb {
+            without_aes(port);
+        }
+        Self { leash, end, console, port, flash, power_on }
     }
 
     /// Switches it on and waits until it says that it is ready.
@@ -122,7 +225,7 @@ impl Vm {
     /// What the program `look` prints in a session of its own.
     pub fn look(&self, arguments: &[&str]) -> String {
         let mut client = Client::v3(self.port).unwrap_or_else(|e| panic!("{e}"));
-        let program = served(&program("look"));
+        let program = served(&programs::look());
         let words = [&[program.as_str()], arguments].concat();
         run(client.command(&words), Duration::from_secs(60)).ok()
     }
@@ -133,7 +236,21 @@ impl Drop for Vm {
         // The end of file is the signal; the leash waits for QEMU.
         drop(self.end.take());
         let _ = self.leash.wait();
+        if let Some(flash) = &self.flash {
+            let _ = fs::remove_file(flash);
+        }
     }
+}
+
+/// No ARM processor of QEMU's can be had without AES, so PID 1 is told that there is none: as it starts, `AT_HWCAP` (16)
+/// loses `HWCAP_AES` and `HWCAP_PMULL` (asm/hwcap.h), which come together.
+fn without_aes(port: u16) {
+    let start = Instant::now();
+    let attempts = std::iter::repeat_with(|| Gdb::connect(port)).take_while(|_| start.elapsed() < BOOT_LIMIT);
+    let gdb = attempts.into_iter().find_map(Result::ok).expect("QEMU listens in time");
+    let cpud = fs::read(Artifact::Cpud.path(&board::under_test().name)).expect("cpud was built");
+    let entry = u64::from_le_bytes(*cpud[24..].first_chunk().expect("an ELF header"));
+    gdb.take_from_auxiliary(entry, 16, 3 << 3);
 }
 
 /// The processes in what `look` printed.
@@ -152,6 +269,13 @@ pub fn program(name: &str) -> PathBuf {
 /// Where a session finds a file of the client's that is in no directory of the name space.
 pub fn served(path: &Path) -> String {
     format!("/tmp/cpu{}", path.display())
+}
+
+/// Whether this machine's QEMU has the device.
+pub fn has_device(name: &str) -> Result<(), Reason> {
+    let asked = Command::new("qemu-system-x86_64").args(["-device", &format!("{name},help")]).output();
+    let has = asked.is_ok_and(|asked| asked.status.success());
+    has.then_some(()).ok_or_else(|| format!("this QEMU has no {name}"))
 }
 
 static SHARED: OnceLock<Vm> = OnceLock::new();

@@ -7,6 +7,7 @@ mod connections;
 mod preflight;
 pub mod report;
 mod rootfs;
+mod settings;
 
 use core::ffi::CStr;
 
@@ -64,8 +65,9 @@ pub fn appliance() -> ! {
     step("the loopback interface", net::loopback_up());
     // When memory is short the kernel ends what users run, not this (sessions take it back).
     step("/proc/self/oom_score_adj", fs::write_file(c"/proc/self/oom_score_adj", b"-1000"));
-    let config = config(&cmdline::Config::APPLIANCE, true);
     preflight::show_versions();
+    settings::apply();
+    let config = config(&cmdline::Config::APPLIANCE, true);
     let order = match serve(&config, &cmdline::Config::APPLIANCE.listen) {
         Ok(order) => order,
         Err(reason) => {

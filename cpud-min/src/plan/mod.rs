@@ -7,6 +7,7 @@
 //! CPU_FSTAB    ── fstab ──────> mount entries ── namespace ──> steps for mount(2)
 //! PWD          ── directory ──> where the command starts
 //! pty request  ── terminal ───> termios, TERM
+//! flash part   ── settings ───> keys, name and address of this box
 //! ```
 //!
 //! Everything is borrowed bytes in slices that the caller hands in; a sentence about a refusal is
@@ -22,7 +23,9 @@ pub mod fstab;
 pub mod mount_options;
 pub mod namespace;
 pub mod path;
+pub mod program;
 pub mod quoted;
+pub mod settings;
 pub mod signal;
 pub mod strings;
 pub mod terminal;

@@ -2,6 +2,8 @@
 //! a panic. It is part of the program and not of the library, whose tests link the real C library.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -19,7 +21,7 @@ static STACK: AtomicUsize = AtomicUsize::new(0);
 ///
 /// `stack` is the stack pointer that the kernel started the program with.
 unsafe extern "C" fn start(stack: *const usize) -> ! {
-    STACK.store(stack.addr(), Relaxed);
+    STACK.store(stack.expose_provenance(), Relaxed);
     // SAFETY: the caller's promise.
     let args = unsafe { sys::args::Args::new(stack) };
     sys::process::exit(crate::main(args))

@@ -8,12 +8,13 @@ use super::{Failed, parameters, words};
 use crate::init::Config;
 use crate::plan::environ::Environ;
 use crate::plan::path::{self, Search};
+use crate::plan::program::{self, Machine};
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::Strings;
 use crate::say;
 use crate::sys::errno::Sentence;
-use crate::sys::memory;
 use crate::sys::process::{self, Pointers};
+use crate::sys::{fs, memory};
 
 /// The shell for a script without a first line that names one, and for a login on a machine that has it.
 const SH: &CStr = c"/bin/sh";
@@ -42,6 +43,9 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
         error = exec(file, arguments.clone(), argv, &envp);
         if error == Errno::NOEXEC {
+            if [file, SH].into_iter().any(report_foreign) {
+                return Failed(path::CANNOT_EXECUTE as u8);
+            }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
         if !search.failed(error.raw_os_error().unsigned_abs()) {
@@ -63,6 +67,26 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
         (false, false) => say!("cpud: {}: {}", Quoted(word.to_bytes()), Sentence(error)),
     }
     Failed(status)
+}
+
+/// Says so when `file`, or the interpreter of the script that it is, is for another machine.
+#[inline(never)] // twice in the caller otherwise
+fn report_foreign(file: &CStr) -> bool {
+    let mut rooms = [[0; program::HEAD]; 2];
+    let mut file = file;
+    for room in &mut rooms {
+        let Ok(head) = fs::read_start(file, room) else { return false };
+        if let Some(machine) = Machine::of(head) {
+            let (name, theirs, ours) = (Quoted(file.to_bytes()), machine.name(), Machine::OURS.name());
+            if machine != Machine::OURS {
+                say!("cpud: {name} is {theirs}, this box is {ours}; use -namespace, see docs/cpu-compat.md");
+            }
+            return machine != Machine::OURS;
+        }
+        let Some(interpreter) = program::interpreter(head) else { return false };
+        file = interpreter;
+    }
+    false
 }
 
 fn exec<'w>(file: &CStr, arguments: impl Iterator<Item = &'w CStr>, memory: &mut [u8], envp: &Pointers<'_>) -> Errno {

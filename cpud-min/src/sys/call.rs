@@ -14,6 +14,17 @@ unsafe fn raw(number: u32, a: [usize; 5]) -> isize {
     result
 }
 
+#[cfg(target_arch = "aarch64")]
+unsafe fn raw(number: u32, a: [usize; 5]) -> isize {
+    let result: isize;
+    // SAFETY: the aarch64 Linux calling convention; what the call does to memory is the caller's promise.
+    unsafe {
+        core::arch::asm!("svc #0", in("x8") number as usize, inlateout("x0") a[0] => result,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack));
+    }
+    result
+}
+
 /// System call `number` with up to five arguments, its error decoded.
 ///
 /// # Safety

@@ -63,6 +63,21 @@ pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     }
 }
 
+/// Reads the first bytes of the file at `path`, as many as `buffer` has room for, or all there are.
+pub fn read_start<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]> {
+    let file = open(path, OFlags::RDONLY)?;
+    let mut end = 0;
+    while end < buffer.len() {
+        match rustix::io::read(&file, &mut buffer[end..]) {
+            Ok(0) => break,
+            Ok(n) => end += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&mut buffer[..end])
+}
+
 /// Writes `text` to a file that exists, in one call, as the files of /proc and of control groups want it.
 pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     rustix::io::write(open(path, OFlags::WRONLY)?, text).map(drop)

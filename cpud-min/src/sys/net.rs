@@ -1,6 +1,6 @@
 //! TCP: listeners, what a connection is told before it is handed on, the loopback interface, our addresses.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 use heapless::Vec;
@@ -82,12 +82,60 @@ fn control_socket() -> Result<OwnedFd> {
 
 /// Sets the loopback interface up, which gives it 127.0.0.1 and ::1.
 pub fn loopback_up() -> Result<()> {
+    interface_up(b"lo")
+}
+
+fn interface_up(name: &[u8]) -> Result<()> {
+    set(name, ioctl::SIOCSIFFLAGS, &(raw::net_device_flags::IFF_UP as u16).to_ne_bytes())
+}
+
+/// One of the SIOCSIF* requests of netdevice(7), which read an ifreq with `value`, at most 24 bytes.
+fn set(name: &[u8], request: u32, value: &[u8]) -> Result<()> {
     let socket = control_socket()?;
-    let mut request = Ifreq { name: [0; 16], value: [0; 24] };
-    request.name[..2].copy_from_slice(b"lo");
-    request.value[..2].copy_from_slice(&(raw::net_device_flags::IFF_UP as u16).to_ne_bytes());
-    let args = [socket.as_raw_fd() as usize, ioctl::SIOCSIFFLAGS as usize, &raw mut request as usize, 0, 0];
-    // SAFETY: SIOCSIFFLAGS reads one ifreq.
+    let mut ifreq = Ifreq { name: [0; 16], value: [0; 24] };
+    ifreq.name[..name.len()].copy_from_slice(name);
+    ifreq.value[..value.len()].copy_from_slice(value);
+    let args = [socket.as_raw_fd() as usize, request as usize, &raw mut ifreq as usize, 0, 0];
+    // SAFETY: these requests read one ifreq.
+    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.map(drop)
+}
+
+/// A sockaddr_in of ip(7) without a port.
+fn sockaddr(address: Ipv4Addr) -> [u8; 16] {
+    let mut out = [0; 16];
+    out[..2].copy_from_slice(&AddressFamily::INET.as_raw().to_ne_bytes());
+    out[4..8].copy_from_slice(&address.octets());
+    out
+}
+
+/// Gives an interface its one IPv4 address in place of what it had, and sets it up.
+pub fn set_address(name: &[u8], address: Ipv4Addr, netmask: Ipv4Addr) -> Result<()> {
+    set(name, ioctl::SIOCSIFADDR, &sockaddr(address))?;
+    set(name, ioctl::SIOCSIFNETMASK, &sockaddr(netmask))?;
+    interface_up(name)
+}
+
+/// An `rtentry` of <linux/route.h>.
+#[repr(C)]
+struct Route {
+    pad1: usize,
+    destination: [u8; 16],
+    gateway: [u8; 16],
+    netmask: [u8; 16],
+    flags: u16,
+    rest: [usize; 7],
+}
+
+/// The default route.
+pub fn set_gateway(gateway: Ipv4Addr) -> Result<()> {
+    /// RTF_UP and RTF_GATEWAY of <linux/route.h>.
+    const FLAGS: u16 = 0x0001 | 0x0002;
+    let any = sockaddr(Ipv4Addr::UNSPECIFIED);
+    let gateway = sockaddr(gateway);
+    let mut route = Route { pad1: 0, destination: any, gateway, netmask: any, flags: FLAGS, rest: [0; 7] };
+    let socket = control_socket()?;
+    let args = [socket.as_raw_fd() as usize, ioctl::SIOCADDRT as usize, &raw mut route as usize, 0, 0];
+    // SAFETY: SIOCADDRT reads one rtentry, 120 bytes.
     unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.map(drop)
 }
 

@@ -68,11 +68,11 @@ struct Subject {
 }
 
 fn main() {
-    let ours = Subject::boot(Artifact::Cpud.path("qemu-q35"), Machine::ours());
+    let ours = Subject::boot(Artifact::Cpud.path("qemu-q35"), Machine::direct());
     let figures = ours.figures();
     drop(ours);
     let reference = env::args().nth(1).map(PathBuf::from).map(|program| {
-        let machine = Machine { initramfs: reference_image(&program), ..Machine::ours() };
+        let machine = Machine { initramfs: reference_image(&program), ..Machine::direct() };
         Subject::boot(program, machine).figures()
     });
 

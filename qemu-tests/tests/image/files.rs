@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use qemu_tests::artifacts::scratch;
+use qemu_tests::programs;
 use qemu_tests::run::{noise, sha256};
 use qemu_tests::vm::served;
 
@@ -45,7 +46,7 @@ fn another_directory_can_stand_in_for_lib() {
     let vm = machine!(shared);
     let stand_in = scratch("stand-in");
     fs::write(stand_in.join("word"), "from the client\n").expect("a file in the scratch folder");
-    let namespace = format!("/lib:/lib64:/usr:/bin:/etc:/srv={}", stand_in.display());
+    let namespace = format!("{}:/srv={}", programs::namespace(), stand_in.display());
     let outcome = v3(vm.port, &["-namespace", &namespace], &["cat", "/srv/word"]);
     assert_eq!(outcome.ok(), "from the client");
 }
@@ -54,25 +55,22 @@ fn another_directory_can_stand_in_for_lib() {
 fn a_line_of_the_fstab_that_fails_is_named_on_stderr_and_the_others_hold() {
     let vm = machine!(shared);
     let table = scratch("files").join("fstab");
-    let binds =
-        ["/lib", "/lib64", "/usr", "/bin", "/etc"].map(|dir| format!("/tmp/cpu{dir} {dir} none defaults,bind 0 0\n"));
-    fs::write(
-        &table,
-        format!("{}nothing /mnt no-such-type defaults 0 0\ntmpfs /srv tmpfs size=1m 0 0\n", binds.concat()),
-    )
-    .expect("a file in the scratch folder");
+    let binds = programs::binds();
+    fs::write(&table, format!("{binds}nothing /mnt no-such-type defaults 0 0\ntmpfs /srv tmpfs size=1m 0 0\n"))
+        .expect("a file in the scratch folder");
     let outcome =
         v3(vm.port, &["-fstab", table.to_str().expect("UTF-8")], &["sh", "-c", "echo there >/srv/word; cat /srv/word"]);
     assert_eq!(outcome.text(), "there\n", "{}", outcome.complaint());
-    assert!(outcome.complaint().contains("line 6") && outcome.complaint().contains("/mnt"), "{}", outcome.complaint());
+    let line = format!("line {}", binds.lines().count() + 1);
+    assert!(outcome.complaint().contains(&line) && outcome.complaint().contains("/mnt"), "{}", outcome.complaint());
 }
 
 #[test]
 fn an_empty_name_space_leaves_the_files_under_tmp_cpu() {
     let vm = machine!(shared);
-    // The loader's usual name is a link to a name that is not there.
-    let loader = fs::canonicalize("/lib64/ld-linux-x86-64.so.2").expect("glibc's loader");
-    let words = [&served(&loader), "--library-path", "/tmp/cpu/lib/x86_64-linux-gnu", "/tmp/cpu/bin/ls", "/"];
+    let (loader, libraries) = programs::loader();
+    let ls = served(&programs::at_home("/bin/ls"));
+    let words = [&served(&loader), "--library-path", &served(&libraries), &ls, "/"];
     let outcome = v3(vm.port, &["-namespace=", "-pwd", "/"], &words);
     assert!(!outcome.ok().lines().any(|name| name == "usr"), "{}", outcome.text());
 }
@@ -81,9 +79,7 @@ fn an_empty_name_space_leaves_the_files_under_tmp_cpu() {
 fn two_sessions_do_not_see_each_others_mounts() {
     let vm = machine!(shared);
     let table = scratch("files").join("fstab.private");
-    let binds =
-        ["/lib", "/lib64", "/usr", "/bin", "/etc"].map(|dir| format!("/tmp/cpu{dir} {dir} none defaults,bind 0 0\n"));
-    fs::write(&table, format!("{}secret /srv tmpfs size=1m 0 0\n", binds.concat()))
+    fs::write(&table, format!("{}secret /srv tmpfs size=1m 0 0\n", programs::binds()))
         .expect("a file in the scratch folder");
     let first = v3(
         vm.port,

@@ -1,10 +1,14 @@
 //! The image in QEMU, as its users see it. One machine is booted for all of these tests.
 
+mod apu2;
+mod architecture;
 mod boot;
 mod command;
 mod files;
+mod flash;
 mod hostile;
 mod plain;
+mod settings;
 mod stock;
 mod terminal;
 mod walls;
@@ -35,7 +39,7 @@ fn v3_reading(port: u16, stdin: Vec<u8>, words: &[&str]) -> Outcome {
 macro_rules! machine {
     ($how:ident) => {{
         qemu_tests::or_skip!(qemu_tests::client::v3());
-        qemu_tests::or_skip!(qemu_tests::skip::on_path("qemu-system-x86_64"));
+        qemu_tests::or_skip!(qemu_tests::skip::on_path(&qemu_tests::board::under_test().qemu()));
         qemu_tests::vm::$how()
     }};
 }

@@ -2,6 +2,7 @@
 
 use qemu_tests::client::Client;
 use qemu_tests::or_skip;
+use qemu_tests::programs;
 use qemu_tests::run::{feed, noise, run, sha256};
 
 use crate::{LIMIT, machine};
@@ -10,7 +11,7 @@ use crate::{LIMIT, machine};
 fn cpu_ls_bin_prints_the_local_listing() {
     let vm = machine!(shared);
     let mut cpu = or_skip!(Client::stock(vm.port));
-    let local = run(std::process::Command::new("ls").arg("/bin"), LIMIT).ok();
+    let local = run(std::process::Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
     assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), local);
 }
 

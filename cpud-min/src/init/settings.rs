@@ -1,0 +1,78 @@
+//! The settings in the flash part, laid over what the image was built with. A child process reads them and ends, so
+//! that init never holds the host key.
+
+use core::ffi::CStr;
+
+use rustix::io::{Errno, Result};
+
+use crate::plan::cmdline::Config;
+use crate::plan::quoted::Quoted;
+use crate::plan::settings::{REGION, Settings};
+use crate::say;
+use crate::sys::errno::Sentence;
+use crate::sys::process::{self, Fork};
+use crate::sys::{fs, memory, net};
+
+/// The flash part that the machine boots from, for reading.
+const FLASH: &CStr = c"/dev/mtd0ro";
+
+/// The interface that the address is for: the first.
+const INTERFACE: &[u8] = b"eth0";
+
+pub fn apply() {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            overlay();
+            process::exit(0)
+        }
+        Ok(Fork::Parent(pid)) => drop(process::wait(pid)),
+        Err(error) => say!("cpud: settings: {}", Sentence(error)),
+    }
+}
+
+fn overlay() {
+    let region = match memory::pages(REGION).and_then(|room| fs::read_start(FLASH, room)) {
+        Ok(region) => region,
+        Err(Errno::NOENT) => return say!("cpud: no settings: this kernel sees no flash part"),
+        Err(error) => return say!("cpud: no settings: the flash part cannot be read: {}", Sentence(error)),
+    };
+    match Settings::parse(region) {
+        Ok(settings) => {
+            let Settings { hostname, address, gateway, .. } = settings;
+            if let Some(name) = hostname {
+                step("hostname", rustix::system::sethostname(name));
+            }
+            if let Some(address) = address {
+                step("address", net::set_address(INTERFACE, address.ip, address.netmask()));
+            }
+            if let Some(gateway) = gateway {
+                step("gateway", net::set_gateway(gateway));
+            }
+            step("authorized keys", write_lines(Config::APPLIANCE.authorized_keys, settings.authorized_keys()));
+            step("host key", write_lines(Config::APPLIANCE.host_key, settings.host_key()));
+            let (keys, host_keys) = (settings.authorized_keys().count(), settings.host_key().count().min(1));
+            let name = Quoted(hostname.unwrap_or_default());
+            say!("cpud: settings from flash: name {name}, {keys} authorized keys, {host_keys} host key");
+        }
+        Err(error) => say!("cpud: no settings, only what was built in: the flash part's are {error}"),
+    }
+}
+
+fn step(name: &str, result: Result<()>) {
+    if let Err(error) = result {
+        say!("cpud: settings: {name}: {}", Sentence(error));
+    }
+}
+
+/// Replaces the file at `path`, when there is a line.
+fn write_lines<'a>(path: &CStr, lines: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+    // No longer than the region that the lines are from.
+    let room = memory::pages(REGION)?;
+    let mut end = 0;
+    for line in lines {
+        room[end..][..line.len()].copy_from_slice(line);
+        room[end + line.len()] = b'\n';
+        end += line.len() + 1;
+    }
+    if end == 0 { Ok(()) } else { fs::create_file(path, &room[..end]) }
+}

@@ -1,0 +1,156 @@
+//! What the first 64 KiB of the flash part say about one box: who may log in, its own key, its name and address.
+//!
+//! ```text
+//! offset  0  "cpud-set"
+//!         8  version, 1               32 bits, little endian
+//!        12  length of the text       32 bits, little endian
+//!        16  SHA-256 of the text
+//!        48  the text: lines of a word, a blank, and its value; empty lines and those with # are nothing
+//! ```
+//!
+//! `scripts/settings.sh` writes it. A text with a line that is not understood is not used at all: half of the settings
+//! could let in whom the other half keeps out.
+
+use core::fmt::{self, Display, Formatter};
+use core::net::Ipv4Addr;
+
+use sha2::{Digest, Sha256};
+
+use super::quoted::Quoted;
+
+/// The size of the region, at the beginning of the flash part.
+pub const REGION: usize = 64 * 1024;
+
+const MAGIC: &[u8; 8] = b"cpud-set";
+const VERSION: u32 = 1;
+const HEADER: usize = 48;
+
+/// HOST_NAME_MAX of gethostname(2).
+const HOSTNAME_MAX: usize = 64;
+
+/// Settings that are whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings<'a> {
+    text: &'a [u8],
+    pub hostname: Option<&'a [u8]>,
+    pub address: Option<Address>,
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// An address of the first interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Address {
+    pub ip: Ipv4Addr,
+    /// Bits of the network's prefix, at most 32.
+    pub prefix: u8,
+}
+
+impl Address {
+    pub fn netmask(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0))
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (ip, prefix) = core::str::from_utf8(text).ok()?.split_once('/')?;
+        let address = Self { ip: ip.parse().ok()?, prefix: prefix.parse().ok()? };
+        (address.prefix <= 32).then_some(address)
+    }
+}
+
+/// Why there are none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SettingsError<'a> {
+    /// Erased flash.
+    Empty,
+    /// Something else is there.
+    Magic,
+    Version(u32),
+    /// The text is longer than what was read.
+    Length(u32),
+    Checksum,
+    /// A line, counted from 1, that means nothing.
+    Line(usize, &'a [u8]),
+}
+
+impl Display for SettingsError<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::Magic => f.write_str("not in cpud's format"),
+            Self::Version(version) => write!(f, "in format {version}, and this cpud knows {VERSION}"),
+            Self::Length(length) => write!(f, "damaged: {length} bytes of text do not fit"),
+            Self::Checksum => f.write_str("damaged: the checksum differs"),
+            Self::Line(number, text) => write!(f, "not understood: line {number}: {}", Quoted(text)),
+        }
+    }
+}
+
+impl<'a> Settings<'a> {
+    /// Reads a region, or as much of it as there is.
+    pub fn parse(region: &'a [u8]) -> Result<Self, SettingsError<'a>> {
+        if region.iter().all(|&byte| byte == 0xff) {
+            return Err(SettingsError::Empty);
+        }
+        let (header, rest) = region.split_first_chunk::<HEADER>().ok_or(SettingsError::Magic)?;
+        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (version, length) = (word(8), word(12));
+        if !header.starts_with(MAGIC) {
+            return Err(SettingsError::Magic);
+        }
+        if version != VERSION {
+            return Err(SettingsError::Version(version));
+        }
+        let text = rest.get(..length as usize).ok_or(SettingsError::Length(length))?;
+        if Sha256::digest(text).as_slice() != &header[16..] {
+            return Err(SettingsError::Checksum);
+        }
+        Self::read(text)
+    }
+
+    fn read(text: &'a [u8]) -> Result<Self, SettingsError<'a>> {
+        let mut settings = Self { text, hostname: None, address: None, gateway: None };
+        for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let bad = SettingsError::Line(number + 1, line);
+            match split(line) {
+                (b"" | b"#", _) | (b"authorized-key" | b"host-key", _) => {}
+                (b"hostname", name) if is_hostname(name) => settings.hostname = Some(name),
+                (b"address", value) => settings.address = Some(Address::parse(value).ok_or(bad)?),
+                (b"gateway", value) => {
+                    let value = core::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+                    settings.gateway = Some(value.ok_or(bad)?);
+                }
+                _ => return Err(bad),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The lines of an authorized_keys file.
+    pub fn authorized_keys(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.values(b"authorized-key")
+    }
+
+    /// The lines of a host key's file.
+    pub fn host_key(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.values(b"host-key")
+    }
+
+    fn values(&self, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let lines = self.text.split(|&byte| byte == b'\n').map(split);
+        lines.filter(move |(word, _)| *word == name).map(|(_, value)| value)
+    }
+}
+
+/// The first word of a line, and what comes after one blank.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
+    (&line[..end], line.get(end + 1..).unwrap_or_default())
+}
+
+fn is_hostname(name: &[u8]) -> bool {
+    let fits = (1..=HOSTNAME_MAX).contains(&name.len());
+    fits && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests;

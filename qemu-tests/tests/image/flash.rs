@@ -1,0 +1,134 @@
+//! `scripts/flash.sh` on a machine that runs, and the ROM files that it and `build-rom.sh` refuse.
+
+use std::fs;
+use std::path::PathBuf;
+
+use qemu_tests::client::v3;
+use qemu_tests::keys::{Key, Kind};
+use qemu_tests::or_skip;
+use qemu_tests::run::{Outcome, run};
+use qemu_tests::skip::on_path;
+use qemu_tests::vm::{Machine, Vm, script};
+
+use crate::LIMIT;
+
+/// The machine of the tests with a word more on its command line, which is how a new version is told from the old one.
+fn marked(word: &str) -> Machine {
+    let line = format!("{} {word}", qemu_tests::board::Board::read("qemu-q35").get("cmdline"));
+    Machine { restarts: true, ..Machine::direct().in_rom(word, &["--cmdline", &line]) }
+}
+
+fn flash(vm: &Vm, options: &[&str]) -> Outcome {
+    let client = v3().expect("asked before").display().to_string();
+    let key = Key::user(Kind::Rsa2048).private.display().to_string();
+    let client = format!("{client} -port {} -key {key}", vm.port);
+    run(
+        script("flash.sh").args(["qemu-q35", "127.0.0.1", "--client", &client, "--no-install"]).args(options),
+        LIMIT * 3,
+    )
+}
+
+#[test]
+fn a_running_machine_gets_a_new_rom_keeps_its_settings_and_answers_with_the_new_version() {
+    or_skip!(v3());
+    or_skip!(on_path("flashcp"));
+    let (old, new) = (marked("version=1"), marked("version=2"));
+    let settings =
+        script("settings.sh").arg(old.rom.as_ref().expect("in a ROM")).args(["--hostname", "box-1"]).status();
+    assert!(settings.is_ok_and(|status| status.success()));
+    let vm = Vm::boot(&old);
+    assert!(crate::v3(vm.port, &[], &["cat", "/proc/cmdline"]).ok().ends_with("version=1"));
+    let start = vm.console.mark();
+    let outcome = flash(&vm, &["--rom", &new.rom.as_ref().expect("in a ROM").display().to_string()]);
+    assert_eq!(outcome.code(), 0, "{}", outcome.complaint());
+    for line in ["written, and read again", "is back: Linux box-1 6."] {
+        assert!(outcome.complaint().contains(line), "{}", outcome.complaint());
+    }
+    vm.console.expect(start, &["cpud: ready"], LIMIT);
+    assert!(crate::v3(vm.port, &[], &["cat", "/proc/cmdline"]).ok().ends_with("version=2"));
+    let again = flash(&vm, &["--rom", &new.rom.expect("in a ROM").display().to_string()]);
+    assert!(again.complaint().contains("has this ROM already"), "{}", again.complaint());
+}
+
+/// A copy of a good ROM, spoiled.
+fn spoiled(name: &str, how: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let good = Machine::bare().in_rom("good", &[]).rom.expect("in a ROM");
+    let mut bytes = fs::read(&good).expect("it was just made");
+    how(&mut bytes);
+    let path = good.with_file_name(name);
+    fs::write(&path, bytes).expect("scratch is writable");
+    path
+}
+
+/// Where the flash map is: boards/qemu-q35/flash.fmd.
+const MAP: usize = 0x10000;
+
+#[test]
+fn roms_that_are_none_of_the_boards_are_refused_in_one_line_and_nothing_is_left_behind() {
+    let machine = Machine::bare();
+    let cases = [
+        (spoiled("truncated.rom", |rom| rom.truncate(3 << 20)), "has 3145728 bytes; a ROM of qemu-q35 has 4194304"),
+        (spoiled("no-map.rom", |rom| rom.fill(0xff)), "has no flash map"),
+        (spoiled("map-size.rom", |rom| rom[MAP + 18] ^= 1), "its flash map is for 4194305 bytes"),
+        (spoiled("map-area.rom", |rom| rom[MAP + 56 + 7] = 0x70), "its flash map is damaged"),
+        (spoiled("no-cbfs.rom", |rom| rom[MAP + 0x1000..].fill(0)), "is damaged"),
+        (spoiled("other.rom", |rom| replace(rom, b"QEMU x86 q35/ich9", b"QEMU x86 i440fx/p")), "is no ROM of qemu-q35"),
+    ];
+    for (rom, why) in cases {
+        let out = rom.with_extension("out");
+        let outcome = run(
+            script("build-rom.sh")
+                .arg("--base")
+                .arg(&rom)
+                .arg("--kernel")
+                .arg(&machine.kernel)
+                .arg("--initramfs")
+                .arg(&machine.initramfs)
+                .arg("--out")
+                .arg(&out),
+            LIMIT,
+        );
+        refused(&outcome, why);
+        assert!(!out.exists(), "{}", out.display());
+        let flashed =
+            script("flash.sh").args(["qemu-q35", "nowhere.invalid", "--no-install", "--rom"]).arg(&rom).output();
+        let flashed = flashed.expect("bash runs");
+        assert!(!flashed.status.success() && String::from_utf8_lossy(&flashed.stderr).contains(why));
+    }
+}
+
+#[test]
+fn a_payload_without_room_names_both_sizes_and_leaves_no_rom() {
+    let machine = Machine::bare();
+    let large = machine.initramfs.with_extension("large");
+    fs::write(&large, vec![0; 4 << 20]).expect("scratch is writable");
+    let out = large.with_extension("rom");
+    let outcome = run(
+        script("build-rom.sh")
+            .arg("--kernel")
+            .arg(&machine.kernel)
+            .arg("--initramfs")
+            .arg(&large)
+            .arg("--out")
+            .arg(&out),
+        LIMIT,
+    );
+    refused(&outcome, "no room: kernel and initramfs are");
+    assert!(!out.exists());
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome, why: &str) {
+    assert_eq!(outcome.code(), 1, "{}", outcome.complaint());
+    assert_eq!(outcome.complaint().lines().count(), 1, "{}", outcome.complaint());
+    assert!(outcome.complaint().contains(why), "{}", outcome.complaint());
+}
+
+/// Writes `new` over every `old` of the same length.
+fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    for at in 0..bytes.len() - old.len() {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    }
+}

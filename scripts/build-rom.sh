@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# build-rom.sh --kernel FILE --initramfs FILE --out ROM [options]
+#
+# Put a kernel and an initramfs as the payload into a board's coreboot. The same inputs give the same
+# bytes; without room or on any other error no ROM is left behind.
+#
+#   --board BOARD    a folder of boards/ (default qemu-q35)
+#   --dtb FILE       the machine's device tree, for ARM boards without a machine.dts of their own
+#   --cmdline TEXT   the kernel's command line instead of the board's
+#   --blobs DIR      the vendor's files, for boards that need some
+#   --stand-ins      zeroes in their place: a ROM to look at, which flash.sh refuses
+#   --base ROM       the vendor's own ROM instead of our coreboot: the payload becomes img/nerf
+#                    beside the vendor's, which is left alone like everything else
+#   --replace        with --base: the payload takes the place of the vendor's
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=rom.sh
+. "$ROOT/scripts/rom.sh"
+
+board=qemu-q35 kernel='' initramfs='' out='' cmdline='' base='' replace=no dtb='' coreboot=()
+while [ "$#" -gt 0 ]; do
+    case $1 in
+    --board) need_value "$@" && board=$2 && shift 2 ;;
+    --kernel) need_value "$@" && kernel=$2 && shift 2 ;;
+    --initramfs) need_value "$@" && initramfs=$2 && shift 2 ;;
+    --out) need_value "$@" && out=$2 && shift 2 ;;
+    --dtb) need_value "$@" && dtb=$2 && shift 2 ;;
+    --cmdline) need_value "$@" && cmdline=$2 && shift 2 ;;
+    --blobs) need_value "$@" && coreboot+=(--blobs "$2") && shift 2 ;;
+    --stand-ins) coreboot+=(--stand-ins) && shift ;;
+    --base) need_value "$@" && base=$2 && shift 2 ;;
+    --replace) replace=yes && shift ;;
+    --no-install) export INSTALL=no && shift ;;
+    -h | --help) usage && exit ;;
+    *) unknown_option "$1" ;;
+    esac
+done
+board_load "$board"
+for file in "$kernel" "$initramfs"; do [ -r "$file" ] || die "no file ${file:-(--kernel and --initramfs are needed)}"; done
+[ -n "$out" ] || die "--out ROM is missing"
+[ "$replace" = no ] || [ -n "$base" ] || die "--replace goes with --base"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rom=$work/rom
+
+if [ -n "$base" ]; then
+    check_rom "$base"
+    cp "$base" "$rom"
+    name=img/nerf
+    [ "$replace" = no ] || name=fallback/payload
+    for old in img/nerf "$name"; do
+        cbfstool "$rom" remove -n "$old" >/dev/null 2>&1 || true # it need not be there
+    done
+else
+    folder=$(run build-coreboot.sh --board "$board" "${coreboot[@]}") || exit 1
+    cp "$folder/coreboot.rom" "$rom"
+    name=fallback/payload
+fi
+chmod 644 "$rom"
+
+# make_fit: $work/payload, the form in which coreboot for ARM takes a kernel (U-Boot's FIT), with an initramfs and the
+# device tree of the board's machine, whose /chosen has the command line.
+make_fit() {
+    need_packages device-tree-compiler u-boot-tools xz-utils
+    local tree=$ROOT/boards/$board/machine.dts
+    if [ -e "$tree" ]; then
+        dtc -q -O dtb -o "$work/dtb" "$tree"
+    else
+        [ -r "$dtb" ] || die "the board $board has no machine.dts and --dtb FILE is missing"
+        cp "$dtb" "$work/dtb"
+    fi
+    fdtput -t s "$work/dtb" /chosen bootargs "${cmdline:-${BOARD[cmdline]}}"
+    xz --format=lzma -9e <"$kernel" >"$work/kernel"
+    cp "$initramfs" "$work/initramfs"
+    cat >"$work/payload.its" <<'FIT'
+/dts-v1/;
+/ {
+    description = "cpu appliance";
+    #address-cells = <1>;
+    images {
+        kernel {
+            data = /incbin/("kernel");
+            type = "kernel"; arch = "arm64"; os = "linux"; compression = "lzma";
+            load = <0x80000>; entry = <0x80000>;
+        };
+        fdt {
+            data = /incbin/("dtb");
+            type = "flat_dt"; arch = "arm64"; compression = "none";
+        };
+        ramdisk {
+            data = /incbin/("initramfs");
+            type = "ramdisk"; arch = "arm64"; os = "linux"; compression = "none";
+        };
+    };
+    configurations {
+        default = "conf";
+        conf { kernel = "kernel"; fdt = "fdt"; ramdisk = "ramdisk"; };
+    };
+};
+FIT
+    (cd "$work" && SOURCE_DATE_EPOCH=0 mkimage -f payload.its payload) >"$work/log" 2>&1 ||
+        die "mkimage: $(tail -n 1 "$work/log")"
+}
+
+case ${BOARD[payload]} in
+linux)
+    cbfstool "$rom" add-payload -n "$name" -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}" >"$work/log" 2>&1
+    ;;
+fit)
+    make_fit
+    cbfstool "$rom" add -t fit_payload -n "$name" -f "$work/payload" >"$work/log" 2>&1
+    ;;
+*) die "boards/$board/board.conf: no such payload: ${BOARD[payload]}" ;;
+esac || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
+    "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
+
+if [ -n "$base" ]; then
+    compare_roms "$base" "$rom" >&2
+elif [[ ${coreboot[*]} == *--stand-ins* ]]; then
+    # flash.sh looks for this.
+    echo "the vendor's files are zeroes: this never boots" >"$work/stand-ins"
+    cbfstool "$rom" add -t raw -n stand-ins -f "$work/stand-ins" >/dev/null 2>&1 || die "no room for a line"
+fi
+
+mkdir -p "$(dirname "$out")"
+cp "$rom" "$out.part" && mv "$out.part" "$out"

@@ -1,0 +1,118 @@
+# shellcheck shell=bash disable=SC2154
+# ROM files: their flash map and what lies in their CBFS. Sourced after lib.sh by scripts that have a
+# folder for scratch files in $work, never run.
+
+# number FILE OFFSET BYTES: little endian.
+number() { od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' \n'; }
+
+# flash_map ROM: a row "NAME OFFSET SIZE" for each area of the FMAP (coreboot's Documentation/lib/flashmap.md).
+flash_map() {
+    local rom=$1 size at areas i row offset length name
+    [ -r "$rom" ] || die "no file $rom"
+    size=$(bytes_of "$rom")
+    # coreboot's own code has the signature too; the map itself comes first, with its version behind it.
+    at=$(grep -abom1 __FMAP__ "$rom" | sed -n '1s/:.*//p') || die "$rom has no flash map: it is no ROM of coreboot's"
+    [ $((at + 56)) -le "$size" ] || die "$rom: its flash map is cut off"
+    [ "$(number "$rom" $((at + 8)) 1)" = 1 ] || die "$rom: its flash map is damaged (version)"
+    [ "$(number "$rom" $((at + 18)) 4)" = "$size" ] ||
+        die "$rom: its flash map is for $(number "$rom" $((at + 18)) 4) bytes, and the file has $size"
+    areas=$(number "$rom" $((at + 54)) 2)
+    for ((i = 0; i < areas; i++)); do
+        row=$((at + 56 + 42 * i))
+        [ $((row + 42)) -le "$size" ] || die "$rom: its flash map is cut off"
+        offset=$(number "$rom" "$row" 4)
+        length=$(number "$rom" $((row + 4)) 4)
+        name=$(cut_out "$rom" $((row + 8)) 32 | tr -d '\0')
+        [[ $name =~ ^[A-Za-z0-9_-]+$ ]] || die "$rom: its flash map is damaged (name of area $((i + 1)))"
+        [ $((offset + length)) -le "$size" ] || die "$rom: its flash map is damaged ($name ends at $((offset + length)) of $size)"
+        printf '%s %d %d\n' "$name" "$offset" "$length"
+    done
+}
+
+# area ROM NAME: "OFFSET SIZE" of it.
+area() {
+    local map found
+    map=$(flash_map "$1") || exit 1
+    found=$(awk -v name="$2" '$1 == name { print $2, $3 }' <<<"$map")
+    [ -n "$found" ] || die "$1: its flash map has no area $2"
+    echo "$found"
+}
+
+# cut_out FILE OFFSET SIZE: those bytes of it.
+cut_out() { head -c $(($2 + $3)) "$1" | tail -c "$3"; }
+
+# cbfstool: the one that came with coreboot (of a board that needs nothing of a vendor); others write payloads
+# differently.
+cbfstool() {
+    if [ -z "${CBFSTOOL:-}" ]; then
+        local machine=qemu-q35
+        [ "${BOARD[arch]:-}" != aarch64 ] || machine=qemu-aarch64
+        CBFSTOOL=$(run build-coreboot.sh --board "$machine")/cbfstool || exit 1
+    fi
+    "$CBFSTOOL" "$@"
+}
+
+# cbfs_files ROM: a row "NAME OFFSET SIZE TYPE" for each file, the offset in the ROM; holes are "(empty)".
+cbfs_files() {
+    local start
+    start=$(area "$1" COREBOOT) || exit 1
+    cbfstool "$1" print -k 2>/dev/null >"$work/files" || die "$1: its CBFS is damaged"
+    tail -n +2 "$work/files" | awk -F'\t' '{ print $1, $2, $6, $3 }' | while read -r file offset length type; do
+        printf '%s %d %d %s\n' "$file" $((${start% *} + offset)) "$length" "$type"
+    done
+}
+
+# cbfs_text ROM NAME: the content of a small file, nothing when it is not there.
+cbfs_text() {
+    rm -f "$work/text"
+    cbfstool "$1" extract -n "$2" -f "$work/text" >/dev/null 2>&1 || return 0
+    cat "$work/text"
+}
+
+# free_bytes ROM: what no file takes; largest_hole ROM: the largest piece of that.
+free_bytes() { cbfs_files "$1" | awk '$1 == "(empty)" { sum += $3 } END { print sum + 0 }'; }
+largest_hole() { cbfs_files "$1" | awk '$1 == "(empty)" && $3 > most { most = $3 } END { print most + 0 }'; }
+
+# is_for_board ROM: whether the mainboard that coreboot was built for is the loaded board's.
+is_for_board() {
+    local info
+    info=$(cbfs_text "$1" build_info)
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$(sed -n 's/^MAINBOARD_VENDOR: //p' <<<"$info") $(sed -n 's/^MAINBOARD_PART_NUMBER: //p' <<<"$info")" == ${BOARD[mainboard]} ]]
+}
+
+# check_rom ROM: it is whole, and for the loaded board.
+check_rom() {
+    [ -r "$1" ] || die "no file $1"
+    [ "$(bytes_of "$1")" -eq "${BOARD[rom_size]}" ] ||
+        die "$1 has $(bytes_of "$1") bytes; a ROM of ${BOARD[name]} has ${BOARD[rom_size]}"
+    cbfs_files "$1" >"$work/checked"
+    is_for_board "$1" || die "$1 is no ROM of ${BOARD[name]}: $(cbfs_text "$1" build_info | sed -n 's/^MAINBOARD[A-Z_]*: //p' | paste -sd' ')"
+}
+
+# parts ROM: a row "NAME OFFSET SIZE" for each area that is no CBFS, and for each file of the CBFS.
+parts() {
+    flash_map "$1" | awk '$1 != "COREBOOT" && $1 != "FMAP" && $1 != "BIOS"'
+    cbfs_files "$1" | awk '$1 != "(empty)" { print $1, $2, $3 }'
+}
+
+# compare_roms OLD NEW: a row for each part, and how it differs.
+compare_roms() {
+    local name offset size was
+    parts "$1" >"$work/old-parts" && parts "$2" >"$work/new-parts"
+    printf '%-24s %10s %9s\n' part offset bytes
+    while read -r name offset size; do
+        was=$(awk -v name="$name" '$1 == name { print $2, $3; exit }' "$work/old-parts")
+        if [ -z "$was" ]; then
+            was='new'
+        elif [ "$was" != "$offset $size" ]; then
+            was='changed (was at offset and size '"$was"')'
+        elif cmp -s <(cut_out "$1" "$offset" "$size") <(cut_out "$2" "$offset" "$size"); then
+            was='the same'
+        else
+            was='changed'
+        fi
+        printf '%-24s %#10x %9d  %s\n' "$name" "$offset" "$size" "$was"
+    done <"$work/new-parts"
+    awk 'NR == FNR { new[$1]; next } !($1 in new) { printf "%-24s %#10x %9d  removed\n", $1, $2, $3 }' "$work/new-parts" "$work/old-parts"
+}
