@@ -123,7 +123,7 @@ kernel=$product/bzImage
 say "$(size_row bzImage "$(bytes_of "$kernel")" "${BOARD[max_bzimage]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
-    cp "$kernel" "$out.part" && mv "$out.part" "$out"
+    put "$kernel" "$out"
     kernel=$out
 fi
 echo "$kernel"
