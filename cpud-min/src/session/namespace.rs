@@ -116,8 +116,8 @@ fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd)
     // From here on wire alone holds the far end: when it closes that, everything that waits for a file fails.
     drop(far);
     let fd = kernel.as_raw_fd();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let uname = if user.user().chars().all(plain) { user.user() } else { "cpu" };
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
     let options = cpath!(
         "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=none,noxattr,msize={MSIZE}"
     );
