@@ -23,7 +23,7 @@ pub struct Sender<'a> {
     start: usize,
     end: usize,
     key: Option<Key>,
-    sequence: u32,
+    pub(super) sequence: u32,
     bytes: u64,
     packets: u32,
     /// From this side's KEXINIT to its NEWKEYS (RFC 4253 section 7.1).
