@@ -53,7 +53,7 @@ impl<'a> Sender<'a> {
 
     /// The first `n` bytes of [`output`](Self::output) have been written.
     pub fn consume(&mut self, n: usize) {
-        self.start = (self.start + n).min(self.end);
+        self.start = self.start.saturating_add(n).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }

@@ -78,6 +78,17 @@ fn the_shortest_message_as_bytes() {
 }
 
 #[test]
+fn all_of_the_output_is_consumed_and_no_more() {
+    let mut buffer = vec![0; 8 * 1024];
+    let mut sender = Sender::new(&mut buffer);
+    sender.ident(&["SSH-2.0-x\r\n"]).unwrap();
+    sender.consume(3);
+    assert_eq!(sender.output(), b"-2.0-x\r\n");
+    sender.consume(usize::MAX);
+    assert_eq!(sender.output(), b"");
+}
+
+#[test]
 fn a_new_key_is_for_what_is_sent_afterwards_though_older_packets_still_wait() {
     for (restart_sequence, sequence) in [(false, 2), (true, 0)] {
         for algorithm in ciphers().flatten() {
