@@ -37,7 +37,10 @@ pub enum Step {
     AwaitEcdhInit(Agreed),
     AwaitSignature(Unsigned),
     /// Our NEWKEYS is out; the key opens what follows the client's.
-    AwaitNewKeys(Key),
+    AwaitNewKeys {
+        key: Key,
+        hash: [u8; 32],
+    },
 }
 
 /// Both KEXINITs have been seen.
@@ -164,7 +167,7 @@ impl Machine<'_> {
     /// Sends the reply and NEWKEYS; what this side sends from here on has the new key.
     fn finish(&mut self, since: Instant, unsigned: Unsigned, signature: &[u8; 64]) -> Result<(), Error> {
         let Unsigned { choice, reply, secret, hash, ext_info } = unsigned;
-        let session_id = *self.session_id.get_or_insert(hash);
+        let session_id = self.session_id.unwrap_or(hash);
         let key = |cipher, direction| derive(cipher, direction, &secret, &hash, &session_id);
         let outgoing = key(choice.to_client, Direction::ServerToClient);
         let incoming = key(choice.to_server, Direction::ClientToServer);
@@ -179,14 +182,15 @@ impl Machine<'_> {
         if ext_info {
             self.send_ext_info()?;
         }
-        self.exchange = Exchange::Running { since, step: Step::AwaitNewKeys(incoming) };
+        self.exchange = Exchange::Running { since, step: Step::AwaitNewKeys { key: incoming, hash } };
         Ok(())
     }
 
     pub fn on_new_keys(&mut self, now: Instant) -> Result<(), Error> {
-        let Some((_, Step::AwaitNewKeys(key))) = self.take_running() else {
+        let Some((_, Step::AwaitNewKeys { key, hash })) = self.take_running() else {
             return Err(unexpected::<NewKeys>());
         };
+        self.session_id.get_or_insert(hash);
         self.incoming_key = Some(key);
         self.exchange = Exchange::Done { since: now };
         Ok(())

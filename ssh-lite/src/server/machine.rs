@@ -30,6 +30,7 @@ pub(super) struct Machine<'a> {
     pub(super) exchange: Exchange,
     /// Strict key exchange has been agreed on.
     pub(super) strict: bool,
+    /// There once the first key exchange is over, the client's NEWKEYS included.
     pub(super) session_id: Option<[u8; 32]>,
     /// Opens what follows the client's NEWKEYS.
     pub(super) incoming_key: Option<Key>,

@@ -172,7 +172,7 @@ impl<'a> Server<'a> {
         self.machine.deadline()
     }
 
-    /// The hash of the first key exchange (RFC 4253 section 7.2), which users sign.
+    /// The hash of the first key exchange (RFC 4253 section 7.2), which users sign. `None` before its end.
     pub const fn session_id(&self) -> Option<&[u8; 32]> {
         self.machine.session_id.as_ref()
     }

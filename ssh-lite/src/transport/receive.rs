@@ -21,7 +21,7 @@ pub struct Receiver<'a> {
     /// The size of the whole packet at `start`, once its length field has arrived.
     expected: Option<usize>,
     key: Option<Key>,
-    sequence: u32,
+    pub(super) sequence: u32,
     bytes: u64,
     packets: u32,
 }

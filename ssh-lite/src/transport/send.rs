@@ -23,7 +23,7 @@ pub struct Sender<'a> {
     start: usize,
     end: usize,
     key: Option<Key>,
-    sequence: u32,
+    pub(super) sequence: u32,
     bytes: u64,
     packets: u32,
     /// From this side's KEXINIT to its NEWKEYS (RFC 4253 section 7.1).
@@ -53,7 +53,7 @@ impl<'a> Sender<'a> {
 
     /// The first `n` bytes of [`output`](Self::output) have been written.
     pub fn consume(&mut self, n: usize) {
-        self.start = (self.start + n).min(self.end);
+        self.start = self.start.saturating_add(n).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }

@@ -126,6 +126,24 @@ fn strict_kex_lets_nothing_in_between() {
 }
 
 #[test]
+fn strict_kex_lasts_until_newkeys() {
+    let before_newkeys = |dialect, message: &[u8]| {
+        let mut pair = pair_of(dialect, |_| {});
+        pair.client.start_exchange();
+        pair.client.absorb(pair.server.output());
+        pair.server.consume(usize::MAX);
+        // KEXINIT and KEX_ECDH_INIT are in front of it.
+        pair.client.send(message);
+        pair.run()
+    };
+    let lax = Dialect { kex: "curve25519-sha256", ..Dialect::OPENSSH };
+    for message in [&payload(&Ignore { data: b"" })[..], &[192]] {
+        assert_eq!(before_newkeys(Dialect::OPENSSH, message), Err(unexpected(message[0])));
+        assert_eq!(before_newkeys(lax, message), Ok(()));
+    }
+}
+
+#[test]
 fn the_steps_of_a_key_exchange_come_in_order() {
     let after_kexinit = |message: &[u8]| {
         let mut pair = pair_of(Dialect::OPENSSH, |_| {});
