@@ -60,7 +60,7 @@ say "$(size_row cpud "$(bytes_of "$cpud")" "${BOARD[max_cpud]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
     cp "$built/cpud" "$out.debug"
-    cp "$cpud" "$out.part" && mv "$out.part" "$out"
+    put "$cpud" "$out"
     cpud=$out
 fi
 echo "$cpud"

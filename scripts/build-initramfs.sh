@@ -85,6 +85,6 @@ entry() {
     entry 0 'TRAILER!!!'
 } >"$work/cpio"
 
-xz --check=crc32 "$BCJ" --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$out/initramfs.part"
-mv "$out/initramfs.part" "$out/initramfs.cpio.xz"
+xz --check=crc32 "$BCJ" --lzma2=preset=9e,dict=1MiB <"$work/cpio" >"$work/initramfs"
+put "$work/initramfs" "$out/initramfs.cpio.xz"
 echo "$out/initramfs.cpio.xz"

@@ -125,8 +125,8 @@ kernel=$product/$KERNEL
 say "$(size_row "$KERNEL" "$(bytes_of "$kernel")" "${BOARD[max_kernel]}")"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
-    cp "$kernel" "$out.part" && mv "$out.part" "$out"
-    [ ! -e "$product/machine.dtb" ] || cp "$product/machine.dtb" "$(dirname "$out")/"
+    put "$kernel" "$out"
+    [ ! -e "$product/machine.dtb" ] || put "$product/machine.dtb" "$(dirname "$out")/machine.dtb"
     kernel=$out
 fi
 echo "$kernel"

@@ -124,4 +124,4 @@ elif [[ ${coreboot[*]} == *--stand-ins* ]]; then
 fi
 
 mkdir -p "$(dirname "$out")"
-cp "$rom" "$out.part" && mv "$out.part" "$out"
+put "$rom" "$out"

@@ -33,6 +33,15 @@ usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$0"; }
 bytes_of() { stat -c %s "$1"; }
 hash_of() { sha256sum "$1" | cut -d' ' -f1; }
 
+# put FILE DESTINATION: a copy of it, whole or not at all.
+put() {
+    if ! cp "$1" "$2.part" 2>/dev/null; then
+        rm -f "$2.part"
+        die "$2 cannot be written: is the disk full?"
+    fi
+    mv "$2.part" "$2"
+}
+
 # key_of WORD...: the name of a cache entry, from everything that went into it.
 key_of() { printf '%s\n' "$@" | sha256sum | cut -c1-32; }
 

@@ -101,6 +101,6 @@ fi
     } >"$work/area"
     head -c "$size" "$work/area"
     tail -c +$((offset + size + 1)) "$rom"
-} >"$rom.part"
-mv "$rom.part" "$rom"
+} >"$work/rom"
+put "$work/rom" "$rom"
 [ $action = clear ] || show

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use qemu_tests::artifacts::scratch;
 use qemu_tests::client::v3;
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::or_skip;
 use qemu_tests::run::{Outcome, run};
-use qemu_tests::skip::on_path;
+use qemu_tests::skip::{announce, on_path};
 use qemu_tests::vm::{Machine, Vm, script};
 
 use crate::LIMIT;
@@ -115,6 +116,34 @@ fn a_payload_without_room_names_both_sizes_and_leaves_no_rom() {
     );
     refused(&outcome, "no room: kernel and initramfs are");
     assert!(!out.exists());
+}
+
+#[test]
+fn a_missing_tool_is_named() {
+    let rom = Machine::bare().in_rom("tool", &[]).rom.expect("in a ROM");
+    let mut command = script("flash.sh");
+    command.args(["qemu-q35", "nowhere.invalid", "--no-install", "--rom"]).arg(rom);
+    // Without a cpu client, which lies elsewhere.
+    let outcome = run(command.env("PATH", "/usr/bin:/bin"), LIMIT);
+    let missing = if on_path("flashcp").is_ok() { "no cpu client on PATH" } else { "missing packages: mtd-utils" };
+    refused(&outcome, missing);
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_no_rom() {
+    let machine = Machine::bare();
+    let folder = scratch("full");
+    // A disk of our own in a name space of our own, for root.
+    let line = "mount -t tmpfs -o size=1m none \"$1\" || exit 77; shift; \"$@\"; status=$?; ls \"$FULL\"; exit $status";
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["-m", "sh", "-c", line, "sh"]).arg(&folder).arg(script("build-rom.sh").get_program());
+    unshare.arg("--kernel").arg(&machine.kernel).arg("--initramfs").arg(&machine.initramfs);
+    let outcome = run(unshare.arg("--out").arg(folder.join("x.rom")).env("FULL", &folder), LIMIT);
+    if outcome.code() == 77 || outcome.complaint().contains("unshare") {
+        return announce("no disk can be mounted without root");
+    }
+    refused(&outcome, "cannot be written: is the disk full?");
+    assert_eq!(outcome.text(), "");
 }
 
 #[track_caller]
