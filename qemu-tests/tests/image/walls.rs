@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use qemu_tests::artifacts::scratch;
+use qemu_tests::board;
 use qemu_tests::client::Client;
 use qemu_tests::console::Mark;
 use qemu_tests::keys::Key;
@@ -131,7 +132,9 @@ fn pid_1_is_small_and_has_few_descriptors() {
     let all = vm.processes();
     let init = &all[0];
     assert_eq!(init.pid, 1);
-    assert!(init.resident <= 160, "PID 1 has {} KiB resident", init.resident);
+    // Most of it is the text that ran last, mapped 64 KiB at a time. On ARM 184 KiB were seen.
+    let limit = if board::under_test().get("arch") == "aarch64" { 192 } else { 160 };
+    assert!(init.resident <= limit, "PID 1 has {} KiB resident", init.resident);
     assert!(init.descriptors.len() <= 16, "{:?}", init.descriptors);
     assert!(vm.console.since(Mark::default()).contains("ready"));
 }
