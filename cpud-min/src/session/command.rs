@@ -39,6 +39,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     let mut room = [0; path::ROOM];
     let mut search = Search::new(word, environ.get(b"PATH"));
     let mut error = Errno::NOENT;
+    let mut no_loader = false;
     while let Some(file) = search.next(&mut room) {
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
         error = exec(file, arguments.clone(), argv, &envp);
@@ -48,6 +49,8 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
             }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
+        // execve(2): ENOENT is also for a loader or an interpreter that is not there.
+        no_loader |= error == Errno::NOENT && fs::stat(file).is_ok();
         if !search.failed(error.raw_os_error().unsigned_abs()) {
             break;
         }
@@ -62,6 +65,10 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
             "cpud: there is no shell {} here: {}. Try the command `help`",
             Quoted(word.to_bytes()),
             Sentence(error)
+        ),
+        (false, true) if no_loader => say!(
+            "cpud: {}: the loader or interpreter that it names is not in the name space; see -namespace",
+            Quoted(word.to_bytes())
         ),
         (false, true) => say!("cpud: {}: no such command", Quoted(word.to_bytes())),
         (false, false) => say!("cpud: {}: {}", Quoted(word.to_bytes()), Sentence(error)),

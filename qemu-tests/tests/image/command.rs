@@ -43,6 +43,14 @@ fn a_signal_from_the_client_reaches_the_command() {
 }
 
 #[test]
+fn a_program_whose_loader_is_left_out_of_the_name_space_is_told_from_none() {
+    let vm = machine!(shared);
+    let outcome = v3(vm.port, &["-namespace", "/usr"], &["/usr/bin/true"]);
+    assert_eq!(outcome.code(), 127);
+    assert!(outcome.complaint().contains("\"/usr/bin/true\": the loader"), "{}", outcome.complaint());
+}
+
+#[test]
 fn no_such_command_is_127_with_its_name_and_no_permission_is_126() {
     let vm = machine!(shared);
     let missing = v3(vm.port, &[], &["no-such-command"]);
