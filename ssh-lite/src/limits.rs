@@ -51,5 +51,8 @@ pub const LOGIN_ATTEMPTS: u32 = 20;
 /// The blob of a user's public key; RSA with 4,096 bits and a small exponent has 535 bytes.
 pub const KEY_BLOB: usize = 1024;
 
+/// The blob of a signature: `rsa-sha2-512` in its name's string, and 4,096 bits in another.
+pub const SIGNATURE_BLOB: usize = (4 + 12) + (4 + 512);
+
 /// Packets under one key (RFC 4344 section 3.1: a re-key after at most 2^31).
 pub const PACKETS_PER_KEY: u32 = 1 << 31;

@@ -11,6 +11,11 @@ use crate::sys::process::Status;
 /// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (528) and names.
 pub const MESSAGE_MAX: usize = 2048;
 
+/// Whatever passes [`ssh_lite::Server`] fits: a byte, then user, service, algorithm, key and signature as strings.
+const _: () = assert!(
+    1 + 5 * 4 + auth::USER_MAX + 14 + 19 + ssh_lite::limits::KEY_BLOB + ssh_lite::limits::SIGNATURE_BLOB <= MESSAGE_MAX
+);
+
 /// One of the sessions of a connection: the number that wire gave it, less than [`SESSIONS_MAX`].
 pub type SessionId = u32;
 

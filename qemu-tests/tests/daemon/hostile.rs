@@ -1,14 +1,20 @@
 //! Peers that do not behave, and the daemon as it was after each.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
+use qemu_tests::artifacts::scratch;
 use qemu_tests::daemon::Daemon;
 use qemu_tests::hostile::{Manner, knock};
-use qemu_tests::keys::{Key, Kind};
+use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
 use qemu_tests::run::run;
+use qemu_tests::skip::on_path;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -68,4 +74,65 @@ fn ten_thousand_connections_in_a_row_leave_the_daemon_as_it_was() {
     assert_as_it_was(&before, &settled(&daemon));
     let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
     assert_eq!(run(&mut Peer::OpenSsh.exec(&login, "echo alive"), SOON).ok(), "alive");
+}
+
+#[test]
+fn a_daemon_without_descriptors_to_spare_makes_no_second_one() {
+    let prlimit = or_skip!(on_path("prlimit"));
+    let daemon = Daemon::start();
+    let limit = |most: usize| {
+        let pid = daemon.pid().to_string();
+        run(Command::new(&prlimit).args(["--pid", &pid, &format!("--nofile={most}:1024")]), SOON).ok();
+    };
+    let open = settled(&daemon).descriptors.len();
+    for spare in 0..5 {
+        limit(open + spare);
+        drop(TcpStream::connect(("127.0.0.1", daemon.port)));
+        settled(&daemon);
+    }
+    limit(1024);
+    knock(daemon.port, 10);
+    settled(&daemon);
+}
+
+#[test]
+fn a_crowd_of_strangers_ends_none_but_its_own_connections() {
+    let file = scratch("daemon").join("authorized_keys.crowd");
+    authorize(&file);
+    let daemon = Daemon::with("[::]", &file, &["--no-9p"]);
+    let connect = |host: &str| {
+        let mut socket = TcpStream::connect((host, daemon.port)).expect("the daemon listens");
+        socket.set_read_timeout(Some(SOON)).expect("a time limit is not zero");
+        let mut version = [0; 8];
+        socket.read_exact(&mut version).map(|()| socket)
+    };
+    let mut owner = connect("127.0.0.1").expect("a version");
+    // One that is gone already says nothing.
+    let crowd: Vec<_> = (0..100).map(|_| connect("::1")).collect();
+    owner.write_all(b"no ssh\r\n").expect("it is still there");
+    let mut said = Vec::new();
+    owner.read_to_end(&mut said).expect("it is closed in order");
+    assert!(String::from_utf8_lossy(&said).contains("identification"), "{said:?}");
+    drop(crowd);
+}
+
+#[test]
+fn a_thousand_processes_that_left_their_session_end_with_the_connection() {
+    or_skip!(Peer::OpenSsh.here());
+    let sleep = or_skip!(on_path("ps").and(on_path("sleep")));
+    let daemon = Daemon::start();
+    let lingering = scratch("bin").join("lingering");
+    fs::copy(sleep, &lingering).expect("room for a program");
+    // Each has left the session's process group before the command ends.
+    let remote = format!(
+        "for n in $(seq 1000); do setsid {} 1000 >&- 2>&- & done; \
+         until [ $(ps -C lingering -o sid= | grep -vcw $$) = 1000 ]; do :; done",
+        lingering.display()
+    );
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    run(&mut Peer::OpenSsh.exec(&login, &remote), Duration::from_secs(60)).ok();
+    let deadline = std::time::Instant::now() + SOON;
+    while let left @ 1.. = processes().iter().filter(|process| process.name == "lingering").count() {
+        assert!(std::time::Instant::now() < deadline, "{left} are left over");
+    }
 }

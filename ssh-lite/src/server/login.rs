@@ -4,7 +4,7 @@ use super::machine::{Machine, Owed, malformed};
 use crate::{
     Error, Event, Instant, auth,
     error::{Misbehaviour, Misuse},
-    limits::{KEY_BLOB, LOGIN_ATTEMPTS},
+    limits::{KEY_BLOB, LOGIN_ATTEMPTS, SIGNATURE_BLOB},
     msg::{Message, ServiceAccept, UserauthFailure, UserauthPkOk, UserauthRequest, UserauthSuccess},
     names::{CONNECTION, NONE, PUBLICKEY, USERAUTH},
     wire::{Reader, WireError},
@@ -77,7 +77,11 @@ impl Machine<'_> {
         }
         let PublicKeyFields { algorithm, key, signature } =
             PublicKeyFields::decode(fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
-        if key.len() > KEY_BLOB || !auth::supported(algorithm, key) {
+        // What passes here is bounded, so that the caller can hand it on whole.
+        let too_long = user.len() > auth::USER_MAX
+            || key.len() > KEY_BLOB
+            || signature.is_some_and(|signature| signature.len() > SIGNATURE_BLOB);
+        if too_long || !auth::supported(algorithm, key) {
             self.refuse_login()?;
             return Ok(None);
         }

@@ -68,6 +68,29 @@ fn a_key_that_nobody_here_can_verify_is_refused_without_a_word() {
 }
 
 #[test]
+fn a_name_or_a_signature_longer_than_any_is_refused_at_once() {
+    let mut pair = asked();
+    let (fits, too_long) = ("u".repeat(255), "u".repeat(256));
+    let fields = query("ssh-ed25519");
+    assert!(pair.deliver(&UserauthRequest { user: &too_long, ..request("publickey", &fields) }).unwrap().is_empty());
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+    let signed = |len| {
+        written(|to| {
+            to.boolean(true)?;
+            to.string(b"ssh-ed25519")?;
+            to.string(&blob(&user_key()))?;
+            to.string(&std::vec![0; len])
+        })
+    };
+    assert!(pair.deliver(&request("publickey", &signed(533))).unwrap().is_empty());
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+    // The longest of both is asked about.
+    let fields = signed(532);
+    let events = pair.deliver(&UserauthRequest { user: &fits, ..request("publickey", &fields) }).unwrap();
+    assert!(events[0].starts_with("AuthVerify"));
+}
+
+#[test]
 fn a_login_that_was_refused_may_be_tried_again() {
     let mut pair = asked();
     let fields = pair.signed_request();
