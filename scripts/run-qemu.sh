@@ -21,6 +21,7 @@
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
+KVM_PATIENCE=20      # seconds until KVM is given up on when nothing at all is heard
 board=qemu-q35 port=17010 memory='' smp='' net='' boot=''
 action=run build=() flags=()
 while [ "$#" -gt 0 ]; do
@@ -85,8 +86,8 @@ run build-image.sh "$board" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
-# accelerator: KVM where it works, which takes more than the device file (virtual machines often have that alone).
-accelerator() {
+# usable_accelerator: KVM where it works, which takes more than the device file (virtual machines often have that alone).
+usable_accelerator() {
     if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
         -nodefaults -display none -monitor stdio <<<quit >/dev/null 2>&1; then
         echo kvm
@@ -107,11 +108,14 @@ esac
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-# wait_until_ready PID: or fail when the processor emulation, not the image, is at fault.
+# wait_until_ready PID: or fail when KVM, not the image, is at fault.
 wait_until_ready() {
     local tries=$((PATIENCE * 10))
     until grep -q "$READY" "$console"; do
-        ! grep -q 'KVM internal error' "$out/qemu.log" || return 1
+        if [ "$accelerator" = kvm ]; then
+            ! grep -q 'KVM internal error' "$out/qemu.log" || return 1
+            [ -s "$console" ] || [ "$tries" -gt $(((PATIENCE - KVM_PATIENCE) * 10)) ] || return 1
+        fi
         if ! kill -0 "$1" 2>/dev/null; then
             tail -n 15 "$console" "$out/qemu.log" >&2
             die "QEMU ended before cpud was ready"
@@ -145,10 +149,10 @@ instructions() {
 EOF
 }
 
-# power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
+# power_on: QEMU in a session of its own; $pid is it.
 power_on() {
     : >"$console"
-    setsid qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu max -smp "$smp" -m "$memory" \
+    setsid qemu-system-x86_64 -machine "${BOARD[qemu_machine]}" -accel "$accelerator" -cpu max -smp "$smp" -m "$memory" \
         -nodefaults -display none -serial "file:$console" "${firmware[@]}" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
         "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
@@ -157,7 +161,8 @@ power_on() {
 }
 
 say "booting"
-power_on "$(accelerator)"
+accelerator=$(usable_accelerator)
+power_on
 if [ "$action" = run ]; then
     tail -n +1 -F "$console" 2>/dev/null &
     follower=$!
@@ -165,10 +170,11 @@ if [ "$action" = run ]; then
     trap 'exit 130' INT TERM HUP
 fi
 if ! wait_until_ready "$pid"; then
-    # Nested virtual machines often cannot run firmware, whose first steps are in processor modes of old.
-    say "KVM cannot run this ROM here: emulating the processor instead"
+    # Nested virtual machines often cannot run firmware and boot loaders, which begin in processor modes of old.
+    say "KVM cannot run this here: emulating the processor instead"
     end "$pid"
-    power_on tcg
+    accelerator=tcg
+    power_on
     wait_until_ready "$pid" || die "QEMU failed: $(tail -n 1 "$out/qemu.log")"
 fi
 instructions
