@@ -115,4 +115,4 @@ run build-sbom.sh --board "$board" --out "$out"
 (cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json) >"$out/hashes.txt"
 
 say "$(tail -n 1 "$out/sizes.txt")"
-say "$rom is built; to flash it: scripts/flash.sh $board HOST"
+say "$rom is built${BOARD[flash]:+; to flash it: scripts/flash.sh $board HOST}"

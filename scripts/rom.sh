@@ -7,11 +7,16 @@ number() { od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' \n'; }
 
 # flash_map ROM: a row "NAME OFFSET SIZE" for each area of the FMAP (coreboot's Documentation/lib/flashmap.md).
 flash_map() {
-    local rom=$1 size at areas i row offset length name
+    local rom=$1 size at places areas i row offset length name
     [ -r "$rom" ] || die "no file $rom"
     size=$(bytes_of "$rom")
-    # coreboot's own code has the signature too; the map itself comes first, with its version behind it.
-    at=$(grep -abom1 __FMAP__ "$rom" | sed -n '1s/:.*//p') || die "$rom has no flash map: it is no ROM of coreboot's"
+    # coreboot's own code has the signature too, behind the map or before it (ARM): of the map version and size fit.
+    # When they do nowhere, the first is the one to complain of.
+    mapfile -t places < <(grep -abo __FMAP__ "$rom" | cut -d: -f1)
+    [ "${#places[@]}" -gt 0 ] || die "$rom has no flash map: it is no ROM of coreboot's"
+    for at in "${places[@]}" "${places[0]}"; do
+        [ $((at + 56)) -gt "$size" ] || [ "$(number "$rom" $((at + 8)) 1) $(number "$rom" $((at + 18)) 4)" != "1 $size" ] || break
+    done
     [ $((at + 56)) -le "$size" ] || die "$rom: its flash map is cut off"
     [ "$(number "$rom" $((at + 8)) 1)" = 1 ] || die "$rom: its flash map is damaged (version)"
     [ "$(number "$rom" $((at + 18)) 4)" = "$size" ] ||

@@ -143,6 +143,7 @@ else
     check "the program look for ARM" look_for_aarch64
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
+    [ "$level" != all ] || check "the image for the rockpro64" run build-image.sh rockpro64
     # These; with --all everything but what is about other boards and their flash parts.
     more=(architecture:: boot:: stock:: terminal:: walls::)
     [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)

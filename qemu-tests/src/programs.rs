@@ -56,15 +56,16 @@ pub fn at_home(path: &str) -> PathBuf {
     foreign().map_or_else(|| path.into(), |foreign| foreign.root.join(path.trim_start_matches('/')))
 }
 
-/// The C library's loader, and the folder with its libraries.
-pub fn loader() -> (PathBuf, PathBuf) {
-    let (loader, libraries) = match board::under_test().get("arch") {
-        "aarch64" => ("/lib/ld-linux-aarch64.so.1", "/lib/aarch64-linux-gnu"),
-        _ => ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu"),
+/// The C library's loader, and the folders with libraries.
+pub fn loader() -> (PathBuf, [PathBuf; 2]) {
+    let (loader, triplet) = match board::under_test().get("arch") {
+        "aarch64" => ("/lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
+        _ => ("/lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
     };
     // The loader's usual name is a link.
     let loader = at_home(loader);
-    (loader.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", loader.display())), at_home(libraries))
+    let loader = loader.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", loader.display()));
+    (loader, ["/lib", "/usr/lib"].map(|folder| at_home(folder).join(triplet)))
 }
 
 /// The program `look` of this crate.

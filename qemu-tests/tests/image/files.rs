@@ -70,7 +70,8 @@ fn an_empty_name_space_leaves_the_files_under_tmp_cpu() {
     let vm = machine!(shared);
     let (loader, libraries) = programs::loader();
     let ls = served(&programs::at_home("/bin/ls"));
-    let words = [&served(&loader), "--library-path", &served(&libraries), &ls, "/"];
+    let libraries = libraries.map(|folder| served(&folder)).join(":");
+    let words = [&served(&loader), "--library-path", &libraries, &ls, "/"];
     let outcome = v3(vm.port, &["-namespace=", "-pwd", "/"], &words);
     assert!(!outcome.ok().lines().any(|name| name == "usr"), "{}", outcome.text());
 }

@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod hostile;
 mod plain;
+mod rockpro64;
 mod settings;
 mod stock;
 mod terminal;
