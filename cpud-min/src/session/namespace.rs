@@ -119,7 +119,7 @@ fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd)
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
     let options = cpath!(
-        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=none,noxattr,msize={MSIZE}"
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=readahead,noxattr,msize={MSIZE}"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
