@@ -115,4 +115,7 @@ run build-sbom.sh --board "$board" --out "$out"
 (cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json) >"$out/hashes.txt"
 
 say "$(tail -n 1 "$out/sizes.txt")"
-say "$rom is built${BOARD[flash]:+; to flash it: scripts/flash.sh $board HOST}"
+case " ${coreboot[*]} " in
+*' --stand-ins '*) say "$rom is built, to look at: zeroes stand in for the vendor's files" ;;
+*) say "$rom is built${BOARD[flash]:+; to flash it: scripts/flash.sh $board HOST}" ;;
+esac

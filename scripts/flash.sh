@@ -9,6 +9,7 @@
 #   --key FILE        the private key (default ~/.ssh/cpu_rsa)
 #   --port PORT       default 17010
 #   --client COMMAND  the whole beginning of a cpu command line, instead of the stock client's
+#   --backup FILE     instead of out/BOARD/backup-TIME.rom
 #   --no-restart      leave it running
 #   --no-install      name missing packages instead of installing them
 
@@ -18,13 +19,14 @@
 . "$ROOT/scripts/rom.sh"
 
 PATIENCE=180 # seconds until a restarted appliance answers; a real one may have memory to train
-words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes
+words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes backup=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --rom) need_value "$@" && rom=$2 && shift 2 ;;
     --key) need_value "$@" && key=$2 && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --client) need_value "$@" && client=$2 && shift 2 ;;
+    --backup) need_value "$@" && backup=$2 && shift 2 ;;
     --no-restart) restart=no && shift ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -77,12 +79,12 @@ write_flash() {
     there sh -c "cat /tmp/cpu$1 >/tmp/rom && $command"
 }
 
-backup=$ROOT/out/$board/backup-$(date +%Y%m%d-%H%M%S).rom
+backup=${backup:-$ROOT/out/$board/backup-$(date +%Y%m%d-%H%M%S).rom}
 mkdir -p "$(dirname "$backup")"
 say "reading the flash part of $host"
 read_flash "$work/backup"
 check_rom "$work/backup"
-cp "$work/backup" "$backup"
+put "$work/backup" "$backup"
 say "kept as $backup"
 
 cp "$rom" "$work/new"

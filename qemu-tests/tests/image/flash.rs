@@ -23,8 +23,11 @@ fn flash(vm: &Vm, options: &[&str]) -> Outcome {
     let client = v3().expect("asked before").display().to_string();
     let key = Key::user(Kind::Rsa2048).private.display().to_string();
     let client = format!("{client} -port {} -key {key}", vm.port);
+    let backup = scratch("image").join("backup.rom").display().to_string();
     run(
-        script("flash.sh").args(["qemu-q35", "127.0.0.1", "--client", &client, "--no-install"]).args(options),
+        script("flash.sh")
+            .args(["qemu-q35", "127.0.0.1", "--client", &client, "--backup", &backup, "--no-install"])
+            .args(options),
         LIMIT * 3,
     )
 }
@@ -35,8 +38,8 @@ fn a_running_machine_gets_a_new_rom_keeps_its_settings_and_answers_with_the_new_
     or_skip!(on_path("flashcp"));
     let (old, new) = (marked("version=1"), marked("version=2"));
     let settings =
-        script("settings.sh").arg(old.rom.as_ref().expect("in a ROM")).args(["--hostname", "box-1"]).status();
-    assert!(settings.is_ok_and(|status| status.success()));
+        script("settings.sh").arg(old.rom.as_ref().expect("in a ROM")).args(["--hostname", "box-1"]).output();
+    assert!(settings.is_ok_and(|settings| settings.status.success()));
     let vm = Vm::boot(&old);
     assert!(crate::v3(vm.port, &[], &["cat", "/proc/cmdline"]).ok().ends_with("version=1"));
     let start = vm.console.mark();
