@@ -53,19 +53,22 @@ fn a_script_whose_interpreter_is_of_the_wrong_architecture_names_the_interpreter
     assert!(outcome.complaint().contains(&expected), "{}", outcome.complaint());
 }
 
+fn foreign() -> Result<(), skip::Reason> {
+    programs::are_foreign().then_some(()).ok_or_else(|| "this board runs the client's own programs".to_owned())
+}
+
 /// The stock client with a name space of its own, which `options` say, and a working directory in it.
 fn stock(vm: &Vm, options: &[&str], directory: &str) -> Result<Client, skip::Reason> {
-    if !programs::are_foreign() {
-        return Err("this board runs the client's own programs".to_owned());
-    }
+    foreign()?;
     Ok(Client::stock(vm.port)?.with(options).env("PWD", directory))
 }
 
 /// A static program of the box's architecture, in a folder of its own.
-fn busybox() -> PathBuf {
+fn busybox() -> Result<PathBuf, skip::Reason> {
+    foreign()?;
     let path = scratch("home-of-arm").join("busybox");
     fs::copy(programs::at_home("/bin/busybox"), &path).expect("busybox-static is unpacked");
-    path
+    Ok(path)
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn cpu_runs_an_aarch64_python_by_its_name_space() {
 #[test]
 fn cpu_with_only_home_runs_a_static_aarch64_program_in_it() {
     let vm = machine!(shared);
-    let home = format!("/home={}", busybox().parent().expect("it is in a folder").display());
+    let home = format!("/home={}", or_skip!(busybox()).parent().expect("it is in a folder").display());
     let mut cpu = or_skip!(stock(&vm, &["-namespace", &home], "/home"));
     assert_eq!(run(cpu.command(&["./busybox", "uname", "-m"]), LIMIT).ok(), "aarch64");
 }
@@ -87,8 +90,9 @@ fn cpu_with_only_home_runs_a_static_aarch64_program_in_it() {
 #[test]
 fn cpu_without_a_name_space_runs_an_aarch64_program_below_tmp_cpu() {
     let vm = machine!(shared);
+    let busybox = or_skip!(busybox());
     let mut cpu = or_skip!(stock(&vm, &["-namespace", "none"], "/"));
-    assert_eq!(run(cpu.command(&[&served(&busybox()), "uname", "-m"]), LIMIT).ok(), "aarch64");
+    assert_eq!(run(cpu.command(&[&served(&busybox), "uname", "-m"]), LIMIT).ok(), "aarch64");
 }
 
 #[test]
