@@ -89,7 +89,8 @@ impl Parameters {
     }
 
     fn refuse(&mut self, why: fmt::Arguments<'_>) -> bool {
-        let _ = fmt::write(&mut self.notices, format_args!("cpud: refused: {why}\n"));
+        let _ = fmt::write(&mut self.notices, format_args!("cpud: refused: {why}"));
+        self.notices.end_line();
         false
     }
 

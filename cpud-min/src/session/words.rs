@@ -43,22 +43,24 @@ pub fn answer(command: &Strings<'_>) -> bool {
     }
 }
 
+/// Prints one line.
 fn print(text: fmt::Arguments<'_>) -> rustix::io::Result<()> {
-    let mut line = console::Line::new();
+    let mut line = console::Text::<512>::new();
     let _ = fmt::write(&mut line, text);
+    line.end_line();
     console::write_out(line.as_bytes())
 }
 
 fn help() -> rustix::io::Result<()> {
     print(format_args!(
-        "This is a cpu appliance: `cpu HOST command` runs a command of yours here. Of its own it has:\n"
+        "This is a cpu appliance: `cpu HOST command` runs a command of yours here. Of its own it has:"
     ))?;
-    WORDS.iter().try_for_each(|(word, what, _)| print(format_args!("  {:10}{what}\n", word.to_str().unwrap_or(""))))
+    WORDS.iter().try_for_each(|(word, what, _)| print(format_args!("  {:10}{what}", word.to_str().unwrap_or(""))))
 }
 
 fn version() -> rustix::io::Result<()> {
     let kernel = rustix::system::uname();
-    print(format_args!("cpud {VERSION}, Linux {} {}\n", text(kernel.release()), text(kernel.machine())))
+    print(format_args!("cpud {VERSION}, Linux {} {}", text(kernel.release()), text(kernel.machine())))
 }
 
 fn text(string: &CStr) -> &str {
@@ -68,14 +70,14 @@ fn text(string: &CStr) -> &str {
 fn uptime() -> rustix::io::Result<()> {
     let seconds = now().0 / 1000;
     let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
-    print(format_args!("up {days} days, {hours:02}:{minutes:02}:{:02}\n", seconds % 60))
+    print(format_args!("up {days} days, {hours:02}:{minutes:02}:{:02}", seconds % 60))
 }
 
 fn sessions() -> rustix::io::Result<()> {
     let directory = fs::open(RECORDS, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(&directory, &mut buffer);
-    print(format_args!("PROCESS CLIENT USER SINCE COMMAND\n"))?;
+    print(format_args!("PROCESS CLIENT USER SINCE COMMAND"))?;
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = text(entry.file_name());
@@ -83,7 +85,7 @@ fn sessions() -> rustix::io::Result<()> {
         let path = cpath!("{}/{name}", text(RECORDS));
         // `.` and `..`, and a session that ends meanwhile.
         let Some(Ok(line)) = path.map(|p| fs::read_file(p.as_c_str(), &mut line)) else { continue };
-        print(format_args!("{name} {}\n", core::str::from_utf8(line).unwrap_or("?")))?;
+        print(format_args!("{name} {}", core::str::from_utf8(line).unwrap_or("?")))?;
     }
     Ok(())
 }
@@ -95,13 +97,13 @@ fn dmesg() -> rustix::io::Result<()> {
 }
 
 fn reboot() -> rustix::io::Result<()> {
-    print(format_args!("rebooting\n"))?;
+    print(format_args!("rebooting"))?;
     process::kill(Pid::INIT, SIGTERM);
     Ok(())
 }
 
 fn poweroff() -> rustix::io::Result<()> {
-    print(format_args!("switching off\n"))?;
+    print(format_args!("switching off"))?;
     process::kill(Pid::INIT, SIGUSR2);
     Ok(())
 }

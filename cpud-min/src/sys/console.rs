@@ -5,7 +5,8 @@ use rustix::io;
 /// One line of text: at most 400 bytes, what is longer is cut.
 pub type Line = Text<400>;
 
-/// Text of at most `N` bytes, in which control characters become `?`, so that what a stranger sent can be shown.
+/// Text of at most `N` bytes, in which control characters become `?`, ends of lines too: what a stranger sent can be
+/// shown, and makes no line of its own.
 pub struct Text<const N: usize>(heapless::Vec<u8, N>);
 
 impl<const N: usize> Text<N> {
@@ -17,14 +18,9 @@ impl<const N: usize> Text<N> {
         &self.0
     }
 
-    /// What does not fit is left out.
-    pub fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            let shown = if byte.is_ascii_control() && byte != b'\n' { b'?' } else { byte };
-            if self.0.push(shown).is_err() {
-                break;
-            }
-        }
+    /// What is written from here on is another line.
+    pub fn end_line(&mut self) {
+        let _ = self.0.push(b'\n');
     }
 }
 
@@ -35,8 +31,15 @@ impl<const N: usize> Default for Text<N> {
 }
 
 impl<const N: usize> core::fmt::Write for Text<N> {
+    /// What does not fit is left out.
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        self.push(s.as_bytes());
+        let mut utf8 = [0; 4];
+        for c in s.chars() {
+            let shown = if c.is_control() { '?' } else { c };
+            if self.0.extend_from_slice(shown.encode_utf8(&mut utf8).as_bytes()).is_err() {
+                break;
+            }
+        }
         Ok(())
     }
 }
@@ -75,4 +78,25 @@ macro_rules! say {
         let _ = core::fmt::Write::write_fmt(&mut line, format_args!($($arg)*));
         $crate::sys::console::print(&line);
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::fmt::Write;
+
+    #[test]
+    fn a_name_cannot_make_a_second_line_or_move_the_cursor() {
+        let mut line = Line::new();
+        let name = "jörg\r\ncpud: accepted\x1b[2J\u{9b}2J";
+        write!(line, "refused \"{name}\"").unwrap();
+        assert_eq!(core::str::from_utf8(line.as_bytes()), Ok("refused \"jörg??cpud: accepted?[2J?2J\""));
+    }
+
+    #[test]
+    fn a_line_is_cut_between_two_characters() {
+        let mut line = Text::<4>::new();
+        write!(line, "abcöö").unwrap();
+        assert_eq!(line.as_bytes(), b"abc");
+    }
 }
