@@ -208,7 +208,8 @@ impl Wire<'_> {
 
     /// The client has opened the channel: the nonce is the first thing on it.
     fn start_files(&mut self, channel: ChannelId) {
-        let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return };
+        // Its session may have ended while the client was being asked.
+        let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return self.server.close(channel) };
         ninep.open = true;
         let Some(nonce) = ninep.nonce.take().filter(|n| !n.is_empty()) else { return };
         let space = self.server.data_space(channel, Stream::Stdout);
@@ -296,7 +297,8 @@ fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
 
 fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Session)> {
     let sessions = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?)));
-    sessions.into_iter().find(|(_, s)| s.channel == channel)
+    // A session whose client has closed its channel waits for its command's end; the number may be another's by then.
+    sessions.into_iter().find(|(_, s)| s.channel == channel && !s.closed)
 }
 
 fn find_ninep(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Ninep)> {

@@ -8,7 +8,7 @@ use qemu_tests::artifacts::scratch;
 use qemu_tests::daemon::Daemon;
 use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::or_skip;
-use qemu_tests::peer::{Login, Peer, openssh, shell};
+use qemu_tests::peer::{Login, Peer, openssh, python, shell};
 use qemu_tests::run::{Outcome, run, start};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -75,6 +75,31 @@ fn a_command_that_does_not_read_stalls_no_other() {
     // Its streams are the master's, too.
     drop(master);
     deaf.finish(SOON);
+}
+
+#[test]
+fn a_session_that_takes_a_closed_ones_place_is_not_taken_for_it() {
+    or_skip!(Peer::Paramiko.here());
+    let daemon = Daemon::start();
+    // The first command may take a moment to die; the second has its channel's number by then.
+    let sessions = format!(
+        "import paramiko\n\
+         transport = paramiko.Transport(('127.0.0.1', {}))\n\
+         key = paramiko.Ed25519Key.from_private_key_file('{}')\n\
+         transport.connect(username='root', pkey=key)\n\
+         for n in range(50):\n    \
+             first = transport.open_session()\n    \
+             first.exec_command('sleep 1000')\n    \
+             first.close()\n    \
+             second = transport.open_session()\n    \
+             second.exec_command('echo %d' % n)\n    \
+             assert second.makefile().read() == b'%d\\n' % n\n    \
+             second.close()\n\
+         transport.close()\n",
+        daemon.port,
+        Key::user(Kind::Ed25519).private.display()
+    );
+    run(or_skip!(python()).args(["-c", &sessions]), SOON).ok();
 }
 
 #[test]
