@@ -41,10 +41,10 @@ struct Guard<'a> {
 }
 
 /// Serves `wire` until it hangs up, then ends the connection's sessions.
-pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: Reporter) -> ! {
+pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: &Reporter) -> ! {
     process::set_name(c"cpud guard");
     process::close_all_but(0, &[wire.as_fd(), reporter.0.as_fd()]);
-    if let Err(reason) = serve(config, peer, &wire, &reporter) {
+    if let Err(reason) = serve(config, peer, &wire, reporter) {
         reporter.line(format_args!("cpud: {peer}: {reason}"));
     }
     process::exit(0)

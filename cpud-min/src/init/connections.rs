@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 
 use super::Config;
 use super::report::Reporter;
@@ -55,10 +55,7 @@ impl Connections {
         }
         let (to_wire, to_guard) = fdpass::pair()?;
         let guard = match process::fork()? {
-            Fork::Child => {
-                let reporter = Reporter(rustix::io::dup(reporter.0.as_fd())?);
-                guard::run(config, peer, to_wire, reporter)
-            }
+            Fork::Child => guard::run(config, peer, to_wire, reporter),
             Fork::Parent(pid) => pid,
         };
         drop(to_wire);

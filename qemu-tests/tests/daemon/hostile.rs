@@ -1,5 +1,7 @@
 //! Peers that do not behave, and the daemon as it was after each.
 
+use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use qemu_tests::daemon::Daemon;
@@ -9,6 +11,7 @@ use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
 use qemu_tests::run::run;
+use qemu_tests::skip::on_path;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -68,4 +71,23 @@ fn ten_thousand_connections_in_a_row_leave_the_daemon_as_it_was() {
     assert_as_it_was(&before, &settled(&daemon));
     let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
     assert_eq!(run(&mut Peer::OpenSsh.exec(&login, "echo alive"), SOON).ok(), "alive");
+}
+
+#[test]
+fn a_daemon_without_descriptors_to_spare_makes_no_second_one() {
+    let prlimit = or_skip!(on_path("prlimit"));
+    let daemon = Daemon::start();
+    let limit = |most: usize| {
+        let pid = daemon.pid().to_string();
+        run(Command::new(&prlimit).args(["--pid", &pid, &format!("--nofile={most}:1024")]), SOON).ok();
+    };
+    let open = settled(&daemon).descriptors.len();
+    for spare in 0..5 {
+        limit(open + spare);
+        drop(TcpStream::connect(("127.0.0.1", daemon.port)));
+        settled(&daemon);
+    }
+    limit(1024);
+    knock(daemon.port, 10);
+    settled(&daemon);
 }
