@@ -101,13 +101,14 @@ impl Sessions {
     /// The next session whose command has ended. What the command left running is killed: its name space goes with
     /// the session, so it could not go on.
     pub fn next_ended(&mut self) -> Option<(SessionId, Status)> {
-        // The group is killed while the command is still waited for, so that its number cannot be another's yet.
-        for session in self.table.iter().flatten().filter(|s| process::has_ended(s.pid)) {
-            session.kill();
-        }
         loop {
-            let (pid, status) = process::reap()?;
+            let pid = process::ended()?;
             let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
+            // The group is killed before the command is waited for, while its number cannot be another's.
+            if let Some(session) = slot.and_then(|slot| self.table[slot].as_ref()) {
+                session.kill();
+            }
+            let status = process::wait(pid).ok()?;
             self.remove_empty_groups();
             if let Some(slot) = slot {
                 if let Some(record) = session::record_path(pid) {

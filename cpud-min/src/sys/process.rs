@@ -6,7 +6,7 @@ use linux_raw_sys::general as g;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 pub use rustix::process::Pid;
-use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Signal, WaitOptions};
 
 use super::call::syscall;
 
@@ -134,10 +134,16 @@ fn send(pid: i32, signal: u32) {
     let _ = unsafe { syscall(g::__NR_kill, [pid as usize, signal as usize, 0, 0, 0]) };
 }
 
-/// Has child `pid`, which nobody has waited for, ended?
-pub fn has_ended(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+/// The next child that has ended, not waited for yet: its number is nobody else's until it is.
+pub fn ended() -> Option<Pid> {
+    // SAFETY: a structure of integers and pointers; zeroes are valid.
+    let mut info: g::siginfo_t = unsafe { core::mem::zeroed() };
+    let options = g::WEXITED | g::WNOHANG | g::WNOWAIT;
+    let args = [g::P_ALL as usize, 0, &raw mut info as usize, options as usize, 0];
+    // SAFETY: waitid(2) writes one siginfo_t.
+    unsafe { syscall(g::__NR_waitid, args) }.ok()?;
+    // SAFETY: of the union waitid(2) fills this member, or leaves it at zero when no child has ended.
+    Pid::from_raw(unsafe { info.__bindgen_anon_1.__bindgen_anon_1._sifields._sigchld._pid })
 }
 
 /// Closes every descriptor from `first` on but `keep`, whatever its flags: the first step of a role after its fork.

@@ -103,6 +103,34 @@ fn a_session_that_takes_a_closed_ones_place_is_not_taken_for_it() {
 }
 
 #[test]
+fn commands_that_end_at_once_take_what_they_left_running_along() {
+    or_skip!(Peer::Paramiko.here());
+    let daemon = Daemon::start();
+    // A background process that is left would hold the output open: recv would time out.
+    let sessions = format!(
+        "import paramiko\n\
+         key = paramiko.Ed25519Key.from_private_key_file('{}')\n\
+         for n in range(40):\n    \
+             transport = paramiko.Transport(('127.0.0.1', {}))\n    \
+             transport.connect(username='root', pkey=key)\n    \
+             sessions = [transport.open_session(timeout=20) for _ in range(10)]\n    \
+             for session in sessions:\n        \
+                 session.settimeout(20)\n        \
+                 session.exec_command('/bin/sh -c \"sleep 1000 & echo; read line\"')\n    \
+             for session in sessions:\n        \
+                 assert session.recv(1) == b'\\n'\n    \
+             for session in sessions:\n        \
+                 session.send(b'\\n')\n    \
+             for session in sessions:\n        \
+                 assert session.recv(1) == b''\n    \
+             transport.close()\n",
+        Key::user(Kind::Ed25519).private.display(),
+        daemon.port
+    );
+    run(or_skip!(python()).args(["-c", &sessions]), Duration::from_secs(120)).ok();
+}
+
+#[test]
 fn a_remote_forward_gets_a_port_and_gives_it_back() {
     or_skip!(Peer::OpenSsh.here());
     let file = scratch("daemon").join("authorized_keys.forward");
