@@ -1,6 +1,7 @@
 //! The connections that are open: a guard and a wire each.
 
-use core::net::SocketAddr;
+use core::cmp::Reverse;
+use core::net::{IpAddr, SocketAddr};
 
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use rustix::fd::OwnedFd;
@@ -14,8 +15,8 @@ use crate::{guard, say, wire};
 /// Connections at a time. More wait in the kernel's queue.
 const MAX: usize = 128;
 
-/// Connections whose user has not logged in. When there are more, the oldest goes: a stranger who opens many cannot
-/// keep the owner out for longer than a login takes.
+/// Connections whose user has not logged in. When there are more, the oldest goes of the network that has the most: a
+/// stranger who opens many ends his own, not the owner's.
 const STRANGERS_MAX: usize = 64;
 
 struct Connection {
@@ -51,7 +52,7 @@ impl Connections {
         reporter: &Reporter,
     ) -> rustix::io::Result<()> {
         if self.0.iter().filter(|c| !c.logged_in).count() >= STRANGERS_MAX {
-            self.end_oldest_stranger();
+            self.end_a_stranger();
         }
         let (to_wire, to_guard) = fdpass::pair()?;
         let guard = match process::fork()? {
@@ -71,9 +72,10 @@ impl Connections {
         Ok(())
     }
 
-    fn end_oldest_stranger(&self) {
-        let strangers = self.0.iter().filter(|c| !c.logged_in && c.wire.is_some());
-        if let Some(wire) = strangers.min_by_key(|c| c.since).and_then(|c| c.wire) {
+    fn end_a_stranger(&self) {
+        let strangers = || self.0.iter().filter(|c| !c.logged_in && c.wire.is_some());
+        let crowd = |c: &Connection| strangers().filter(|other| network(other.peer) == network(c.peer)).count();
+        if let Some(wire) = strangers().max_by_key(|c| (crowd(c), Reverse(c.since))).and_then(|c| c.wire) {
             process::kill(wire, SIGKILL);
         }
     }
@@ -108,5 +110,13 @@ impl Connections {
     /// Ends every connection; guards end their sessions when their wire is gone.
     pub fn end_all(&self) {
         self.0.iter().filter_map(|c| c.wire).for_each(|wire| process::kill(wire, SIGKILL));
+    }
+}
+
+/// Who is taken for one stranger: an IPv4 address, or the 64 bits of an IPv6 address that one host gets to choose from.
+fn network(peer: SocketAddr) -> u64 {
+    match peer.ip() {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
 }

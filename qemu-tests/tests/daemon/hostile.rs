@@ -1,12 +1,14 @@
 //! Peers that do not behave, and the daemon as it was after each.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
+use qemu_tests::artifacts::scratch;
 use qemu_tests::daemon::Daemon;
 use qemu_tests::hostile::{Manner, knock};
-use qemu_tests::keys::{Key, Kind};
+use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
@@ -90,4 +92,25 @@ fn a_daemon_without_descriptors_to_spare_makes_no_second_one() {
     limit(1024);
     knock(daemon.port, 10);
     settled(&daemon);
+}
+
+#[test]
+fn a_crowd_of_strangers_ends_none_but_its_own_connections() {
+    let file = scratch("daemon").join("authorized_keys.crowd");
+    authorize(&file);
+    let daemon = Daemon::with("[::]", &file, &["--no-9p"]);
+    let connect = |host: &str| {
+        let mut socket = TcpStream::connect((host, daemon.port)).expect("the daemon listens");
+        socket.set_read_timeout(Some(SOON)).expect("a time limit is not zero");
+        let mut version = [0; 8];
+        socket.read_exact(&mut version).map(|()| socket)
+    };
+    let mut owner = connect("127.0.0.1").expect("a version");
+    // One that is gone already says nothing.
+    let crowd: Vec<_> = (0..100).map(|_| connect("::1")).collect();
+    owner.write_all(b"no ssh\r\n").expect("it is still there");
+    let mut said = Vec::new();
+    owner.read_to_end(&mut said).expect("it is closed in order");
+    assert!(String::from_utf8_lossy(&said).contains("identification"), "{said:?}");
+    drop(crowd);
 }
