@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
 use ssh_lite::auth::Authenticated;
 use ssh_lite::keys::host_key::HostKey;
 
@@ -12,6 +13,7 @@ use super::cgroup::Cgroup;
 use super::protocol::{SESSIONS_MAX, SessionId};
 use crate::init::Config;
 use crate::session;
+use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
 use crate::sys::{fdpass, fs, now, process, signal};
 
@@ -65,8 +67,8 @@ impl Sessions {
             return None;
         }
         self.opened = self.opened.wrapping_add(1);
-        let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
         let (ours, theirs) = fdpass::pair().ok()?;
+        let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
         match process::fork() {
             Ok(Fork::Child) => {
                 // The key is guard's alone; its memory is wiped as it is dropped.
@@ -158,10 +160,13 @@ impl Sessions {
 /// Kills the children that this process has. False when it has none, or the kernel does not list them (proc_pid_task(5),
 /// `children`).
 fn kill_children() -> bool {
+    let Ok(file) = fs::open(c"/proc/thread-self/children", OFlags::RDONLY) else { return false };
     let mut buffer = [0; 4096];
-    let list = fs::read_file(c"/proc/thread-self/children", &mut buffer).unwrap_or_default();
+    // One read: when there are more, the next round finds them.
+    let Io::Moved(end) = fs::read(file, &mut buffer) else { return false };
     let mut any = false;
-    for word in list.split(|&b| b == b' ') {
+    // Each number has a blank behind it; one that has not is cut.
+    for word in buffer[..end].split_inclusive(|&b| b == b' ').filter_map(|word| word.strip_suffix(b" ")) {
         let number = core::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
         if let Some(pid) = number.and_then(Pid::from_raw) {
             any = true;

@@ -1,5 +1,6 @@
 //! Peers that do not behave, and the daemon as it was after each.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -113,4 +114,25 @@ fn a_crowd_of_strangers_ends_none_but_its_own_connections() {
     owner.read_to_end(&mut said).expect("it is closed in order");
     assert!(String::from_utf8_lossy(&said).contains("identification"), "{said:?}");
     drop(crowd);
+}
+
+#[test]
+fn a_thousand_processes_that_left_their_session_end_with_the_connection() {
+    or_skip!(Peer::OpenSsh.here());
+    let sleep = or_skip!(on_path("ps").and(on_path("sleep")));
+    let daemon = Daemon::start();
+    let lingering = scratch("bin").join("lingering");
+    fs::copy(sleep, &lingering).expect("room for a program");
+    // Each has left the session's process group before the command ends.
+    let remote = format!(
+        "for n in $(seq 1000); do setsid {} 1000 >&- 2>&- & done; \
+         until [ $(ps -C lingering -o sid= | grep -vcw $$) = 1000 ]; do :; done",
+        lingering.display()
+    );
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    run(&mut Peer::OpenSsh.exec(&login, &remote), Duration::from_secs(60)).ok();
+    let deadline = std::time::Instant::now() + SOON;
+    while let left @ 1.. = processes().iter().filter(|process| process.name == "lingering").count() {
+        assert!(std::time::Instant::now() < deadline, "{left} are left over");
+    }
 }
