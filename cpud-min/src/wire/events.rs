@@ -279,7 +279,7 @@ impl Wire<'_> {
     }
 }
 
-fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
+pub(super) fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
     let mut out = [0; MESSAGE_MAX];
     if let Ok(n) = message.encode(&mut out) {
         let _ = fdpass::send(guard, &out[..n], &[]);
