@@ -28,9 +28,14 @@ impl Daemon {
 
     /// Starts one at `host` with this authorized_keys and these options.
     pub fn with(host: &str, authorized_keys: &Path, options: &[&str]) -> Self {
+        Self::under(Command::new(Artifact::Cpud.path("qemu-q35")), host, authorized_keys, options)
+    }
+
+    /// The same of a program, whose arguments so far come first, that becomes the daemon.
+    pub fn under(mut program: Command, host: &str, authorized_keys: &Path, options: &[&str]) -> Self {
         let port = free_port();
         let mut process = spawn(
-            Command::new(Artifact::Cpud.path("qemu-q35"))
+            program
                 .args(["--listen", &format!("{host}:{port}")])
                 .args(options)
                 .arg("--authorized-keys")

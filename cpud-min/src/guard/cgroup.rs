@@ -8,10 +8,13 @@ use crate::sys::process::Pid;
 /// The group that holds the sessions' groups.
 const PARENT: &core::ffi::CStr = c"/sys/fs/cgroup/cpud";
 
-/// Makes the parent group, once. False where version 2 is not mounted or not ours to use: a session's end is then the
-/// end of its process group only.
+/// Makes the parent group, once. False where version 2 is not mounted or not ours to use, and before Linux 5.14, which
+/// kills no groups: a session's end is then the end of its process group only.
 pub fn prepare() -> bool {
-    fs::access(c"/sys/fs/cgroup/cgroup.controllers", fs::Access::EXISTS).is_ok() && fs::make_dir(PARENT).is_ok()
+    let there = |path| fs::access(path, fs::Access::EXISTS).is_ok();
+    there(c"/sys/fs/cgroup/cgroup.controllers")
+        && fs::make_dir(PARENT).is_ok()
+        && there(c"/sys/fs/cgroup/cpud/cgroup.kill")
 }
 
 /// One session's group.

@@ -45,7 +45,7 @@ pub struct Config {
 /// Listening sockets: as many as the command line may name.
 type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
 
-/// How long connections have to say goodbye before the machine goes down.
+/// How long guards have to end their sessions before the machine goes down.
 const GOODBYE_MS: u64 = 1000;
 
 /// What init was asked to do by a signal, as busybox's init understands them.
@@ -209,7 +209,7 @@ fn hear(reports: &OwnedFd, connections: &mut Connections, limit: &mut RateLimit)
     }
 }
 
-/// Lets wires deliver what is under way, and ends them.
+/// Ends every connection, and gives guards a moment to end the sessions.
 fn goodbye(mut connections: Connections, order: Order) -> Order {
     let deadline = now().0 + GOODBYE_MS;
     connections.end_all();

@@ -45,10 +45,10 @@ pub fn answer(command: &Strings<'_>) -> bool {
 
 /// Prints one line.
 fn print(text: fmt::Arguments<'_>) -> rustix::io::Result<()> {
-    let mut line = console::Line::new();
+    let mut line = console::Text::<512>::new();
     let _ = fmt::write(&mut line, text);
-    console::write_out(line.as_bytes())?;
-    console::write_out(b"\n")
+    line.end_line();
+    console::write_out(line.as_bytes())
 }
 
 fn help() -> rustix::io::Result<()> {

@@ -211,16 +211,7 @@ impl Wire<'_> {
         // Its session may have ended while the client was being asked.
         let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return self.server.close(channel) };
         ninep.open = true;
-        let Some(nonce) = ninep.nonce.take().filter(|n| !n.is_empty()) else { return };
-        let space = self.server.data_space(channel, Stream::Stdout);
-        match space.get_mut(..nonce.len()) {
-            Some(space) => {
-                space.copy_from_slice(&nonce);
-                self.server.data_commit(channel, Stream::Stdout, nonce.len());
-            }
-            // A new channel that takes less than 32 bytes: no client does that.
-            None => self.close_files(i),
-        }
+        self.pump_kernel(i);
     }
 
     /// Takes the files from under a session: what it asks of them from now on fails at once.
@@ -288,7 +279,7 @@ impl Wire<'_> {
     }
 }
 
-fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
+pub(super) fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
     let mut out = [0; MESSAGE_MAX];
     if let Ok(n) = message.encode(&mut out) {
         let _ = fdpass::send(guard, &out[..n], &[]);

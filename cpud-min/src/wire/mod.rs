@@ -22,6 +22,7 @@ use ssh_lite::{Instant, Random, limits};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::init::Config;
 use crate::session::protocol as session_protocol;
+use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox};
 use ninep::CheckRoom;
@@ -104,7 +105,12 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     let mut random = Pool::new();
     // The clock is set up at its first use, with system calls that end here.
     let start = now();
-    sandbox::enter_wire(config.root)?;
+    if let Err(error) = sandbox::enter_wire(config.root) {
+        let mut reason = String::<160>::new();
+        let _ = core::fmt::write(&mut reason, format_args!("cannot give up privileges: {}", Sentence(error)));
+        events::tell(&guard, &ToGuard::Fatal { reason: &reason });
+        return Err(error);
+    }
 
     let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key, config.ciphers);
     let mut checks = rooms.each_mut().map(CheckRoom::Unused);

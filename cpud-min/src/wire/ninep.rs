@@ -24,8 +24,8 @@ pub struct Ninep {
     pub channel: ChannelId,
     /// The other end of the kernel's socket.
     pub fd: OwnedFd,
-    /// What is to be written before anything else, once the channel is open.
-    pub nonce: Option<Nonce>,
+    /// What is left to be written before anything else, once the channel is open.
+    pub nonce: Nonce,
     pub open: bool,
     /// When the mount must have worked; None once it has.
     pub deadline: Option<u64>,
@@ -66,7 +66,7 @@ pub enum Taken {
 
 impl Ninep {
     pub const fn new(channel: ChannelId, fd: OwnedFd, nonce: Nonce, deadline: u64, check: &'static mut Check) -> Self {
-        Self { channel, fd, nonce: Some(nonce), open: false, deadline: Some(deadline), check, checked: 0 }
+        Self { channel, fd, nonce, open: false, deadline: Some(deadline), check, checked: 0 }
     }
 
     /// Passes bytes that came from the file server on to the kernel, if they may pass.
@@ -87,8 +87,14 @@ impl Ninep {
         }
     }
 
-    /// Reads what the kernel asks into `out`, if it may pass.
+    /// Reads the nonce, and then what the kernel asks, into `out`, if it may pass.
     pub fn read_kernel(&mut self, out: &mut [u8]) -> Result<Io, FrameError> {
+        if !self.nonce.is_empty() {
+            let n = out.len().min(self.nonce.len());
+            out[..n].copy_from_slice(&self.nonce[..n]);
+            self.nonce.drain(..n);
+            return Ok(Io::Moved(n));
+        }
         let read = fs::read(&self.fd, out);
         if let Io::Moved(n) = read {
             self.check.kernel(&out[..n])?;

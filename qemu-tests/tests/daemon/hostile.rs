@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use qemu_tests::artifacts::scratch;
+use qemu_tests::artifacts::{Artifact, scratch};
+use qemu_tests::console::Mark;
 use qemu_tests::daemon::Daemon;
 use qemu_tests::hostile::{Manner, knock};
 use qemu_tests::keys::{Key, Kind, authorize};
@@ -14,7 +15,7 @@ use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
 use qemu_tests::run::run;
-use qemu_tests::skip::on_path;
+use qemu_tests::skip::{Reason, on_path};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -135,4 +136,27 @@ fn a_thousand_processes_that_left_their_session_end_with_the_connection() {
     while let left @ 1.. = processes().iter().filter(|process| process.name == "lingering").count() {
         assert!(std::time::Instant::now() < deadline, "{left} are left over");
     }
+}
+
+#[test]
+fn a_daemon_that_may_not_become_nobody_serves_nobody_and_says_why() {
+    let mut unshare = Command::new(or_skip!(on_path("unshare")));
+    // A user name space with root in it and nobody else, as a container without privileges has it.
+    unshare.args(["--user", "--map-root-user"]);
+    or_skip!(own_user_name_space(&unshare));
+    unshare.arg(Artifact::Cpud.path("qemu-q35"));
+    let file = scratch("daemon").join("authorized_keys.container");
+    authorize(&file);
+    let daemon = Daemon::under(unshare, "127.0.0.1", &file, &["--no-9p"]);
+    let mut socket = TcpStream::connect(("127.0.0.1", daemon.port)).expect("the daemon listens");
+    let mut said = Vec::new();
+    let _ = socket.read_to_end(&mut said);
+    assert_eq!(said, []);
+    daemon.console.expect(Mark::default(), &["cannot give up privileges"], SOON);
+}
+
+fn own_user_name_space(unshare: &Command) -> Result<(), Reason> {
+    let mut attempt = Command::new(unshare.get_program());
+    let made = attempt.args(unshare.get_args()).arg("true").output().is_ok_and(|output| output.status.success());
+    if made { Ok(()) } else { Err("no user name spaces here".into()) }
 }
