@@ -448,10 +448,10 @@ impl Relay<'_> {
             let usable =
                 |o: &&super::tree::Open| o.ffid != 0 && o.opening == 0 && o.access == access && flags & SYNC == 0;
             let shared = self.tree.opens_of(n.opens).find(|&o| usable(&&self.tree.opens[o as usize]));
-            let whole = access == open::RDONLY && self.is_whole(&n, cache);
+            let known = access == open::RDONLY && self.is_readable(&n, cache);
             match shared {
                 Some(shared) => Some(shared),
-                None if whole => self.new_open(node, access),
+                None if known => self.new_open(node, access),
                 None => return self.open_file(j, node, flags, cache),
             }
         } else {
@@ -471,11 +471,11 @@ impl Relay<'_> {
         tree.new_open(node, access, clunks)
     }
 
-    /// All of a file is in the cache, and the far side has let the user read it as it is.
-    fn is_whole(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
+    /// Some of a file is in the cache, and the far side has let the user read it as it is: it is opened there when more
+    /// is asked for.
+    fn is_readable(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
         let Some(at) = cache.find(node.key).filter(|_| is_kept(node)) else { return false };
-        let readable = cache.get(at).is_some_and(|content| content.readable);
-        readable && cache.available(at, 0, node.attr.size) == node.attr.size
+        cache.get(at).is_some_and(|content| content.readable) && cache.available(at, 0, 1) > 0
     }
 
     fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {

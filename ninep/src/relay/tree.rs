@@ -76,7 +76,7 @@ pub struct Open {
     pub node: NodeId,
     /// The next of the node's.
     pub next: OpenId,
-    /// The far side's opened fid; 0: not opened there yet, since all of it is in the cache. Not used for directories.
+    /// The far side's opened fid; 0: not opened there yet, since what was read is in the cache. Not used for directories.
     pub ffid: u32,
     /// What it was opened for: 0, 1 or 2 as in open(2).
     pub access: u32,
