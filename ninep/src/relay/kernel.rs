@@ -411,7 +411,8 @@ impl Relay<'_> {
                 self.begin_in(j, job, Type::Tlink, (node, link.name), None, cache);
                 self.stale(target.node);
                 self.linked = self.next_moment().seq;
-                self.tree.node(target.node).pins += 1;
+                let n = self.tree.node(target.node);
+                (n.linked, n.pins) = (true, n.pins + 1);
                 let link = Tlink { dfid, fid, ..link.clone() };
                 self.send(
                     RequestKind::Forward,
@@ -432,7 +433,7 @@ impl Relay<'_> {
             Message::Trenameat(rename) => {
                 let (old, new) = (directory(self, rename.olddirfid)?, directory(self, rename.newdirfid)?);
                 let (olddirfid, newdirfid) = (closed!(old), closed!(new));
-                if !self.keep_open(new, rename.newname)? {
+                if !self.keep_open(new, rename.newname)? || !self.keep_open(old, rename.oldname)? {
                     return Ok(Taken::Later);
                 }
                 self.begin_in(j, job, Type::Trenameat, (old, rename.oldname), Some((new, rename.newname)), cache);

@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::msg::{
     Message, Rfsync, Rlink, Rmkdir, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type,
 };
-use crate::types::{Attr, Qid, getattr};
+use crate::types::{Attr, Qid, getattr, qt};
 
 impl Relay<'_> {
     /// A far fid is not needed any more.
@@ -47,6 +47,7 @@ impl Relay<'_> {
         let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = *attr;
         let device = u64::from(node.device);
         let key = Hash::of_words(&[mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec]);
+        node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
         (node.qid, node.attr, node.key, node.absent) = (*qid, *attr, key, false);
         // An answer that a change of our own has overtaken is good for those who asked before the change.
@@ -310,6 +311,15 @@ impl Relay<'_> {
         let Some(child) = child else { return };
         self.tree.detach(child);
         self.tree.attach(child, other, new);
+        if self.tree.node(child).linked {
+            // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
+            // the far fid stands for the old name.
+            match core::mem::take(&mut self.tree.node(child).ffid) {
+                0 => {}
+                ffid => self.let_go(ffid),
+            }
+            return;
+        }
         let moment = self.next_moment();
         self.learn_absent(node, old, moment, cache);
     }

@@ -42,6 +42,8 @@ mod tree;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod testkit;
 #[cfg(test)]
 mod tests;

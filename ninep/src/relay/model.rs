@@ -82,6 +82,10 @@ impl Model {
         })
     }
 
+    pub fn ino(&self, path: &str) -> Option<u64> {
+        self.find(&Self::split(path)).ok()
+    }
+
     pub fn at(&mut self, path: &str) -> Option<&mut Inode> {
         let ino = self.find(&Self::split(path)).ok()?;
         self.clock += 1;
@@ -212,7 +216,12 @@ impl Model {
         let (tag, message) = Message::decode(frame).expect("a well-formed request");
         let name = Type::from_number(frame[4]).unwrap().name();
         *self.asked.entry(name).or_default() += 1;
-        let mut out = vec![0; 2 << 20];
+        let data = match message {
+            Message::Tread(ref t) => t.count,
+            Message::Treaddir(ref t) => t.count,
+            _ => 0,
+        };
+        let mut out = vec![0; 8192 + data as usize];
         let answered = self.handle(&message, tag, &mut out);
         let n = match answered {
             Ok(n) => n,

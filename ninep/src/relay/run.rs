@@ -120,6 +120,9 @@ mod mode {
 /// A file up to this size is fetched as a whole.
 const WHOLE: u64 = 256 * 1024;
 
+/// A file up to this size is fetched as a whole when more than one piece of it was asked for.
+const LIBRARY: u64 = 2 * 1024 * 1024;
+
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
 const WINDOW_MOST: u32 = 512 * 1024;
@@ -216,8 +219,8 @@ impl Relay<'_> {
     /// Whether the attributes of a node, or its absence, count for a job.
     pub(super) fn is_fresh(&self, node: &Node, seq: u64) -> bool {
         let Moment { seq: asked, ms } = node.asked;
-        let linked = !node.absent && node.attr.nlink > 1 && node.qid.kind & qt::DIR == 0 && asked < self.linked;
-        let young = ms != 0 && self.now_ms.saturating_sub(ms) < self.freshness_ms && !linked;
+        let overtaken = node.linked && (node.gone || asked < self.linked);
+        let young = ms != 0 && self.now_ms.saturating_sub(ms) < self.freshness_ms && !overtaken;
         asked != 0 && (asked >= seq || young)
     }
 
@@ -448,10 +451,10 @@ impl Relay<'_> {
             let usable =
                 |o: &&super::tree::Open| o.ffid != 0 && o.opening == 0 && o.access == access && flags & SYNC == 0;
             let shared = self.tree.opens_of(n.opens).find(|&o| usable(&&self.tree.opens[o as usize]));
-            let known = access == open::RDONLY && self.is_readable(&n, cache);
+            let whole = access == open::RDONLY && self.is_whole(&n, cache);
             match shared {
                 Some(shared) => Some(shared),
-                None if known => self.new_open(node, access),
+                None if whole => self.new_open(node, access),
                 None => return self.open_file(j, node, flags, cache),
             }
         } else {
@@ -471,11 +474,11 @@ impl Relay<'_> {
         tree.new_open(node, access, clunks)
     }
 
-    /// Some of a file is in the cache, and the far side has let the user read it as it is: it is opened there when more
-    /// is asked for.
-    fn is_readable(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
+    /// All of a file is in the cache, and the far side has let the user read it as it is.
+    fn is_whole(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
         let Some(at) = cache.find(node.key).filter(|_| is_kept(node)) else { return false };
-        cache.get(at).is_some_and(|content| content.readable) && cache.available(at, 0, 1) > 0
+        let readable = cache.get(at).is_some_and(|content| content.readable);
+        readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }
 
     fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {
@@ -618,7 +621,29 @@ impl Relay<'_> {
         let end = if n.attr.size <= WHOLE { n.attr.size } else { (start + window).min(n.attr.size) };
         match self.fetch(job.open, content, start, end, cache) {
             Some(tag) => self.wait_for(j, tag),
-            None => self.read_direct(j, count, cache),
+            None => return self.read_direct(j, count, cache),
+        }
+        if window > WINDOW_LEAST.into() && n.attr.size <= LIBRARY {
+            self.fetch_rest(job.open, content, n.attr.size, cache);
+        }
+    }
+
+    /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
+    fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64, cache: &Cache<'_>) {
+        let missing =
+            |this: &Self, at: u64| cache.available(content, at, 1) == 0 && this.fetch_of(content, at).is_none();
+        let mut start = 0;
+        while start < size {
+            let mut end = start;
+            while end < size && end - start < WINDOW_MOST.into() && missing(self, end) {
+                end += BLOCK as u64;
+            }
+            if end > start
+                && (!self.has_far_room(64) || self.fetch(opened, content, start, end.min(size), cache).is_none())
+            {
+                return;
+            }
+            start = end.max(start + BLOCK as u64);
         }
     }
 
@@ -706,7 +731,16 @@ impl Relay<'_> {
             if !self.is_fresh(&n, job.seq) && !n.gone {
                 return self.ask_attributes(j, job.node, 0, cache);
             }
-            match cache.find(n.key).filter(|&at| cache.get(at).is_some_and(|c| c.listing().is_some())) {
+            let mut known = cache.find(n.key);
+            if let Some(at) = known
+                && let Some(end) = cache.get(at).and_then(|c| c.listing())
+                && cache.available(at, 0, end) < end
+            {
+                // Some of its blocks had to go.
+                cache.forget(at);
+                known = None;
+            }
+            match known.filter(|&at| cache.get(at).is_some_and(|c| c.listing().is_some())) {
                 Some(at) if at != o.listing => {
                     cache.unpin(o.listing);
                     cache.pin(at);
@@ -900,8 +934,15 @@ impl Relay<'_> {
         let seq = self.next_moment().seq;
         let n = self.tree.node(node);
         (n.asked, n.changed) = (Moment::default(), seq);
-        if n.attr.nlink > 1 && n.qid.kind & qt::DIR == 0 {
+        let (linked, gone, file) = (n.linked, n.gone, n.qid.path);
+        if linked {
             self.linked = seq;
+        }
+        if linked && gone {
+            // Names that were found after this one went do not know that there was another.
+            for other in self.tree.nodes.iter_mut().filter(|n| n.used && n.qid.path == file) {
+                (other.asked, other.changed) = (Moment::default(), seq);
+            }
         }
     }
 

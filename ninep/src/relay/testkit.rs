@@ -120,6 +120,10 @@ impl Bench {
 
     /// Moves what the relay says; the far side's answers stay under way.
     pub fn pump(&mut self) {
+        while self.pump_once() {}
+    }
+
+    fn pump_once(&mut self) -> bool {
         self.relay.poll(self.now, &mut self.cache).unwrap();
         let n = self.relay.far_output().len();
         self.to_far.extend_from_slice(self.relay.far_output());
@@ -128,12 +132,13 @@ impl Bench {
             let reply = self.far.answer(&frame);
             self.replies.push_back(reply);
         }
-        let n = self.relay.kernel_output().len();
+        let (asked, n) = (n, self.relay.kernel_output().len());
         self.from_relay.extend_from_slice(self.relay.kernel_output());
         self.relay.kernel_consume(n);
         while let Some(frame) = take_frame(&mut self.from_relay) {
             self.received.push_back(frame);
         }
+        asked + n > 0
     }
 
     /// Hands the relay the reply at `index` of those under way.

@@ -21,6 +21,8 @@ pub struct Node {
     pub absent: bool,
     /// The name has been removed or stands for another file now.
     pub gone: bool,
+    /// A file that has, or has had, other names: what is changed by way of them shows here.
+    pub linked: bool,
     /// `ffid` has been opened, for a listing.
     pub dir_open: bool,
     pub parent: NodeId,
@@ -76,7 +78,7 @@ pub struct Open {
     pub node: NodeId,
     /// The next of the node's.
     pub next: OpenId,
-    /// The far side's opened fid; 0: not opened there yet, since what was read is in the cache. Not used for directories.
+    /// The far side's opened fid; 0: not opened there yet, since all of it is in the cache. Not used for directories.
     pub ffid: u32,
     /// What it was opened for: 0, 1 or 2 as in open(2).
     pub access: u32,
