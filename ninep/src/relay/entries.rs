@@ -29,7 +29,7 @@ impl Relay<'_> {
 
     fn take_entry(&mut self, tag: usize, entry: &Dirent<'_>, cache: &mut Cache<'_>) {
         let request = self.requests[tag];
-        let node = *self.tree.node(request.node);
+        let node = self.tree.view(request.node);
         let kind = dirent_kind(entry);
         let qid = match entry.name {
             b"." | b".." => self.dots(&request)[entry.name.len() - 1],

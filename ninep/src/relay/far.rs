@@ -397,7 +397,7 @@ impl Relay<'_> {
             (RequestKind::Getattr, message) => {
                 let Request { node, ffid, moment, .. } = request;
                 self.tree.node(node).asking = 0;
-                let n = *self.tree.node(node);
+                let n = self.tree.view(node);
                 if let Message::Rgetattr(found) = message {
                     self.learn_again(&request, &found.qid, &found.attr, cache);
                 } else if code == Errno::ENOENT.0 && !n.gone && n.parent != 0 && n.ffid == ffid {

@@ -10,8 +10,8 @@ use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
 use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
 use crate::msg::{
-    DecodeError, Header, Message, Rclunk, Rflush, Rgetlock, Rlock, Rstatfs, Tlink, Tmkdir, Tmknod, Trenameat, Tsetattr,
-    Tstatfs, Tsymlink, Tunlinkat, Tversion, Twrite, Type, VERSION,
+    DecodeError, Header, Message, Rclunk, Rflush, Rgetlock, Rlock, Rstatfs, Tlcreate, Tlink, Tmkdir, Tmknod, Trenameat,
+    Tsetattr, Tstatfs, Tsymlink, Tunlinkat, Tversion, Twrite, Type, VERSION,
 };
 use crate::types::qt;
 use crate::wire::{Data, Reader, Wire, Writer};
@@ -144,7 +144,8 @@ impl Relay<'_> {
         message: &Message<'_>,
         cache: &mut Cache<'_>,
     ) -> Result<Result<Taken, Refused>, Fault> {
-        let job = Job { tag, ..Job::default() };
+        let mut new = Job { tag, ..Job::default() };
+        let job = &mut new;
         let begun = match message {
             Message::Tflush(flush) => return Ok(self.flush(tag, flush.oldtag, cache)),
             Message::Tclunk(clunk) => {
@@ -157,32 +158,20 @@ impl Relay<'_> {
                 return Ok(Ok(Taken::Yes));
             }
             Message::Tattach(attach) => {
-                let mut job = job;
                 (job.kind, job.newfid) = (JobKind::Attach, attach.fid);
-                self.free_fid(attach.fid).and(Ok(job))
+                self.free_fid(attach.fid)
             }
             Message::Twalk(walk) => self.walk(job, walk.fid, walk.newfid, &walk.wname),
             Message::Tgetattr(getattr) => self.on(job, getattr.fid, JobKind::Getattr),
             Message::Treadlink(readlink) => self.on(job, readlink.fid, JobKind::Readlink),
-            Message::Tlopen(lopen) => self.on(job, lopen.fid, JobKind::Open).and_then(|job| match job.open {
-                0 => Ok(Job { flags: lopen.flags, ..job }),
-                _ => Err(Errno::EINVAL),
-            }),
-            Message::Tread(read) => self.on_open(job, read.fid, JobKind::Read).map(|job| Job {
-                offset: read.offset,
-                count: read.count,
-                ..job
-            }),
-            Message::Treaddir(read) => self.on_open(job, read.fid, JobKind::Readdir).map(|job| Job {
-                offset: read.offset,
-                count: read.count,
-                ..job
-            }),
-            Message::Tlcreate(create) => self.on(job, create.fid, JobKind::Create).and_then(|mut job| {
-                job.set_names(&[create.name])?;
-                let (flags, mode, gid) = (create.flags, create.mode, create.gid);
-                if job.open == 0 { Ok(Job { flags, mode, gid, ..job }) } else { Err(Errno::EINVAL) }
-            }),
+            Message::Tlopen(lopen) => {
+                job.flags = lopen.flags;
+                let known = self.on(job, lopen.fid, JobKind::Open);
+                if job.open == 0 { known } else { Err(Errno::EINVAL) }
+            }
+            Message::Tread(read) => self.on_part(job, read.fid, JobKind::Read, read.offset, read.count),
+            Message::Treaddir(read) => self.on_part(job, read.fid, JobKind::Readdir, read.offset, read.count),
+            Message::Tlcreate(create) => self.create(job, create),
             Message::Tstatfs(Tstatfs { fid }) => {
                 let known = self.fid(*fid).map(|_| ());
                 return Ok(known.map(|()| {
@@ -230,16 +219,16 @@ impl Relay<'_> {
             }
             _ => return Err(Fault::WrongWay),
         };
-        Ok(begun.map(|job| {
-            self.begin(j, job);
+        Ok(begun.map(|()| {
+            self.begin(j, &new);
             self.run(j, cache);
             Taken::Yes
         }))
     }
 
-    fn begin(&mut self, j: usize, job: Job) {
-        let seq = self.next_moment().seq;
-        self.jobs[j] = Job { seq, ..job };
+    fn begin(&mut self, j: usize, job: &Job) {
+        self.jobs[j] = *job;
+        self.jobs[j].seq = self.next_moment().seq;
         if job.node != 0 {
             self.tree.node(job.node).pins += 1;
         }
@@ -264,25 +253,38 @@ impl Relay<'_> {
         }
     }
 
-    fn on(&self, job: Job, fid: u32, kind: JobKind) -> Result<Job, Refused> {
+    fn on(&self, job: &mut Job, fid: u32, kind: JobKind) -> Result<(), Refused> {
         let Fid { node, open } = self.fid(fid)?;
-        Ok(Job { kind, fid, node, open, ..job })
+        (job.kind, job.fid, job.node, job.open) = (kind, fid, node, open);
+        Ok(())
     }
 
-    fn on_open(&self, job: Job, fid: u32, kind: JobKind) -> Result<Job, Refused> {
-        self.on(job, fid, kind).and_then(|job| if job.open == 0 { Err(Errno::EBADF) } else { Ok(job) })
+    fn on_open(&self, job: &mut Job, fid: u32, kind: JobKind) -> Result<(), Refused> {
+        self.on(job, fid, kind)?;
+        if job.open == 0 { Err(Errno::EBADF) } else { Ok(()) }
     }
 
-    fn walk(&self, job: Job, fid: u32, newfid: u32, names: &[&[u8]]) -> Result<Job, Refused> {
+    fn on_part(&self, job: &mut Job, fid: u32, kind: JobKind, offset: u64, count: u32) -> Result<(), Refused> {
+        (job.offset, job.count) = (offset, count);
+        self.on_open(job, fid, kind)
+    }
+
+    fn create(&self, job: &mut Job, create: &Tlcreate<'_>) -> Result<(), Refused> {
+        self.on(job, create.fid, JobKind::Create)?;
+        (job.flags, job.mode, job.gid) = (create.flags, create.mode, create.gid);
+        job.set_names(&[create.name])?;
+        if job.open == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    fn walk(&self, job: &mut Job, fid: u32, newfid: u32, names: &[&[u8]]) -> Result<(), Refused> {
         let Fid { node, open } = self.fid(fid)?;
         if newfid != fid {
             self.free_fid(newfid)?;
         } else if open != 0 {
             return Err(Errno::EBUSY);
         }
-        let mut job = Job { kind: JobKind::Walk, fid, newfid, node, ..job };
-        job.set_names(names)?;
-        Ok(job)
+        (job.kind, job.fid, job.newfid, job.node) = (JobKind::Walk, fid, newfid, node);
+        job.set_names(names)
     }
 
     /// Lets a number of the kernel's stand for a file.
@@ -324,7 +326,7 @@ impl Relay<'_> {
     }
 
     /// Requests that change something go to the far side as they are, but for fids and owners.
-    fn forward(&mut self, j: usize, job: Job, message: &Message<'_>, cache: &mut Cache<'_>) -> Result<Taken, Refused> {
+    fn forward(&mut self, j: usize, job: &mut Job, message: &Message<'_>, cache: &mut Cache<'_>) -> Result<Taken, Refused> {
         let directory = |this: &Self, fid: u32| -> Result<NodeId, Refused> {
             let Fid { node, .. } = this.fid(fid)?;
             let node_ = &this.tree.nodes[node as usize];
@@ -344,21 +346,21 @@ impl Relay<'_> {
         }
         let tag = match message {
             Message::Twrite(Twrite { fid, offset, data: Data(data) }) => {
-                let job = self.on_open(job, *fid, JobKind::Forward(Type::Twrite))?;
+                self.on_part(job, *fid, JobKind::Forward(Type::Twrite), *offset, data.len() as u32)?;
                 let open = *self.tree.open(job.open);
                 if open.access == 0 || open.ffid == 0 {
                     return Err(Errno::EBADF);
                 }
-                self.begin(j, Job { offset: *offset, count: data.len() as u32, ..job });
+                self.begin(j, job);
                 self.change_begins(job.node, cache);
                 self.counters.written += data.len() as u64;
                 let write = Twrite { fid: open.ffid, offset: *offset, data: Data(data) };
                 self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() })
             }
             Message::Tfsync(fsync) => {
-                let job = self.on_open(job, fsync.fid, JobKind::Forward(Type::Tfsync))?;
+                self.on_open(job, fsync.fid, JobKind::Forward(Type::Tfsync))?;
                 let mut fsync = fsync.clone();
-                let node = *self.tree.node(job.node);
+                let node = self.tree.view(job.node);
                 fsync.fid = if node.dir_open { node.ffid } else { self.tree.open(job.open).ffid };
                 if fsync.fid == 0 {
                     // Nothing was written by way of a file that the far side has not opened.
@@ -369,7 +371,7 @@ impl Relay<'_> {
                 self.send(RequestKind::Forward, &fsync, Request { job: j as u32, ..Request::default() })
             }
             Message::Tsetattr(setattr) => {
-                let job = self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
+                self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
                 let Some(setattr) = self.far_setattr(job.node, setattr) else {
                     self.to_kernel.message(job.tag, &crate::msg::Rsetattr {});
                     return Ok(Taken::Yes);
@@ -450,7 +452,7 @@ impl Relay<'_> {
     fn begin_in(
         &mut self,
         j: usize,
-        job: Job,
+        job: &mut Job,
         kind: Type,
         (node, name): (NodeId, &[u8]),
         other: Option<(NodeId, &[u8])>,
@@ -458,7 +460,8 @@ impl Relay<'_> {
     ) {
         let hashes = [Hash::of(name), other.map_or(Hash::default(), |(_, name)| Hash::of(name))];
         let other = other.map_or(0, |(node, _)| node);
-        self.begin(j, Job { kind: JobKind::Forward(kind), node, other, hashes, ..job });
+        (job.kind, job.node, job.other, job.hashes) = (JobKind::Forward(kind), node, other, hashes);
+        self.begin(j, job);
         self.names_change(j, cache);
     }
 

@@ -124,7 +124,7 @@ impl Relay<'_> {
     /// Attributes have come by way of a fid of a node.
     pub(super) fn learn_again(&mut self, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
         let &Request { node: id, ffid, moment, .. } = request;
-        let node = *self.tree.node(id);
+        let node = self.tree.view(id);
         let first = node.key == Hash::default();
         if first || (node.qid.path == qid.path && node.qid.kind == qid.kind) {
             return self.learn(id, qid, attr, moment);
@@ -299,7 +299,7 @@ impl Relay<'_> {
         let child = self.tree.find(node, old).filter(|&id| !self.tree.nodes[id as usize].absent);
         let replaced = self.tree.find(other, new);
         if let Some((child, replaced)) = child.zip(replaced) {
-            let (child, replaced) = (*self.tree.node(child), *self.tree.node(replaced));
+            let (child, replaced) = (self.tree.view(child), self.tree.view(replaced));
             if !replaced.absent && child.qid.path == replaced.qid.path && child.device == replaced.device {
                 // Two names of one file: rename(2) leaves both.
                 return;

@@ -304,18 +304,22 @@ impl<'m> Relay<'m> {
 
     /// Sends a request that there is room for; its tag.
     fn send<'a, M: Body<'a>>(&mut self, kind: RequestKind, message: &M, more: Request) -> u16 {
-        let n = self.requests.len();
-        let tag = (1..=n)
-            .map(|i| (self.next_tag + i) % n)
-            .find(|&tag| tag != 0 && self.requests[tag].kind == RequestKind::None);
-        let Some(tag) = tag else { unreachable!("requests are kept free for every job") };
-        self.next_tag = tag;
-        self.requests[tag] = Request { kind, message: M::TYPE as u8, moment: self.next_moment(), ..more };
-        self.busy_requests += 1;
-        self.counters.sent += 1;
-        let tag = if kind == RequestKind::Version { NOTAG } else { tag as u16 };
+        let tag = self.claim(kind, M::TYPE as u8, &more);
         self.to_far.message(tag, message);
         tag
+    }
+
+    #[inline(never)]
+    fn claim(&mut self, kind: RequestKind, message: u8, more: &Request) -> u16 {
+        let n = self.requests.len();
+        let mut tags = (1..=n).map(|i| (self.next_tag + i) % n);
+        let tag = tags.find(|&tag| tag != 0 && self.requests[tag].kind == RequestKind::None);
+        let Some(tag) = tag else { unreachable!("requests are kept free for every job") };
+        self.next_tag = tag;
+        self.requests[tag] = Request { kind, message, moment: self.next_moment(), ..*more };
+        self.busy_requests += 1;
+        self.counters.sent += 1;
+        if kind == RequestKind::Version { NOTAG } else { tag as u16 }
     }
 
     /// There is room for `bytes` to the far side beside what the jobs may still have to say.

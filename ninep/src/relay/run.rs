@@ -195,7 +195,7 @@ impl Relay<'_> {
             if o.refs == 0 {
                 cache.unpin(o.listing);
                 tree.open(open).listing = ContentRef::default();
-                let n = *tree.node(node);
+                let n = tree.view(node);
                 // Readers are kept for the next one; what could be written to is let go of.
                 if n.qid.kind & qt::DIR != 0 || n.gone || (o.access != 0 && (n.pins == 0 || n.ffid != 0)) {
                     tree.drop_open(open, clunks);
@@ -225,7 +225,7 @@ impl Relay<'_> {
     }
 
     fn fresh(&mut self, id: NodeId, seq: u64) -> bool {
-        let node = *self.tree.node(id);
+        let node = self.tree.view(id);
         self.is_fresh(&node, seq)
     }
 
@@ -326,7 +326,7 @@ impl Relay<'_> {
     }
 
     fn look_up(&mut self, parent: NodeId, name: &[u8], seq: u64, cache: &mut Cache<'_>) -> Result<Known, Errno> {
-        let directory = *self.tree.node(parent);
+        let directory = self.tree.view(parent);
         if directory.qid.kind & qt::DIR == 0 {
             return Err(Errno::ENOTDIR);
         }
@@ -334,7 +334,7 @@ impl Relay<'_> {
             return Ok(Known::Absent);
         }
         if let Some(id) = self.tree.find(parent, Hash::of(name)) {
-            let node = *self.tree.node(id);
+            let node = self.tree.view(id);
             if self.is_fresh(&node, seq) && (node.absent || self.any_fid(id, 0).is_some()) {
                 return Ok(if node.absent { Known::Absent } else { Known::Child(id) });
             }
@@ -350,7 +350,7 @@ impl Relay<'_> {
 
     /// Asks what a name stands for.
     fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
-        let directory = *self.tree.node(parent);
+        let directory = self.tree.view(parent);
         // A listing that still holds answers for all the names that are not in it.
         if self.freshness_ms > 0
             && self.jobs[j].kind == JobKind::Walk
@@ -365,7 +365,7 @@ impl Relay<'_> {
             return self.wait_for(j, tag as u16);
         }
         if let Some(child) = self.tree.find(parent, hash) {
-            let node = *self.tree.node(child);
+            let node = self.tree.view(child);
             // The stock server's fids stand for paths, as long as they are not open.
             if self.google && node.ffid != 0 && !node.dir_open && !node.absent {
                 return self.ask_attributes_of_path(j, child);
@@ -413,7 +413,7 @@ impl Relay<'_> {
 
     fn run_readlink(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, seq, tag, .. } = self.jobs[j];
-        let n = *self.tree.node(node);
+        let n = self.tree.view(node);
         if n.qid.kind & qt::SYMLINK == 0 {
             return self.fail(j, Errno::EINVAL, cache);
         }
@@ -433,7 +433,7 @@ impl Relay<'_> {
 
     fn run_open(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, seq, tag, flags, fid, .. } = self.jobs[j];
-        let n = *self.tree.node(node);
+        let n = self.tree.view(node);
         if !self.is_fresh(&n, seq) {
             return self.ask_attributes(j, node, 0, cache);
         }
@@ -571,7 +571,7 @@ impl Relay<'_> {
 
     fn run_read(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = self.jobs[j];
-        let n = *self.tree.node(job.node);
+        let n = self.tree.view(job.node);
         if n.qid.kind & qt::DIR != 0 {
             return self.fail(j, Errno::EISDIR, cache);
         }
@@ -717,7 +717,7 @@ impl Relay<'_> {
 
     fn run_readdir(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = self.jobs[j];
-        let n = *self.tree.node(job.node);
+        let n = self.tree.view(job.node);
         if n.qid.kind & qt::DIR == 0 {
             return self.fail(j, Errno::ENOTDIR, cache);
         }
@@ -791,7 +791,7 @@ impl Relay<'_> {
     /// Asks for all entries of a directory.
     fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, .. } = self.jobs[j];
-        let n = *self.tree.node(node);
+        let n = self.tree.view(node);
         if !n.dir_open {
             return self.open_directory(j, node, cache);
         }
@@ -818,7 +818,7 @@ impl Relay<'_> {
 
     fn readdir_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
         let Job { node, offset, .. } = self.jobs[j];
-        let n = *self.tree.node(node);
+        let n = self.tree.view(node);
         if !n.dir_open {
             return self.open_directory(j, node, cache);
         }
@@ -830,7 +830,7 @@ impl Relay<'_> {
 
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = self.jobs[j];
-        let parent = *self.tree.node(job.node);
+        let parent = self.tree.view(job.node);
         let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
         if job.created {
             return self.created(j, cache);
@@ -893,7 +893,7 @@ impl Relay<'_> {
 
     /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.
     pub(super) fn closed_fid(&mut self, node: NodeId) -> Result<Option<u32>, Errno> {
-        let n = *self.tree.node(node);
+        let n = self.tree.view(node);
         if n.ffid != 0 && !n.dir_open {
             return Ok(Some(n.ffid));
         }

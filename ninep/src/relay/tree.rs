@@ -123,6 +123,12 @@ impl<'m> Tree<'m> {
         &mut self.nodes[id as usize]
     }
 
+    /// A node as it is now. A call, since copying it takes more bytes of code than that.
+    #[inline(never)]
+    pub fn view(&self, id: NodeId) -> Node {
+        self.nodes[id as usize]
+    }
+
     pub fn open(&mut self, id: OpenId) -> &mut Open {
         &mut self.opens[id as usize]
     }
@@ -203,7 +209,7 @@ impl<'m> Tree<'m> {
 
     fn drop_node(&mut self, id: NodeId, release: &mut Clunks) {
         self.detach(id);
-        let node = *self.node(id);
+        let node = self.view(id);
         if node.ffid != 0 {
             let _ = release.push(node.ffid);
         }
@@ -221,7 +227,7 @@ impl<'m> Tree<'m> {
 
     /// Takes a node out of the tree; whoever has hold of it keeps it.
     pub fn detach(&mut self, id: NodeId) {
-        let Node { parent, name, gone, .. } = *self.node(id);
+        let Node { parent, name, gone, .. } = self.view(id);
         if gone || parent == 0 {
             return;
         }
