@@ -110,9 +110,10 @@ impl Relay<'_> {
                 self.take_data(data, cache).map_err(|fault| self.far_error(fault))?;
                 continue;
             }
-            let wanted = match input.header() {
+            let header = input.header();
+            let wanted = match &header {
                 None => HDRSZ as usize,
-                Some(header) => self.check(&header).map_err(|fault| self.far_error(fault))?,
+                Some(header) => self.check(header).map_err(|fault| self.far_error(fault))?,
             };
             let input = &mut self.far_input;
             let n = wanted.saturating_sub(input.filled).min(rest.len());
@@ -121,7 +122,7 @@ impl Relay<'_> {
             if input.filled < wanted {
                 return Ok(bytes.len());
             }
-            if wanted > HDRSZ as usize || input.header().is_some_and(|h| h.size == HDRSZ) {
+            if header.is_some() {
                 let done = self.take_reply(cache).map_err(|fault| self.far_error(fault))?;
                 if !done {
                     return Ok(bytes.len() - rest.len());

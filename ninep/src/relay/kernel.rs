@@ -326,7 +326,13 @@ impl Relay<'_> {
     }
 
     /// Requests that change something go to the far side as they are, but for fids and owners.
-    fn forward(&mut self, j: usize, job: &mut Job, message: &Message<'_>, cache: &mut Cache<'_>) -> Result<Taken, Refused> {
+    fn forward(
+        &mut self,
+        j: usize,
+        job: &mut Job,
+        message: &Message<'_>,
+        cache: &mut Cache<'_>,
+    ) -> Result<Taken, Refused> {
         let directory = |this: &Self, fid: u32| -> Result<NodeId, Refused> {
             let Fid { node, .. } = this.fid(fid)?;
             let node_ = &this.tree.nodes[node as usize];
