@@ -22,12 +22,19 @@ pub fn cache(arena: usize) -> Result<Cache<'static>> {
     Ok(Cache::new(memory::table::<Content>(contents)?, memory::table::<Block>(blocks)?, memory::pages(blocks * BLOCK)?))
 }
 
+/// The memory of one session.
+pub struct Room {
+    pub memory: Memory<'static>,
+    /// Bytes that have come from the far side.
+    pub held: &'static mut [u8],
+}
+
 /// The tables and buffers of one session in about so many bytes, from 128 KiB on; pages that are not used cost nothing.
-pub fn session(bytes: usize) -> Result<Memory<'static>> {
+pub fn session(bytes: usize) -> Result<Room> {
     let msize = (bytes / 16).clamp(8 * 1024, MSIZE);
     let jobs = (bytes / 16 / size_of::<Job>()).clamp(8, 64);
     let nodes = (bytes / 3 / size_of::<Node>()).clamp(128, 16 * 1024);
-    Ok(Memory {
+    let memory = Memory {
         nodes: memory::table::<Node>(nodes)?,
         heads: memory::table::<u32>(nodes)?,
         fids: memory::table::<Fid>(nodes * 2)?,
@@ -38,11 +45,13 @@ pub fn session(bytes: usize) -> Result<Memory<'static>> {
         to_kernel: memory::pages(2 * msize + jobs * 256)?,
         from_far: memory::pages(SMALL)?,
         to_far: memory::pages(2 * msize + (jobs + 2) * 1024)?,
-    })
+    };
+    Ok(Room { memory, held: memory::pages(msize)? })
 }
 
 /// Makes the memory of a session that has ended as it was.
-pub fn clear(memory: &mut Memory<'static>) {
+pub fn clear(room: &mut Room) {
+    let memory = &mut room.memory;
     memory::clear(memory.nodes);
     memory::clear(memory.heads);
     memory::clear(memory.fids);
@@ -52,4 +61,5 @@ pub fn clear(memory: &mut Memory<'static>) {
     for buffer in [&mut memory.from_kernel, &mut memory.to_kernel, &mut memory.from_far, &mut memory.to_far] {
         memory::release(buffer);
     }
+    memory::release(room.held);
 }

@@ -8,13 +8,14 @@ pub mod protocol;
 mod session;
 
 use heapless::Vec;
-use ninep::relay::{Cache, Memory};
+use ninep::relay::Cache;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::init::Config;
 use crate::sys::{fdpass, now, process, sandbox};
+use memory::Room;
 pub use memory::{LEAST, MOST, MSIZE};
 use protocol::{Begin, Fault, MESSAGE_MAX};
 use session::{Over, Session};
@@ -36,7 +37,7 @@ struct Relay {
     connections: [Option<OwnedFd>; CONNECTIONS],
     sessions: [Option<Session>; SESSIONS],
     /// Of sessions that are not open.
-    memories: Vec<Memory<'static>, SESSIONS>,
+    memories: Vec<Room, SESSIONS>,
 }
 
 #[derive(Clone, Copy)]

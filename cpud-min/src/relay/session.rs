@@ -1,10 +1,11 @@
 //! One session: the kernel on one side, wire on the other.
 
 use ninep::frame::FrameError;
-use ninep::relay::{Cache, Config, Memory, Relay};
+use ninep::relay::{Cache, Config, Relay};
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 
+use super::memory::Room;
 use super::protocol::Begin;
 use crate::sys::fs::{self, Io};
 use crate::sys::now;
@@ -16,12 +17,10 @@ pub struct Session {
     pub kernel: OwnedFd,
     pub far: OwnedFd,
     relay: Relay<'static>,
-    /// From the far side, when the kernel has to take replies first.
-    held: heapless::Vec<u8, HELD>,
+    /// What was read from the far side. Bytes are left when the kernel has to take replies first.
+    held: &'static mut [u8],
+    held_end: usize,
 }
-
-/// Bytes that are read from the far side at once.
-const HELD: usize = 32 * 1024;
 
 /// Why a session ends.
 pub enum Over {
@@ -37,16 +36,10 @@ impl From<FrameError> for Over {
 }
 
 impl Session {
-    pub fn new(connection: usize, begin: &Begin<'_>, kernel: OwnedFd, far: OwnedFd, memory: Memory<'static>) -> Self {
+    pub fn new(connection: usize, begin: &Begin<'_>, kernel: OwnedFd, far: OwnedFd, room: Room) -> Self {
+        let Room { memory, held } = room;
         let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home };
-        Self {
-            connection,
-            number: begin.session,
-            kernel,
-            far,
-            relay: Relay::new(&config, memory),
-            held: heapless::Vec::new(),
-        }
+        Self { connection, number: begin.session, kernel, far, relay: Relay::new(&config, memory), held, held_end: 0 }
     }
 
     /// What the kernel's and the far side's descriptors are to be watched for.
@@ -54,7 +47,7 @@ impl Session {
         let (mut kernel, mut far) = (PollFlags::empty(), PollFlags::empty());
         kernel.set(PollFlags::IN, !self.relay.kernel_space().is_empty());
         kernel.set(PollFlags::OUT, !self.relay.kernel_output().is_empty());
-        far.set(PollFlags::IN, self.held.is_empty());
+        far.set(PollFlags::IN, self.held_end == 0);
         far.set(PollFlags::OUT, !self.relay.far_output().is_empty());
         (kernel, far)
     }
@@ -74,13 +67,11 @@ impl Session {
     }
 
     pub fn serve_far(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
-        if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && self.held.is_empty() {
-            self.held.resize_default(HELD).unwrap_or_default();
-            match fs::read(&self.far, &mut self.held) {
-                Io::Moved(n) => self.held.truncate(n),
-                Io::Wait => self.held.clear(),
+        if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && self.held_end == 0 {
+            match fs::read(&self.far, &mut *self.held) {
+                Io::Moved(n) => self.held_end = n,
+                Io::Wait => {}
                 Io::Ended => {
-                    self.held.clear();
                     self.relay.far_closed(cache);
                     self.write()?;
                     return Err(Over::Gone);
@@ -92,10 +83,9 @@ impl Session {
 
     fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
         loop {
-            let taken = self.relay.far_input(&self.held, now().0, cache)?;
-            let rest = self.held.len() - taken;
-            self.held.copy_within(taken.., 0);
-            self.held.truncate(rest);
+            let taken = self.relay.far_input(&self.held[..self.held_end], now().0, cache)?;
+            self.held.copy_within(taken..self.held_end, 0);
+            self.held_end -= taken;
             self.relay.poll(now().0, cache)?;
             if !self.write()? {
                 return Ok(());
@@ -125,7 +115,8 @@ impl Session {
         Ok(moved)
     }
 
-    pub fn close(self, cache: &mut Cache<'_>) -> Memory<'static> {
-        self.relay.into_memory(cache)
+    /// Its memory, not cleared.
+    pub fn close(self, cache: &mut Cache<'_>) -> Room {
+        Room { memory: self.relay.into_memory(cache), held: self.held }
     }
 }

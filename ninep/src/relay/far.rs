@@ -318,7 +318,7 @@ impl Relay<'_> {
     /// Goes on with the jobs that wait for a request; what it failed with, or 0.
     pub(super) fn wake(&mut self, tag: usize, error: u32, cache: &mut Cache<'_>) {
         for j in 1..self.jobs.len() {
-            let job = &mut self.jobs[j];
+            let job = self.job(j);
             if job.kind == JobKind::None || !job.wait.iter().any(|&w| usize::from(w) == tag) {
                 continue;
             }

@@ -90,7 +90,7 @@ impl Relay<'_> {
         let has_room = self.to_far.room() >= frame.len() + (jobs + 1) * JOB_FAR
             && self.to_kernel.room() >= (jobs + 1) * JOB_KERNEL
             && self.requests.len() > self.busy_requests + 2 * jobs;
-        let Some(job) = (1..jobs).find(|&j| self.jobs[j].kind == JobKind::None).filter(|_| has_room) else {
+        let Some(job) = (1..jobs).find(|&j| self.job(j).kind == JobKind::None).filter(|_| has_room) else {
             return Ok(Taken::Later);
         };
         if self.jobs.iter().any(|j| j.kind != JobKind::None && j.tag == tag) {
@@ -228,7 +228,7 @@ impl Relay<'_> {
 
     fn begin(&mut self, j: usize, job: &Job) {
         self.jobs[j] = *job;
-        self.jobs[j].seq = self.next_moment().seq;
+        self.job(j).seq = self.next_moment().seq;
         if job.node != 0 {
             self.tree.node(job.node).pins += 1;
         }
@@ -310,7 +310,7 @@ impl Relay<'_> {
 
     /// flush(5): what can be asked again is forgotten, what changes something is answered first.
     fn flush(&mut self, tag: u16, oldtag: u16, cache: &mut Cache<'_>) -> Result<Taken, Refused> {
-        let old = (1..self.jobs.len()).find(|&j| self.jobs[j].kind != JobKind::None && self.jobs[j].tag == oldtag);
+        let old = (1..self.jobs.len()).find(|&j| self.job(j).kind != JobKind::None && self.job(j).tag == oldtag);
         if let Some(old) = old {
             if matches!(self.jobs[old].kind, JobKind::Create | JobKind::Forward(_)) {
                 if self.jobs[old].flush != 0 {
@@ -450,7 +450,7 @@ impl Relay<'_> {
             }
             _ => return Err(Errno::EOPNOTSUPP),
         };
-        self.jobs[j].wait = [tag, 0];
+        self.job(j).wait = [tag, 0];
         Ok(Taken::Yes)
     }
 

@@ -216,9 +216,9 @@ impl Relay<'_> {
         match message {
             Message::Rlcreate(_) => {
                 self.names_change(j, cache);
-                let getattr = Tgetattr { fid: self.jobs[j].ffid, request_mask: getattr::BASIC };
+                let getattr = Tgetattr { fid: self.job(j).ffid, request_mask: getattr::BASIC };
                 let next = self.send(RequestKind::Create, &getattr, *request);
-                self.jobs[j].wait = [next, 0];
+                self.job(j).wait = [next, 0];
             }
             Message::Rgetattr(found) => {
                 if let Some(known) = self.tree.find(request.node, request.name) {
@@ -229,18 +229,18 @@ impl Relay<'_> {
                     self.tree.node(id).device = device;
                     self.learn(id, &found.qid, &found.attr, request.moment);
                 }
-                self.jobs[j].created = true;
+                self.job(j).created = true;
                 self.wake(tag, 0, cache);
             }
             Message::Rwalk(_) => self.wake(tag, 0, cache),
             _ => {
                 if request.name == Hash::default() {
                     // The clone was not made.
-                    self.jobs[j].ffid = 0;
+                    self.job(j).ffid = 0;
                 }
                 // The name is not what Twalk looked for.
-                self.jobs[j].error = code;
-                self.jobs[j].wait = self.jobs[j].wait.map(|w| if usize::from(w) == tag { 0 } else { w });
+                self.job(j).error = code;
+                self.job(j).wait = self.job(j).wait.map(|w| if usize::from(w) == tag { 0 } else { w });
                 self.run(j, cache);
             }
         }
@@ -249,7 +249,7 @@ impl Relay<'_> {
     /// A change has been made or refused.
     pub(super) fn forwarded(&mut self, request: &Request, message: &Message<'_>, code: u32, cache: &mut Cache<'_>) {
         let j = request.job as usize;
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let JobKind::Forward(kind) = job.kind else { return };
         match kind {
             Type::Twrite | Type::Tsetattr => self.change_ends(job.node, cache),
@@ -261,7 +261,7 @@ impl Relay<'_> {
             self.stale(request.node);
             self.release_node(request.node, cache);
         }
-        self.jobs[j].wait = [0; 2];
+        self.job(j).wait = [0; 2];
         let tag = job.tag;
         if code != 0 {
             let missing = kind == Type::Tmknod && code == Errno::ENOSYS.0;
@@ -292,7 +292,7 @@ impl Relay<'_> {
     }
 
     fn renamed(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, other, hashes: [old, new], .. } = self.jobs[j];
+        let Job { node, other, hashes: [old, new], .. } = *self.job(j);
         if node == other && old == new {
             return;
         }

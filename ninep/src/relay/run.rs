@@ -130,7 +130,7 @@ const WINDOW_MOST: u32 = 512 * 1024;
 impl Relay<'_> {
     /// Does what can be done for a job now.
     pub(super) fn run(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { kind, error, wait, .. } = self.jobs[j];
+        let Job { kind, error, wait, .. } = *self.job(j);
         if wait != [0; 2] {
             return;
         }
@@ -153,14 +153,14 @@ impl Relay<'_> {
     /// Goes on with jobs that waited for room.
     pub(super) fn run_stalled(&mut self, cache: &mut Cache<'_>) {
         for j in 1..self.jobs.len() {
-            if core::mem::take(&mut self.jobs[j].stalled) {
+            if core::mem::take(&mut self.job(j).stalled) {
                 self.run(j, cache);
             }
         }
     }
 
     pub(super) fn fail(&mut self, j: usize, errno: Errno, cache: &mut Cache<'_>) {
-        let Job { tag, ffid, .. } = self.jobs[j];
+        let Job { tag, ffid, .. } = *self.job(j);
         if ffid != 0 {
             let _ = self.clunks.push(ffid);
         }
@@ -170,7 +170,7 @@ impl Relay<'_> {
 
     /// A job has been answered, or nobody waits for it.
     pub(super) fn finish(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = core::mem::take(&mut self.jobs[j]);
+        let job = core::mem::take(self.job(j));
         for request in self.requests.iter_mut().filter(|r| r.job == j as u32) {
             request.job = 0;
         }
@@ -252,13 +252,13 @@ impl Relay<'_> {
     }
 
     fn wait_for(&mut self, j: usize, tag: u16) {
-        let wait = &mut self.jobs[j].wait;
+        let wait = &mut self.job(j).wait;
         let free = usize::from(wait[0] != 0);
         wait[free] = tag;
     }
 
     fn run_attach(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { newfid, seq, .. } = self.jobs[j];
+        let Job { newfid, seq, tag, .. } = *self.job(j);
         if self.root == 0 {
             let pending = self.requests.iter().position(|r| r.kind == RequestKind::Attach);
             let tag = pending.map(|tag| tag as u16).unwrap_or_else(|| {
@@ -279,7 +279,7 @@ impl Relay<'_> {
         }
         self.bind(newfid, root, 0, cache);
         let reply = Rattach { qid: self.qid_of(root) };
-        self.to_kernel.message(self.jobs[j].tag, &reply);
+        self.to_kernel.message(tag, &reply);
         self.finish(j, cache);
     }
 
@@ -304,7 +304,7 @@ impl Relay<'_> {
     }
 
     fn run_walk(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let mut node = job.node;
         let mut wqid = Vec::new();
         let mut names = Reader::new(&job.names[..job.names_end.into()]);
@@ -353,7 +353,7 @@ impl Relay<'_> {
         let directory = self.tree.view(parent);
         // A listing that still holds answers for all the names that are not in it.
         if self.freshness_ms > 0
-            && self.jobs[j].kind == JobKind::Walk
+            && self.job(j).kind == JobKind::Walk
             && let Some(listing) = cache.find(directory.key)
             && is_listed(cache, listing, name) == Some(false)
         {
@@ -401,7 +401,7 @@ impl Relay<'_> {
     }
 
     fn run_getattr(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, open, seq, tag, .. } = self.jobs[j];
+        let Job { node, open, seq, tag, .. } = *self.job(j);
         if !self.fresh(node, seq) {
             return self.ask_attributes(j, node, open, cache);
         }
@@ -412,7 +412,7 @@ impl Relay<'_> {
     }
 
     fn run_readlink(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, seq, tag, .. } = self.jobs[j];
+        let Job { node, seq, tag, .. } = *self.job(j);
         let n = self.tree.view(node);
         if n.qid.kind & qt::SYMLINK == 0 {
             return self.fail(j, Errno::EINVAL, cache);
@@ -432,7 +432,7 @@ impl Relay<'_> {
     }
 
     fn run_open(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, seq, tag, flags, fid, .. } = self.jobs[j];
+        let Job { node, seq, tag, flags, fid, .. } = *self.job(j);
         let n = self.tree.view(node);
         if !self.is_fresh(&n, seq) {
             return self.ask_attributes(j, node, 0, cache);
@@ -570,14 +570,14 @@ impl Relay<'_> {
     }
 
     fn run_read(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let n = self.tree.view(job.node);
         if n.qid.kind & qt::DIR != 0 {
             return self.fail(j, Errno::EISDIR, cache);
         }
         let count = job.count.min(self.msize - IOHDRSZ);
         if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.jobs[j].stalled = true;
+            self.job(j).stalled = true;
             return;
         }
         let own_change = n.asked.seq == 0 || n.changing > 0;
@@ -607,13 +607,13 @@ impl Relay<'_> {
         }
         let missing = job.offset + have;
         if let Some(tag) = self.fetch_of(content, missing) {
-            self.jobs[j].tries += 1;
+            self.job(j).tries += 1;
             return self.wait_for(j, tag);
         }
         if self.opened_fid(j, job.open, cache).is_none() {
             return;
         }
-        self.jobs[j].tries += 1;
+        self.job(j).tries += 1;
         let start = missing / BLOCK as u64 * BLOCK as u64;
         let o = self.tree.open(job.open);
         o.window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
@@ -705,7 +705,7 @@ impl Relay<'_> {
 
     /// The bytes go to the kernel as they come.
     fn read_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         if self.tree.open(job.open).access == open::WRONLY {
             return self.fail(j, Errno::EBADF, cache);
         }
@@ -716,14 +716,14 @@ impl Relay<'_> {
     }
 
     fn run_readdir(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let n = self.tree.view(job.node);
         if n.qid.kind & qt::DIR == 0 {
             return self.fail(j, Errno::ENOTDIR, cache);
         }
         let count = job.count.min(self.msize - IOHDRSZ);
         if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.jobs[j].stalled = true;
+            self.job(j).stalled = true;
             return;
         }
         let mut o = *self.tree.open(job.open);
@@ -790,7 +790,7 @@ impl Relay<'_> {
 
     /// Asks for all entries of a directory.
     fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, .. } = self.jobs[j];
+        let Job { node, .. } = *self.job(j);
         let n = self.tree.view(node);
         if !n.dir_open {
             return self.open_directory(j, node, cache);
@@ -799,9 +799,9 @@ impl Relay<'_> {
         if let Some(tag) = self.requests.iter().position(pending) {
             return self.wait_for(j, tag as u16);
         }
-        self.jobs[j].tries += 1;
+        self.job(j).tries += 1;
         let Some(content) = cache.find_or_make(n.key) else {
-            self.jobs[j].tries = 2;
+            self.job(j).tries = 2;
             return self.run(j, cache);
         };
         cache.pin(content);
@@ -817,7 +817,7 @@ impl Relay<'_> {
     }
 
     fn readdir_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
-        let Job { node, offset, .. } = self.jobs[j];
+        let Job { node, offset, .. } = *self.job(j);
         let n = self.tree.view(node);
         if !n.dir_open {
             return self.open_directory(j, node, cache);
@@ -829,7 +829,7 @@ impl Relay<'_> {
     }
 
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let parent = self.tree.view(job.node);
         let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
         if job.created {
@@ -850,7 +850,7 @@ impl Relay<'_> {
             Some(false) => return self.fail(j, Errno::ESTALE, cache),
             None => {
                 self.ask_name(j, job.node, name, cache);
-                if self.jobs[j].kind == JobKind::None {
+                if self.job(j).kind == JobKind::None {
                     return;
                 }
             }
@@ -860,15 +860,15 @@ impl Relay<'_> {
             let Some(fid) = self.any_fid(job.node, 0) else { return self.fail(j, Errno::ESTALE, cache) };
             let clone = Twalk { fid, newfid, wname: Vec::new() };
             let tag = self.send(RequestKind::Create, &clone, Request { job: j as u32, ..Request::default() });
-            self.jobs[j].ffid = newfid;
+            self.job(j).ffid = newfid;
             self.wait_for(j, tag);
         }
-        if self.jobs[j].wait != [0; 2] {
+        if self.job(j).wait != [0; 2] {
             return;
         }
         let gid = self.owner.far_gid(job.gid, !0).unwrap_or(job.gid);
         let flags = job.flags & (3 | SYNC | open::EXCL);
-        self.jobs[j].hashes[0] = Hash::of(name);
+        self.job(j).hashes[0] = Hash::of(name);
         let create = Tlcreate { fid: job.ffid, name, flags, mode: job.mode, gid };
         let request = Request { job: j as u32, node: job.node, name: Hash::of(name), ..Request::default() };
         let tag = self.send(RequestKind::Create, &create, request);
@@ -878,13 +878,13 @@ impl Relay<'_> {
 
     /// The far side has created the file, and its attributes are known.
     fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = self.jobs[j];
+        let job = *self.job(j);
         let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
         self.tree.open(opened).ffid = job.ffid;
-        self.jobs[j].ffid = 0;
+        self.job(j).ffid = 0;
         self.bind(job.fid, node, opened, cache);
         let reply = Rlcreate { qid: self.qid_of(node), iounit: 0 };
         self.to_kernel.message(job.tag, &reply);
@@ -967,7 +967,7 @@ impl Relay<'_> {
 
     /// A name in a job's directories changes: neither the name nor the directory is what it was.
     pub(super) fn names_change(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, other, hashes, .. } = self.jobs[j];
+        let Job { node, other, hashes, .. } = *self.job(j);
         for (directory, name) in [(node, hashes[0]), (other, hashes[1])] {
             if directory == 0 {
                 continue;
