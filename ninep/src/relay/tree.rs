@@ -105,8 +105,10 @@ pub struct Tree<'m> {
     pub fids: &'m mut [Fid],
     pub opens: &'m mut [Open],
     clock: u32,
-    /// No node below it is free, nor is an open.
+    /// No node below it is free.
     free_node: usize,
+    /// Where the next idle node is looked for.
+    hand: usize,
 }
 
 impl<'m> Tree<'m> {
@@ -116,7 +118,7 @@ impl<'m> Tree<'m> {
         fids: &'m mut [Fid],
         opens: &'m mut [Open],
     ) -> Self {
-        Self { nodes, heads, fids, opens, clock: 0, free_node: 1 }
+        Self { nodes, heads, fids, opens, clock: 0, free_node: 1, hand: 0 }
     }
 
     /// A node as it is now. As the next two a call, which takes fewer bytes of code than what it does.
@@ -163,19 +165,17 @@ impl<'m> Tree<'m> {
         self.opens[id as usize].lru = self.clock;
     }
 
-    /// A free place, at the cost of the node that was not used for longest. `release` gets the far fids that go with it.
+    /// A free place, at the cost of one that was not used for long. `release` gets the far fids that go with it.
     pub fn make(&mut self, parent: NodeId, name: Hash, release: &mut Clunks) -> Option<NodeId> {
         let free = (self.free_node..self.nodes.len()).find(|&i| !self.nodes[i].used);
         self.free_node = free.map_or(self.nodes.len(), |i| i + 1);
         let id = match free {
             Some(id) => id as NodeId,
             None => {
-                let oldest = (1..self.nodes.len())
-                    .filter(|&i| self.is_idle(i) && i as NodeId != parent)
-                    .max_by_key(|&i| self.clock.wrapping_sub(self.nodes[i].lru))?;
-                self.drop_node(oldest as NodeId, release);
+                let oldest = self.oldest_idle(parent)?;
+                self.drop_node(oldest, release);
                 self.free_node = self.nodes.len();
-                oldest as NodeId
+                oldest
             }
         };
         *self.node(id) = Node { used: true, parent, name, ..Node::default() };
@@ -186,6 +186,17 @@ impl<'m> Tree<'m> {
         }
         self.touch(id);
         Some(id)
+    }
+
+    /// Of a few idle nodes the one that was not used for longest; each time others are looked at.
+    fn oldest_idle(&mut self, parent: NodeId) -> Option<NodeId> {
+        const FEW: usize = 16;
+        let n = self.nodes.len();
+        let all = (0..n).map(|i| (self.hand + i) % n).filter(|&i| self.is_idle(i) && i as NodeId != parent);
+        let mut last = self.hand;
+        let oldest = all.take(FEW).inspect(|&i| last = i).max_by_key(|&i| self.clock.wrapping_sub(self.nodes[i].lru));
+        self.hand = (last + 1) % n;
+        oldest.map(|i| i as NodeId)
     }
 
     /// Nobody has hold of it, and nothing hangs on it.
