@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::limits::{HDRSZ, IOHDRSZ, MSIZE_MIN, NOTAG, TAGS};
 use crate::msg::{Body, Frame, Header, Rversion, Tflush, Tversion, Type, VERSION};
-use crate::wire::{Reader, Wire};
+use crate::wire::{Reader, Wire, WireError};
 
 /// One session, both directions.
 ///
@@ -101,6 +101,10 @@ pub enum Fault {
     NoRequest,
     /// A reply of another type than the request's.
     WrongReply { request: Type },
+    /// What follows the header is not what the type asks for.
+    Body(WireError),
+    /// There is more in a reply than was asked for.
+    Excess,
 }
 
 impl Check {
@@ -352,6 +356,8 @@ impl fmt::Display for Fault {
             Self::TagInUse => f.write_str("its tag has a request without a reply"),
             Self::NoRequest => f.write_str("nothing was asked with its tag"),
             Self::WrongReply { request } => write!(f, "it answers a {request}"),
+            Self::Body(error) => write!(f, "{error}"),
+            Self::Excess => f.write_str("it has more than was asked for"),
         }
     }
 }

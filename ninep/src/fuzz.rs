@@ -1,5 +1,9 @@
 //! What the fuzz targets do with their input, and the replay of their corpora.
 
+mod relay;
+
+pub use relay::relay;
+
 use crate::frame::{Check, FrameError};
 use crate::limits::HDRSZ;
 use crate::msg::{Header, Message, Type};
@@ -102,6 +106,11 @@ mod replay {
     #[test]
     fn messages() {
         corpus("ninep_msg", super::msg);
+    }
+
+    #[test]
+    fn relays() {
+        corpus("ninep_relay", super::relay);
     }
 
     #[test]

@@ -34,5 +34,6 @@ pub mod frame;
 pub mod fuzz;
 pub mod limits;
 pub mod msg;
+pub mod relay;
 pub mod types;
 pub mod wire;

@@ -126,6 +126,10 @@ macro_rules! messages {
             /// remove(5): removes the file and clunks fid, even when the answer is an error.
             Tremove = 122: fid[4];
             Rremove = 123: ;
+
+            /// Twalk and a Tgetattr of everything in one, `9P2000.L.Google.2` and up (gVisor's and hugelgupf's p9).
+            Twalkgetattr<'a> = 126: fid[4] newfid[4] wname[nwname*s];
+            Rwalkgetattr = 127: valid[8] attr[132] wqid[nwqid*13];
         }
     };
 }

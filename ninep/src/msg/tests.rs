@@ -128,18 +128,22 @@ const LINUX: &[(u8, &str, &str)] = &[
     (123, "Rremove", ""),
 ];
 
+/// What hugelgupf/p9 adds (its messages.go).
+const GOOGLE: [(u8, &str, &str); 2] = [(126, "Twalkgetattr", "ddT"), (127, "Rwalkgetattr", "qdddqqqqqqqqqqqqqqqR")];
+
 #[test]
-fn the_table_is_linux() {
+fn the_table_is_linux_and_googles_extension() {
     let rows = rows();
     let ours: Vec<_> = rows.iter().map(|(number, name, body, _)| (*number, *name, body.as_str())).collect();
-    assert_eq!(ours, LINUX);
+    let table: Vec<_> = LINUX.iter().chain(&GOOGLE).copied().collect();
+    assert_eq!(ours, table);
 }
 
 #[test]
 fn types_are_found_by_number_and_nothing_else_is() {
     for number in 0..=u8::MAX {
-        let linux = LINUX.iter().find(|row| row.0 == number).map(|row| row.1);
-        assert_eq!(Type::from_number(number).map(Type::name), linux, "{number}");
+        let row = LINUX.iter().chain(&GOOGLE).find(|row| row.0 == number).map(|row| row.1);
+        assert_eq!(Type::from_number(number).map(Type::name), row, "{number}");
     }
 }
 

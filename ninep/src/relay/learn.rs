@@ -1,0 +1,326 @@
+//! How what is known changes.
+
+use super::Relay;
+use super::cache::Cache;
+use super::far::{Request, RequestKind};
+use super::hash::Hash;
+use super::owner::device_of;
+use super::run::{Job, JobKind};
+use super::tree::{Moment, NodeId};
+use crate::errno::Errno;
+use crate::msg::{
+    Message, Rfsync, Rlink, Rmkdir, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type,
+};
+use crate::types::{Attr, Qid, getattr, qt};
+
+impl Relay<'_> {
+    /// A far fid is not needed any more.
+    pub(super) fn let_go(&mut self, ffid: u32) {
+        // One that cannot be noted goes with the session.
+        let _ = self.clunks.push(ffid);
+    }
+
+    fn make_node(&mut self, parent: NodeId, name: Hash) -> Option<NodeId> {
+        let Self { tree, clunks, .. } = self;
+        tree.make(parent, name, clunks)
+    }
+
+    /// Ends those opens of a node that nobody uses.
+    fn drop_idle_opens(&mut self, id: NodeId) {
+        let Self { tree, clunks, .. } = self;
+        let mut open = tree.node(id).opens;
+        while open != 0 {
+            let o = *tree.open(open);
+            if o.refs == 0 && o.opening == 0 {
+                tree.drop_open(open, clunks);
+            }
+            open = o.next;
+        }
+    }
+
+    /// Takes in the attributes of a node; what is known to be newer stays.
+    fn learn(&mut self, id: NodeId, qid: &Qid, attr: &Attr, moment: Moment) {
+        let node = self.tree.node(id);
+        if moment.seq < node.asked.seq {
+            return;
+        }
+        let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = *attr;
+        let device = u64::from(node.device);
+        let key = Hash::of_words(&[mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec]);
+        node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
+        let changed = node.key != key && node.key != Hash::default();
+        (node.qid, node.attr, node.key, node.absent) = (*qid, *attr, key, false);
+        // An answer that a change of our own has overtaken is good for those who asked before the change.
+        let ms = if moment.seq > node.changed && node.changing == 0 { moment.ms } else { 0 };
+        node.asked = Moment { ms, ..moment };
+        if changed && node.ffid != 0 {
+            // Whoever opens it from now on may not be allowed to any more.
+            self.drop_idle_opens(id);
+        }
+    }
+
+    /// A walk has found the file that a name stands for.
+    pub(super) fn learn_child(&mut self, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
+        let &Request { node: parent, name, ffid, moment, .. } = request;
+        if self.tree.node(parent).gone {
+            return self.let_go(ffid);
+        }
+        let known = self.tree.find(parent, name);
+        let same = known.filter(|&id| {
+            let node = self.tree.node(id);
+            node.absent || (node.qid.path == qid.path && node.qid.kind == qid.kind)
+        });
+        if let Some(other) = known.filter(|_| same.is_none()) {
+            self.remove(other, cache);
+        }
+        let Some(id) = same.or_else(|| self.make_node(parent, name)) else {
+            self.let_go(ffid);
+            return self.out_of_nodes(parent);
+        };
+        let device = device_of(self.tree.node(parent).device, name, qid);
+        let node = self.tree.node(id);
+        node.device = device;
+        if node.ffid == 0 {
+            node.ffid = ffid;
+        } else {
+            self.let_go(ffid);
+        }
+        self.learn(id, qid, attr, moment);
+    }
+
+    /// Every node is held by the kernel: who waits for a new one fails.
+    fn out_of_nodes(&mut self, parent: NodeId) {
+        let waits = |j: &&mut Job| matches!(j.kind, JobKind::Walk | JobKind::Create) && j.node == parent;
+        for job in self.jobs.iter_mut().filter(waits) {
+            job.error = Errno::ENFILE.0;
+        }
+    }
+
+    pub(super) fn learn_absent(&mut self, parent: NodeId, name: Hash, moment: Moment, cache: &mut Cache<'_>) {
+        if self.tree.node(parent).gone {
+            return;
+        }
+        let mut known = self.tree.find(parent, name);
+        if let Some(id) = known.filter(|&id| !self.tree.nodes[id as usize].absent) {
+            if self.tree.node(id).asked.seq > moment.seq {
+                return;
+            }
+            self.remove(id, cache);
+            known = None;
+        }
+        let Some(id) = known.or_else(|| self.make_node(parent, name)) else { return self.out_of_nodes(parent) };
+        let node = self.tree.node(id);
+        let ms = if moment.seq > node.changed { moment.ms } else { 0 };
+        (node.absent, node.asked) = (true, Moment { ms, ..moment });
+    }
+
+    /// A name does not stand for this file any more.
+    pub(super) fn remove(&mut self, id: NodeId, cache: &mut Cache<'_>) {
+        self.tree.detach(id);
+        self.drop_idle_opens(id);
+        self.release(id, 0, cache);
+    }
+
+    /// Attributes have come by way of a fid of a node.
+    pub(super) fn learn_again(&mut self, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
+        let &Request { node: id, ffid, moment, .. } = request;
+        let node = self.tree.view(id);
+        let first = node.key == Hash::default();
+        if first || (node.qid.path == qid.path && node.qid.kind == qid.kind) {
+            return self.learn(id, qid, attr, moment);
+        }
+        if node.gone || node.parent == 0 || node.ffid != ffid {
+            return;
+        }
+        // By path there is another file now. Those who have the old one open keep it, all others mean the new one.
+        self.tree.node(id).ffid = 0;
+        self.remove(id, cache);
+        if node.qid.kind != qid.kind {
+            return self.let_go(ffid);
+        }
+        let walked = Request { node: node.parent, name: node.name, ..*request };
+        self.learn_child(&walked, qid, attr, cache);
+        let Some(new) = self.tree.find(node.parent, node.name) else { return };
+        let mut moved = 0;
+        for fid in self.tree.fids.iter_mut().filter(|f| f.node == id && f.open == 0) {
+            fid.node = new;
+            moved += 1;
+        }
+        for job in self.jobs.iter_mut().filter(|j| j.kind != JobKind::None && j.node == id && j.open == 0) {
+            job.node = new;
+            moved += 1;
+        }
+        self.tree.node(new).pins += moved;
+        self.tree.node(id).pins -= moved;
+    }
+
+    pub(super) fn cloned(&mut self, tag: usize, request: &Request, code: u32, cache: &mut Cache<'_>) {
+        let &Request { node: id, ffid, .. } = request;
+        let node = self.tree.node(id);
+        node.cloning = 0;
+        if code == 0 {
+            let unused = if node.ffid == 0 || node.dir_open {
+                node.dir_open = false;
+                core::mem::replace(&mut node.ffid, ffid)
+            } else {
+                ffid
+            };
+            let reads = |r: &Request| r.ffid == unused && r.kind == RequestKind::Listing;
+            if unused != 0 && !self.requests.iter().any(reads) {
+                self.let_go(unused);
+            }
+        }
+        self.wake(tag, code, cache);
+        self.release_node(id, cache);
+    }
+
+    pub(super) fn opened(&mut self, tag: usize, request: &Request, code: u32, cache: &mut Cache<'_>) {
+        let &Request { node: id, open, ffid, .. } = request;
+        let key = self.tree.node(id).key;
+        let o = self.tree.open(open);
+        o.opening = 0;
+        if code == 0 {
+            o.ffid = ffid;
+            if o.access == 0
+                && let Some(at) = cache.find_or_make(key)
+                && let Some(content) = cache.get(at)
+            {
+                content.readable = true;
+            }
+        } else {
+            let unused = o.refs == 0;
+            match &mut self.tree.node(id).ffid {
+                own @ 0 => *own = ffid,
+                _ => self.let_go(ffid),
+            }
+            if unused {
+                self.tree.drop_open(open, &mut self.clunks);
+            }
+        }
+        self.wake(tag, code, cache);
+        self.release_node(id, cache);
+    }
+
+    pub(super) fn create_goes_on(
+        &mut self,
+        tag: usize,
+        request: &Request,
+        message: &Message<'_>,
+        code: u32,
+        cache: &mut Cache<'_>,
+    ) {
+        let j = request.job as usize;
+        if j == 0 {
+            return;
+        }
+        match message {
+            Message::Rlcreate(_) => {
+                self.names_change(j, cache);
+                let getattr = Tgetattr { fid: self.job(j).ffid, request_mask: getattr::BASIC };
+                let next = self.send(RequestKind::Create, &getattr, *request);
+                self.job(j).wait = [next, 0];
+            }
+            Message::Rgetattr(found) => {
+                if let Some(known) = self.tree.find(request.node, request.name) {
+                    self.remove(known, cache);
+                }
+                if let Some(id) = self.make_node(request.node, request.name) {
+                    let device = self.tree.node(request.node).device;
+                    self.tree.node(id).device = device;
+                    self.learn(id, &found.qid, &found.attr, request.moment);
+                }
+                self.job(j).created = true;
+                self.wake(tag, 0, cache);
+            }
+            Message::Rwalk(_) => self.wake(tag, 0, cache),
+            _ => {
+                if request.name == Hash::default() {
+                    // The clone was not made.
+                    self.job(j).ffid = 0;
+                }
+                // The name is not what Twalk looked for.
+                self.job(j).error = code;
+                self.job(j).wait = self.job(j).wait.map(|w| if usize::from(w) == tag { 0 } else { w });
+                self.run(j, cache);
+            }
+        }
+    }
+
+    /// A change has been made or refused.
+    pub(super) fn forwarded(&mut self, request: &Request, message: &Message<'_>, code: u32, cache: &mut Cache<'_>) {
+        let j = request.job as usize;
+        let job = *self.job(j);
+        let JobKind::Forward(kind) = job.kind else { return };
+        match kind {
+            Type::Twrite | Type::Tsetattr => self.change_ends(job.node, cache),
+            Type::Tfsync => {}
+            _ => self.names_change(j, cache),
+        }
+        if request.node != 0 {
+            // The file that has got another name.
+            self.stale(request.node);
+            self.release_node(request.node, cache);
+        }
+        self.job(j).wait = [0; 2];
+        let tag = job.tag;
+        if code != 0 {
+            let missing = kind == Type::Tmknod && code == Errno::ENOSYS.0;
+            return self.fail(j, if missing { Errno::EPERM } else { Errno(code) }, cache);
+        }
+        match message {
+            Message::Rwrite(Rwrite { count }) => {
+                self.to_kernel.message(tag, &Rwrite { count: (*count).min(job.count) });
+            }
+            Message::Rsetattr(_) => self.to_kernel.message(tag, &Rsetattr {}),
+            Message::Rfsync(_) => self.to_kernel.message(tag, &Rfsync {}),
+            Message::Rmkdir(Rmkdir { qid }) => self.to_kernel.message(tag, &Rmkdir { qid: *qid }),
+            Message::Rsymlink(Rsymlink { qid }) => self.to_kernel.message(tag, &Rsymlink { qid: *qid }),
+            Message::Rmknod(Rmknod { qid }) => self.to_kernel.message(tag, &Rmknod { qid: *qid }),
+            Message::Rlink(_) => self.to_kernel.message(tag, &Rlink {}),
+            Message::Runlinkat(_) => {
+                let moment = self.next_moment();
+                self.learn_absent(job.node, job.hashes[0], moment, cache);
+                self.to_kernel.message(tag, &Runlinkat {});
+            }
+            Message::Rrenameat(_) => {
+                self.renamed(j, cache);
+                self.to_kernel.message(tag, &Rrenameat {});
+            }
+            _ => {}
+        }
+        self.finish(j, cache);
+    }
+
+    fn renamed(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, other, hashes: [old, new], .. } = *self.job(j);
+        if node == other && old == new {
+            return;
+        }
+        let child = self.tree.find(node, old).filter(|&id| !self.tree.nodes[id as usize].absent);
+        let replaced = self.tree.find(other, new);
+        if let Some((child, replaced)) = child.zip(replaced) {
+            let (child, replaced) = (self.tree.view(child), self.tree.view(replaced));
+            if !replaced.absent && child.qid.path == replaced.qid.path && child.device == replaced.device {
+                // Two names of one file: rename(2) leaves both.
+                return;
+            }
+        }
+        if let Some(replaced) = replaced {
+            self.remove(replaced, cache);
+        }
+        let Some(child) = child else { return };
+        self.tree.detach(child);
+        self.tree.attach(child, other, new);
+        if self.tree.node(child).linked {
+            // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
+            // the far fid stands for the old name.
+            match core::mem::take(&mut self.tree.node(child).ffid) {
+                0 => {}
+                ffid => self.let_go(ffid),
+            }
+            return;
+        }
+        let moment = self.next_moment();
+        self.learn_absent(node, old, moment, cache);
+    }
+}

@@ -1,0 +1,74 @@
+//! The entries of a directory, as they arrive in pieces.
+
+use crate::limits::HDRSZ;
+use crate::types::{Dirent, qt};
+use crate::wire::{Reader, Wire, WireError};
+
+/// Bytes of an entry before its name: `qid[13] offset[8] type[1] name[s]`.
+pub const HEAD: usize = 24;
+
+/// Longest entry: Linux's names have up to 255 bytes.
+pub const ENTRY: usize = HEAD + 255;
+
+const _: () = assert!(HEAD > HDRSZ as usize);
+
+/// Puts an entry together that comes in pieces.
+#[derive(Debug)]
+pub struct Pieces {
+    bytes: [u8; ENTRY],
+    end: usize,
+}
+
+impl Pieces {
+    pub const fn new() -> Self {
+        Self { bytes: [0; ENTRY], end: 0 }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    pub const fn clear(&mut self) {
+        self.end = 0;
+    }
+
+    /// Takes bytes off the front of `rest`. Some when an entry is whole.
+    ///
+    /// # Errors
+    /// The entry is malformed, or its name is longer than Linux takes.
+    pub fn next<'p>(&'p mut self, rest: &mut &[u8]) -> Result<Option<Dirent<'p>>, WireError> {
+        loop {
+            let wanted = match self.bytes.first_chunk::<HEAD>().filter(|_| self.end >= HEAD) {
+                Some(&[.., low, high]) => HEAD + usize::from(u16::from_le_bytes([low, high])),
+                None => HEAD,
+            };
+            let room = self.bytes.get_mut(self.end..wanted).ok_or(WireError::NoRoom)?;
+            let n = room.len().min(rest.len());
+            room[..n].copy_from_slice(&rest[..n]);
+            *rest = &rest[n..];
+            self.end += n;
+            if self.end < wanted {
+                return Ok(None);
+            }
+            if wanted > HEAD || (self.end >= HEAD && self.bytes[HEAD - 2..HEAD] == [0, 0]) {
+                self.end = 0;
+                return Dirent::read(&mut Reader::new(&self.bytes[..wanted])).map(Some);
+            }
+        }
+    }
+}
+
+/// The `DT_*` of an entry: the stock server gives the qid's type in its place.
+pub const fn dirent_kind(entry: &Dirent<'_>) -> u8 {
+    const DT_UNKNOWN: u8 = 0;
+    const DT_DIR: u8 = 4;
+    const DT_REG: u8 = 8;
+    const DT_LNK: u8 = 10;
+    match (entry.kind, entry.qid.kind) {
+        (kind, qid) if kind != qid => kind,
+        (_, qid) if qid & qt::DIR != 0 => DT_DIR,
+        (_, qid) if qid & qt::SYMLINK != 0 => DT_LNK,
+        (_, qt::FILE) => DT_REG,
+        _ => DT_UNKNOWN,
+    }
+}

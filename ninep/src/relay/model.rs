@@ -1,0 +1,401 @@
+//! A far side in memory, with the stock server's habits: a fid that is not open stands for a path, an open one for a
+//! file; a directory that is open cannot be changed; an unlinked file only lives on in open fids.
+
+use std::collections::{BTreeMap, HashMap};
+use std::vec;
+use std::vec::Vec;
+
+use crate::errno::Errno;
+use crate::msg::{
+    Body, Message, Rattach, Rclunk, Rflush, Rfsync, Rgetattr, Rlcreate, Rlerror, Rlink, Rlopen, Rmkdir, Rread,
+    Rreaddir, Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwalkgetattr, Rwrite, Type,
+    VERSION,
+};
+use crate::types::{Attr, Dirent, Qid, getattr};
+use crate::wire::{Data, Wire, Writer};
+
+type Name = Vec<u8>;
+
+#[derive(Clone, Default)]
+pub struct Inode {
+    pub mode: u32,
+    pub data: Vec<u8>,
+    pub children: BTreeMap<Name, u64>,
+    pub nlink: u64,
+    pub changed: u64,
+}
+
+#[derive(Clone)]
+struct Fid {
+    path: Vec<Name>,
+    open: Option<u64>,
+    gone: bool,
+}
+
+pub struct Model {
+    pub google: bool,
+    pub inodes: HashMap<u64, Inode>,
+    fids: HashMap<u32, Fid>,
+    clock: u64,
+    /// Requests by type.
+    pub asked: BTreeMap<&'static str, usize>,
+    pub uid: u32,
+}
+
+const ROOT: u64 = 1000;
+const DIR: u32 = 0o040_755;
+const FILE: u32 = 0o100_644;
+const LINK: u32 = 0o120_777;
+
+impl Model {
+    pub fn new() -> Self {
+        let root = Inode { mode: DIR, nlink: 2, ..Inode::default() };
+        Self {
+            google: true,
+            inodes: HashMap::from([(ROOT, root)]),
+            fids: HashMap::new(),
+            clock: 1,
+            asked: BTreeMap::new(),
+            uid: 0,
+        }
+    }
+
+    pub fn total(&self) -> usize {
+        self.asked.values().sum()
+    }
+
+    pub fn open_fids(&self) -> usize {
+        self.fids.values().filter(|f| f.open.is_some()).count()
+    }
+
+    fn split(path: &str) -> Vec<Name> {
+        path.split('/').filter(|n| !n.is_empty()).map(|n| n.as_bytes().to_vec()).collect()
+    }
+
+    fn find(&self, path: &[Name]) -> Result<u64, Errno> {
+        path.iter().try_fold(ROOT, |at, name| {
+            let inode = &self.inodes[&at];
+            if inode.mode != DIR {
+                return Err(Errno::EINVAL);
+            }
+            inode.children.get(name).copied().ok_or(Errno::ENOENT)
+        })
+    }
+
+    pub fn ino(&self, path: &str) -> Option<u64> {
+        self.find(&Self::split(path)).ok()
+    }
+
+    pub fn at(&mut self, path: &str) -> Option<&mut Inode> {
+        let ino = self.find(&Self::split(path)).ok()?;
+        self.clock += 1;
+        self.inodes.get_mut(&ino)
+    }
+
+    fn touch(&mut self, ino: u64) {
+        self.clock += 1;
+        self.inodes.get_mut(&ino).unwrap().changed = self.clock;
+    }
+
+    fn insert(&mut self, parent: u64, name: &[u8], mode: u32, data: Vec<u8>) -> Result<u64, Errno> {
+        if self.inodes[&parent].children.contains_key(name) {
+            return Err(Errno::EEXIST);
+        }
+        let ino = ROOT + self.inodes.len() as u64 + self.clock * 1000;
+        self.inodes.insert(ino, Inode { mode, data, nlink: 1, ..Inode::default() });
+        self.inodes.get_mut(&parent).unwrap().children.insert(name.to_vec(), ino);
+        self.touch(ino);
+        self.touch(parent);
+        Ok(ino)
+    }
+
+    fn put(&mut self, path: &str, mode: u32, data: &[u8]) {
+        let names = Self::split(path);
+        let (name, above) = names.split_last().unwrap();
+        let parent = self.find(above).unwrap();
+        match self.find(&names) {
+            Ok(ino) => {
+                self.inodes.get_mut(&ino).unwrap().data = data.to_vec();
+                self.touch(ino);
+            }
+            Err(_) => drop(self.insert(parent, name, mode, data.to_vec())),
+        }
+    }
+
+    pub fn file(&mut self, path: &str, data: &[u8]) {
+        self.put(path, FILE, data);
+    }
+
+    pub fn dir(&mut self, path: &str) {
+        self.put(path, DIR, b"");
+    }
+
+    pub fn link(&mut self, path: &str, target: &str) {
+        self.put(path, LINK, target.as_bytes());
+    }
+
+    pub fn unlink(&mut self, path: &str) {
+        let names = Self::split(path);
+        let (name, above) = names.split_last().unwrap();
+        let parent = self.find(above).unwrap();
+        self.inodes.get_mut(&parent).unwrap().children.remove(name);
+        self.touch(parent);
+    }
+
+    fn qid(&self, ino: u64) -> Qid {
+        let kind = match self.inodes[&ino].mode {
+            DIR => 0x80,
+            LINK => 2,
+            _ => 0,
+        };
+        Qid { kind, version: 0, path: ino }
+    }
+
+    fn attr(&self, ino: u64) -> Attr {
+        let inode = &self.inodes[&ino];
+        let size = inode.data.len() as u64;
+        Attr {
+            mode: inode.mode,
+            uid: self.uid,
+            gid: self.uid,
+            nlink: inode.nlink,
+            size,
+            blksize: 4096,
+            blocks: size.div_ceil(512),
+            mtime_sec: inode.changed,
+            ctime_sec: inode.changed,
+            ..Attr::default()
+        }
+    }
+
+    fn fid(&self, fid: u32) -> Result<Fid, Errno> {
+        self.fids.get(&fid).cloned().ok_or(Errno::EBADF)
+    }
+
+    /// The file of a fid, open or by path.
+    fn file_of(&self, fid: u32) -> Result<u64, Errno> {
+        let fid = self.fid(fid)?;
+        match fid.open {
+            Some(ino) => Ok(ino),
+            None if fid.gone => Err(Errno::EINVAL),
+            None => self.find(&fid.path),
+        }
+    }
+
+    fn closed_directory(&self, fid: u32) -> Result<(u64, Vec<Name>), Errno> {
+        let fid = self.fid(fid)?;
+        if fid.open.is_some() || fid.gone {
+            return Err(Errno::EINVAL);
+        }
+        Ok((self.find(&fid.path)?, fid.path))
+    }
+
+    fn gone(&mut self, path: &[Name]) {
+        for fid in self.fids.values_mut().filter(|f| f.path.starts_with(path)) {
+            fid.gone = true;
+        }
+    }
+
+    fn walk(&mut self, fid: u32, newfid: u32, names: &[&[u8]]) -> Result<Vec<Qid>, Errno> {
+        let from = self.fid(fid)?;
+        if from.gone {
+            return Err(Errno::EINVAL);
+        }
+        let mut path = from.path;
+        let mut qids = vec![];
+        for name in names {
+            path.push(name.to_vec());
+            qids.push(self.qid(self.find(&path)?));
+        }
+        self.fids.insert(newfid, Fid { path, open: None, gone: false });
+        Ok(qids)
+    }
+
+    /// The reply to a request.
+    pub fn answer(&mut self, frame: &[u8]) -> Vec<u8> {
+        let (tag, message) = Message::decode(frame).expect("a well-formed request");
+        let name = Type::from_number(frame[4]).unwrap().name();
+        *self.asked.entry(name).or_default() += 1;
+        let data = match message {
+            Message::Tread(ref t) => t.count,
+            Message::Treaddir(ref t) => t.count,
+            _ => 0,
+        };
+        let mut out = vec![0; 8192 + data as usize];
+        let answered = self.handle(&message, tag, &mut out);
+        let n = match answered {
+            Ok(n) => n,
+            Err(Errno(ecode)) => Rlerror { ecode }.encode(tag, &mut out).unwrap().len(),
+        };
+        out.truncate(n);
+        out
+    }
+
+    fn handle(&mut self, message: &Message<'_>, tag: u16, out: &mut [u8]) -> Result<usize, Errno> {
+        fn put<'a, M: Body<'a>>(tag: u16, message: &M, out: &mut [u8]) -> Result<usize, Errno> {
+            Ok(message.encode(tag, out).unwrap().len())
+        }
+        match message {
+            Message::Tversion(t) => {
+                let known = t.version == VERSION || (self.google && t.version.starts_with(b"9P2000.L.Google."));
+                put(tag, &Rversion { msize: t.msize, version: if known { t.version } else { b"unknown" } }, out)
+            }
+            Message::Tattach(t) => {
+                self.fids.insert(t.fid, Fid { path: vec![], open: None, gone: false });
+                put(tag, &Rattach { qid: self.qid(ROOT) }, out)
+            }
+            Message::Twalk(t) => {
+                let qids = self.walk(t.fid, t.newfid, &t.wname)?;
+                put(tag, &Rwalk { wqid: heapless::Vec::from_slice(&qids).unwrap() }, out)
+            }
+            Message::Twalkgetattr(t) => {
+                assert!(self.google);
+                let qids = self.walk(t.fid, t.newfid, &t.wname)?;
+                let attr = self.attr(self.file_of(t.newfid)?);
+                let wqid = heapless::Vec::from_slice(&qids).unwrap();
+                put(tag, &Rwalkgetattr { valid: getattr::BASIC, attr, wqid }, out)
+            }
+            Message::Tgetattr(t) => {
+                let ino = self.file_of(t.fid)?;
+                put(tag, &Rgetattr { valid: getattr::BASIC, qid: self.qid(ino), attr: self.attr(ino) }, out)
+            }
+            Message::Tlopen(t) => {
+                assert_eq!(t.flags & !0o4_010_003, 0, "flags that mean something else elsewhere");
+                let fid = self.fid(t.fid)?;
+                if fid.gone || fid.open.is_some() {
+                    return Err(Errno::EINVAL);
+                }
+                let ino = self.find(&fid.path)?;
+                self.fids.get_mut(&t.fid).unwrap().open = Some(ino);
+                put(tag, &Rlopen { qid: self.qid(ino), iounit: 0 }, out)
+            }
+            Message::Tread(t) => {
+                let ino = self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                let data = &self.inodes[&ino].data;
+                let start = data.len().min(t.offset as usize);
+                let end = data.len().min(start + t.count as usize);
+                put(tag, &Rread { data: Data(&data[start..end]) }, out)
+            }
+            Message::Twrite(t) => {
+                let ino = self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                let data = &mut self.inodes.get_mut(&ino).unwrap().data;
+                let end = t.offset as usize + t.data.0.len();
+                data.resize(data.len().max(end), 0);
+                data[t.offset as usize..end].copy_from_slice(t.data.0);
+                self.touch(ino);
+                put(tag, &Rwrite { count: t.data.0.len() as u32 }, out)
+            }
+            Message::Treaddir(t) => {
+                let ino = self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                let mut payload = vec![0; t.count as usize];
+                let mut writer = Writer::new(&mut payload);
+                let mut end = 0;
+                for (i, (name, &child)) in self.inodes[&ino].children.iter().enumerate().skip(t.offset as usize) {
+                    let qid = self.qid(child);
+                    let entry = Dirent { qid, offset: i as u64 + 1, kind: qid.kind, name };
+                    if entry.write(&mut writer).is_err() {
+                        break;
+                    }
+                    end = writer.written();
+                }
+                put(tag, &Rreaddir { data: Data(&payload[..end]) }, out)
+            }
+            Message::Treadlink(t) => {
+                let ino = self.file_of(t.fid)?;
+                put(tag, &Rreadlink { target: &self.inodes[&ino].data }, out)
+            }
+            Message::Tlcreate(t) => {
+                let (parent, mut path) = self.closed_directory(t.fid)?;
+                let ino = self.insert(parent, t.name, FILE, vec![])?;
+                path.push(t.name.to_vec());
+                self.fids.insert(t.fid, Fid { path, open: Some(ino), gone: false });
+                put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
+            }
+            Message::Tmkdir(t) => {
+                let (parent, _) = self.closed_directory(t.dfid)?;
+                self.insert(parent, t.name, DIR, vec![])?;
+                put(tag, &Rmkdir { qid: Qid::default() }, out)
+            }
+            Message::Tsymlink(t) => {
+                let (parent, _) = self.closed_directory(t.fid)?;
+                self.insert(parent, t.name, LINK, t.symtgt.to_vec())?;
+                put(tag, &Rsymlink { qid: Qid::default() }, out)
+            }
+            Message::Tlink(t) => {
+                let (parent, _) = self.closed_directory(t.dfid)?;
+                let ino = self.find(&self.fid(t.fid)?.path)?;
+                if self.inodes[&parent].children.contains_key(t.name) {
+                    return Err(Errno::EEXIST);
+                }
+                self.inodes.get_mut(&parent).unwrap().children.insert(t.name.to_vec(), ino);
+                self.inodes.get_mut(&ino).unwrap().nlink += 1;
+                self.touch(ino);
+                self.touch(parent);
+                put(tag, &Rlink {}, out)
+            }
+            Message::Tunlinkat(t) => {
+                let (parent, mut path) = self.closed_directory(t.dirfid)?;
+                path.push(t.name.to_vec());
+                let ino = self.find(&path)?;
+                if !self.inodes[&ino].children.is_empty() {
+                    return Err(Errno::ENOTEMPTY);
+                }
+                self.inodes.get_mut(&parent).unwrap().children.remove(t.name);
+                self.inodes.get_mut(&ino).unwrap().nlink -= 1;
+                self.touch(ino);
+                self.touch(parent);
+                self.gone(&path);
+                put(tag, &Runlinkat {}, out)
+            }
+            Message::Trenameat(t) => {
+                let (from, mut old) = self.closed_directory(t.olddirfid)?;
+                let (to, mut new) = self.closed_directory(t.newdirfid)?;
+                old.push(t.oldname.to_vec());
+                new.push(t.newname.to_vec());
+                let ino = self.find(&old)?;
+                match self.find(&new) {
+                    Ok(other) if other == ino => return put(tag, &Rrenameat {}, out),
+                    Ok(other) if !self.inodes[&other].children.is_empty() => return Err(Errno::ENOTEMPTY),
+                    Ok(other) if self.inodes[&other].mode != self.inodes[&ino].mode => return Err(Errno::ENOTDIR),
+                    _ if new.starts_with(&old) => return Err(Errno::EINVAL),
+                    _ => {}
+                }
+                self.gone(&new);
+                self.inodes.get_mut(&from).unwrap().children.remove(t.oldname);
+                self.inodes.get_mut(&to).unwrap().children.insert(t.newname.to_vec(), ino);
+                for fid in self.fids.values_mut().filter(|f| f.path.starts_with(&old) && !f.gone) {
+                    let rest = fid.path[old.len()..].to_vec();
+                    fid.path = [new.clone(), rest].concat();
+                }
+                for ino in [ino, from, to] {
+                    self.touch(ino);
+                }
+                put(tag, &Rrenameat {}, out)
+            }
+            Message::Tsetattr(t) => {
+                if self.fid(t.fid)?.gone {
+                    return Err(Errno::EINVAL);
+                }
+                let ino = self.find(&self.fid(t.fid)?.path)?;
+                if t.valid & 8 != 0 {
+                    self.inodes.get_mut(&ino).unwrap().data.resize(t.size as usize, 0);
+                }
+                if t.valid & 6 != 0 {
+                    return Err(Errno::EPERM);
+                }
+                self.touch(ino);
+                put(tag, &Rsetattr {}, out)
+            }
+            Message::Tfsync(t) => {
+                self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                put(tag, &Rfsync {}, out)
+            }
+            Message::Tclunk(t) => {
+                self.fids.remove(&t.fid).ok_or(Errno::EBADF)?;
+                put(tag, &Rclunk {}, out)
+            }
+            Message::Tflush(_) => put(tag, &Rflush {}, out),
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Who owns what: a session runs as user 0, the client's files belong to its user.
+
+use super::hash::Hash;
+use crate::types::{Attr, Qid, qt};
+
+/// The far user, shown as user 0. The far side's own user 0 stays what it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    pub const fn shown_uid(self, uid: u32) -> u32 {
+        if uid == self.uid { 0 } else { uid }
+    }
+
+    pub const fn shown_gid(self, gid: u32) -> u32 {
+        if gid == self.gid { 0 } else { gid }
+    }
+
+    /// What the far side is to set where the session says `uid`, for a file that belongs to `now`; None: nothing, since
+    /// it is so already.
+    pub const fn far_uid(self, uid: u32, now: u32) -> Option<u32> {
+        far(uid, now, self.uid)
+    }
+
+    pub const fn far_gid(self, gid: u32, now: u32) -> Option<u32> {
+        far(gid, now, self.gid)
+    }
+
+    pub const fn shown(self, attr: &Attr) -> Attr {
+        Attr { uid: self.shown_uid(attr.uid), gid: self.shown_gid(attr.gid), ..*attr }
+    }
+}
+
+const fn far(id: u32, now: u32, own: u32) -> Option<u32> {
+    let id = if id == 0 { own } else { id };
+    if id == now { None } else { Some(id) }
+}
+
+/// The qid that the kernel is shown: the far side's path is an inode number, which is one file's only on one device.
+pub fn shown_qid(far: &Qid, device: u32, version: Hash) -> Qid {
+    let path = if device == 0 { far.path } else { Hash::of_words(&[u64::from(device), far.path]).0 >> 1 };
+    // v9fs takes a version of 0 for a file that must not be cached.
+    Qid { kind: far.kind, version: (version.0 as u32).max(1), path }
+}
+
+/// The device of a child. A directory whose inode number is one that file systems give their root begins another.
+pub fn device_of(parent: u32, name: Hash, far: &Qid) -> u32 {
+    const ROOT_MOST: u64 = 256;
+    let is_mount = far.kind & qt::DIR != 0 && far.path <= ROOT_MOST;
+    if is_mount { (Hash::of_words(&[u64::from(parent), name.0, name.1]).0 as u32).max(1) } else { parent }
+}

@@ -1,0 +1,360 @@
+use std::string::String;
+use std::vec::Vec;
+
+use super::Config;
+use super::model::Model;
+use super::testkit::{Bench, FRESH, Owned, ROOT, cache, memory};
+use crate::errno::Errno;
+use crate::msg::{Tclunk, Tflush, Tgetattr, Tread, Trenameat, Tsetattr, Twalk};
+
+fn bytes(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+}
+
+fn far() -> Model {
+    let mut far = Model::new();
+    far.dir("/usr");
+    far.dir("/usr/bin");
+    far.file("/usr/bin/true", &bytes(30_000));
+    far.file("/usr/bin/small", b"#!/bin/sh\n");
+    far.link("/bin", "usr/bin");
+    far.dir("/usr/empty");
+    far
+}
+
+fn asked(bench: &Bench, name: &str) -> usize {
+    bench.far.asked.get(name).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_file_reads_as_it_is() {
+    for google in [true, false] {
+        let mut far = far();
+        far.google = google;
+        let mut b = Bench::new(far);
+        assert_eq!(b.cat("/usr/bin/true").unwrap(), bytes(30_000));
+        assert_eq!(b.cat("/usr/bin/small").unwrap(), b"#!/bin/sh\n");
+        assert_eq!(b.readlink("/bin").unwrap(), b"usr/bin");
+        assert_eq!(b.cat("/usr/bin/none"), Err(Errno::ENOENT));
+    }
+}
+
+#[test]
+fn a_small_file_costs_a_walk_an_open_and_a_read() {
+    let mut b = Bench::new(far());
+    b.walk("/usr/bin").unwrap();
+    b.far.asked.clear();
+    b.cat("/usr/bin/true").unwrap();
+    assert_eq!(b.far.total(), 3, "{:?}", b.far.asked);
+    b.cat("/usr/bin/true").unwrap();
+    assert_eq!(b.far.total(), 3, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_directory_costs_a_walk_an_open_and_two_reads() {
+    let mut b = Bench::new(far());
+    b.walk("/usr").unwrap();
+    b.far.asked.clear();
+    let names = b.list("/usr/bin").unwrap();
+    assert_eq!(names, [(b".".to_vec(), 4), (b"..".to_vec(), 4), (b"small".to_vec(), 8), (b"true".to_vec(), 8)]);
+    assert_eq!(b.far.total(), 4, "{:?}", b.far.asked);
+    // What is not listed is not there.
+    assert_eq!(b.stat("/usr/bin/python3"), Err(Errno::ENOENT));
+    assert_eq!(b.far.total(), 4, "{:?}", b.far.asked);
+    assert_eq!(b.list("/usr/empty").unwrap().len(), 2);
+    assert_eq!(
+        b.list("/").unwrap(),
+        [(b".".to_vec(), 4), (b"..".to_vec(), 4), (b"bin".to_vec(), 10), (b"usr".to_vec(), 4)]
+    );
+}
+
+#[test]
+fn a_second_session_asks_only_whether_files_are_the_same() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/true").unwrap();
+    b.list("/usr/bin").unwrap();
+    b.readlink("/bin").unwrap();
+    let mut b = b.next_session();
+    b.far.asked.clear();
+    assert_eq!(b.cat("/usr/bin/true").unwrap(), bytes(30_000));
+    assert_eq!(b.readlink("/bin").unwrap(), b"usr/bin");
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+    assert_eq!(b.far.total(), asked(&b, "Twalkgetattr"), "{:?}", b.far.asked);
+    assert_eq!(b.far.total(), 4, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_second_session_sees_what_has_changed_in_between() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/true").unwrap();
+    b.list("/usr/bin").unwrap();
+    b.far.file("/usr/bin/true", b"another");
+    b.far.file("/usr/bin/new", b"new");
+    let mut b = b.next_session();
+    assert_eq!(b.cat("/usr/bin/true").unwrap(), b"another");
+    assert_eq!(b.cat("/usr/bin/new").unwrap(), b"new");
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 5);
+}
+
+#[test]
+fn a_change_elsewhere_shows_within_the_bound() {
+    let mut b = Bench::new(far());
+    assert_eq!(b.cat("/usr/bin/small").unwrap(), b"#!/bin/sh\n");
+    assert_eq!(b.stat("/usr/bin/later"), Err(Errno::ENOENT));
+    b.list("/usr/bin").unwrap();
+    b.far.file("/usr/bin/small", b"changed");
+    b.far.file("/usr/bin/later", b"here");
+    b.far.unlink("/usr/bin/true");
+    b.now += FRESH;
+    assert_eq!(b.cat("/usr/bin/small").unwrap(), b"changed");
+    assert_eq!(b.cat("/usr/bin/later").unwrap(), b"here");
+    assert_eq!(b.stat("/usr/bin/true"), Err(Errno::ENOENT));
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+}
+
+#[test]
+fn without_a_bound_nothing_is_answered_from_memory() {
+    let config = Config { freshness_ms: 0, home: b"" };
+    let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
+    for i in 0..20 {
+        let text = std::format!("round {i}");
+        b.far.file("/usr/bin/small", text.as_bytes());
+        assert_eq!(b.cat("/usr/bin/small").unwrap(), text.as_bytes());
+        assert_eq!(b.stat("/usr/bin/small").unwrap().size, text.len() as u64);
+    }
+}
+
+#[test]
+fn what_the_session_writes_it_reads_back() {
+    let mut b = Bench::new(far());
+    b.list("/usr/empty").unwrap();
+    assert_eq!(b.stat("/usr/empty/f"), Err(Errno::ENOENT));
+    let f = b.create("/usr/empty", "f", 0o102).unwrap();
+    b.write_at(f, 0, b"hello").unwrap();
+    assert_eq!(b.read_all(f).unwrap(), b"hello");
+    assert_eq!(b.stat("/usr/empty/f").unwrap().size, 5);
+    b.write_at(f, 1, b"a").unwrap();
+    assert_eq!(b.cat("/usr/empty/f").unwrap(), b"hallo");
+    b.truncate(f, 2).unwrap();
+    assert_eq!(b.cat("/usr/empty/f").unwrap(), b"ha");
+    assert_eq!(b.list("/usr/empty").unwrap().len(), 3);
+    b.clunk(f);
+    b.unlink("/usr/empty", "f").unwrap();
+    assert_eq!(b.stat("/usr/empty/f"), Err(Errno::ENOENT));
+    assert_eq!(b.list("/usr/empty").unwrap().len(), 2);
+}
+
+#[test]
+fn a_write_within_one_tick_of_the_clock_is_read_back() {
+    let mut b = Bench::new(far());
+    let f = b.open("/usr/bin/small", 2).unwrap();
+    for text in [b"one", b"two"] {
+        b.write_at(f, 0, text).unwrap();
+        // As if the file system's clock had not moved.
+        b.far.at("/usr/bin/small").unwrap().changed = 77;
+        b.stat("/usr/bin/small").unwrap();
+        assert_eq!(&b.cat("/usr/bin/small").unwrap()[..3], text);
+        assert_eq!(b.read_at(f, 0, 3).unwrap(), text);
+    }
+}
+
+#[test]
+fn both_names_of_a_file_show_a_write() {
+    let mut b = Bench::new(far());
+    let dfid = b.walk("/usr/bin").unwrap();
+    let fid = b.walk("/usr/bin/small").unwrap();
+    b.ask(&crate::msg::Tlink { dfid, fid, name: b"other" }).unwrap();
+    assert_eq!(b.stat("/usr/bin/other").unwrap().nlink, 2);
+    assert_eq!(b.stat("/usr/bin/small").unwrap().nlink, 2);
+    let f = b.open("/usr/bin/small", 1).unwrap();
+    b.write_at(f, 10, b"more").unwrap();
+    assert_eq!(b.stat("/usr/bin/other").unwrap().size, 14);
+    assert_eq!(b.cat("/usr/bin/other").unwrap(), b"#!/bin/sh\nmore");
+}
+
+#[test]
+fn an_exclusive_create_finds_what_somebody_else_made() {
+    let mut b = Bench::new(far());
+    assert_eq!(b.stat("/usr/empty/lock"), Err(Errno::ENOENT));
+    b.far.file("/usr/empty/lock", b"mine");
+    assert_eq!(b.create("/usr/empty", "lock", 0o301), Err(Errno::EEXIST));
+    // The kernel looks again.
+    assert_eq!(b.create("/usr/empty", "lock", 0o101), Err(Errno::ESTALE));
+    assert_eq!(b.cat("/usr/empty/lock").unwrap(), b"mine");
+}
+
+#[test]
+fn an_unlinked_file_that_is_open_goes_on() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/small").unwrap();
+    b.cat("/usr/bin/true").unwrap();
+    let mut b = b.next_session();
+    // All of it is in the cache, so the far side has not opened it.
+    let f = b.open("/usr/bin/true", 0).unwrap();
+    assert_eq!(asked(&b, "Tlopen"), 0);
+    b.unlink("/usr/bin", "true").unwrap();
+    let w = b.open("/usr/bin/small", 2).unwrap();
+    b.unlink("/usr/bin", "small").unwrap();
+    b.now += FRESH;
+    assert_eq!(b.read_all(f).unwrap(), bytes(30_000));
+    b.write_at(w, 0, b"still").unwrap();
+    assert_eq!(&b.read_all(w).unwrap()[..5], b"still");
+    assert_eq!(b.attr(w).unwrap().size, 10);
+    b.clunk(f);
+    b.clunk(w);
+    b.settle();
+    assert_eq!(b.far.open_fids(), 0);
+}
+
+#[test]
+fn a_rename_over_an_open_file_leaves_both_readable() {
+    let mut b = Bench::new(far());
+    let old = b.open("/usr/bin/small", 0).unwrap();
+    let dir = b.walk("/usr/bin").unwrap();
+    let rename = Trenameat { olddirfid: dir, oldname: b"true", newdirfid: dir, newname: b"small" };
+    b.stat("/usr/bin/true").unwrap();
+    b.ask(&rename).unwrap();
+    assert_eq!(b.cat("/usr/bin/small").unwrap(), bytes(30_000));
+    assert_eq!(b.read_all(old).unwrap(), b"#!/bin/sh\n");
+    assert_eq!(b.stat("/usr/bin/true"), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_directory_that_was_read_can_be_changed() {
+    let mut b = Bench::new(far());
+    let f = b.open("/usr/bin", 0).unwrap();
+    assert_eq!(b.list_fid(f, 100).unwrap().len(), 4);
+    b.unlink("/usr/bin", "small").unwrap();
+    b.unlink("/usr/bin", "true").unwrap();
+    assert_eq!(b.list_fid(f, 100).unwrap().len(), 2);
+    b.unlink("/usr", "bin").unwrap();
+    assert_eq!(b.stat("/usr/bin"), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_listing_that_does_not_fit_is_passed_on() {
+    let mut far = far();
+    let names: Vec<String> = (0..3000).map(|i| std::format!("a-file-with-a-rather-long-name-{i:05}")).collect();
+    names.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(8));
+    let listed = b.list("/usr/empty").unwrap();
+    let listed: Vec<_> = listed.into_iter().filter(|(name, _)| name.len() > 2).collect();
+    assert_eq!(listed.len(), 3000);
+    assert!(listed.iter().zip(&names).all(|((name, kind), wanted)| name == wanted.as_bytes() && *kind == 8));
+}
+
+#[test]
+fn a_file_larger_than_the_cache_reads_as_it_is() {
+    let mut far = far();
+    far.file("/big", &bytes(1_000_000));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(16));
+    assert_eq!(b.cat("/big").unwrap(), bytes(1_000_000));
+    let fid = b.open("/big", 0).unwrap();
+    for at in [999_999, 4095, 500_001, 0, 999_000] {
+        assert_eq!(
+            b.read_at(fid, at, 8000).unwrap(),
+            bytes(1_000_000)[at as usize..][..8000.min(1_000_000 - at as usize)]
+        );
+    }
+}
+
+#[test]
+fn more_files_than_places_are_walked_again() {
+    let mut far = far();
+    for i in 0..300 {
+        far.file(&std::format!("/usr/empty/{i}"), &bytes(i));
+    }
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(40, 16 * 1024), cache(16));
+    for _ in 0..2 {
+        for i in 0..300 {
+            assert_eq!(b.cat(&std::format!("/usr/empty/{i}")).unwrap(), bytes(i), "{i}");
+        }
+    }
+}
+
+#[test]
+fn the_far_user_is_user_0_and_may_give_files_to_himself() {
+    let mut far = far();
+    far.uid = 1000;
+    far.dir("/home");
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"/home" }, memory(200, 16 * 1024), cache(64));
+    assert_eq!(b.stat("/usr/bin/small").unwrap().uid, 0);
+    let fid = b.walk("/usr/bin/small").unwrap();
+    let chown = |uid| Tsetattr { fid, valid: 2 | 4 | 64, uid, gid: uid, ..Tsetattr::default() };
+    b.ask(&chown(0)).unwrap();
+    b.ask(&chown(1000)).unwrap();
+    assert_eq!(b.ask(&chown(33)), Err(Errno::EPERM));
+}
+
+#[test]
+fn replies_may_come_in_any_order() {
+    let mut b = Bench::new(far());
+    let (one, two) = (b.open("/usr/bin/small", 0).unwrap(), b.open("/usr/bin/true", 0).unwrap());
+    b.send(1, &Tread { fid: one, offset: 0, count: 4 });
+    b.send(2, &Tread { fid: two, offset: 0, count: 4 });
+    b.pump();
+    assert_eq!(b.replies.len(), 2);
+    b.deliver(1);
+    assert_eq!(b.reply(), Some((2, Owned::Data(bytes(4)))));
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Data(b"#!/b".to_vec()))));
+}
+
+#[test]
+fn a_flushed_question_is_not_answered_and_a_flushed_change_is() {
+    let mut b = Bench::new(far());
+    let newfid = b.new_fid();
+    b.send(1, &Twalk { fid: ROOT, newfid, wname: heapless::Vec::from_slice(&[b"usr".as_slice()]).unwrap() });
+    b.send(2, &Tflush { oldtag: 1 });
+    b.settle();
+    assert_eq!(b.reply(), Some((2, Owned::Other(109))));
+    assert_eq!(b.reply(), None);
+    // The fid is free.
+    b.ask(&Twalk { fid: ROOT, newfid, wname: heapless::Vec::new() }).unwrap();
+
+    b.send(1, &crate::msg::Tmkdir { dfid: ROOT, name: b"made", mode: 0o755, gid: 0 });
+    b.send(2, &Tflush { oldtag: 1 });
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Other(73))));
+    assert_eq!(b.reply(), Some((2, Owned::Other(109))));
+}
+
+#[test]
+fn when_the_far_side_is_gone_everything_is_an_error_at_once() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    b.send(1, &Tread { fid, offset: 0, count: 4 });
+    b.send(2, &crate::msg::Twrite { fid, offset: 0, data: crate::wire::Data(b"x") });
+    b.relay.far_closed(&mut b.cache);
+    b.pump();
+    assert_eq!(b.reply(), Some((1, Owned::Error(Errno::EIO))));
+    assert_eq!(b.reply(), Some((2, Owned::Error(Errno::EIO))));
+    b.send(3, &Tgetattr { fid, request_mask: 0x7ff });
+    b.send(4, &Tclunk { fid });
+    b.pump();
+    assert_eq!(b.reply(), Some((3, Owned::Error(Errno::EIO))));
+    assert_eq!(b.reply(), Some((4, Owned::Other(121))));
+}
+
+#[test]
+fn a_malformed_frame_of_either_side_is_named() {
+    let mut b = Bench::new(far());
+    let error = b.send_bytes(&[7, 0, 0, 0, 99, 1, 0]).unwrap_err();
+    assert_eq!(std::format!("{error}"), "9P frame from the kernel: type 99, tag 1, size 7: there is no such message");
+    let mut b = Bench::new(far());
+    let Bench { relay, cache, .. } = &mut b;
+    let error = relay.far_input(&[7, 0, 0, 0, 121, 9, 0], 1, cache).unwrap_err();
+    assert_eq!(
+        std::format!("{error}"),
+        "9P frame from the far side: Rclunk, tag 9, size 7: nothing was asked with its tag"
+    );
+}
+
+#[test]
+fn sequential_reading_is_supplied_ahead() {
+    let mut far = far();
+    far.file("/big", &bytes(4_000_000));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(1024));
+    assert_eq!(b.cat("/big").unwrap(), bytes(4_000_000));
+    assert!(asked(&b, "Tread") < 20, "{:?}", b.far.asked);
+}

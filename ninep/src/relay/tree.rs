@@ -1,0 +1,331 @@
+//! What the relay knows of the far tree, and what the kernel holds of it. In every table entry 0 is nobody, so that
+//! memory of zeroes is an empty table and costs nothing before it is used.
+
+use super::cache::ContentRef;
+use super::hash::Hash;
+use crate::types::{Attr, Qid};
+
+/// Index of a [`Node`]; 0: none.
+pub type NodeId = u32;
+/// Index of an [`Open`]; 0: none.
+pub type OpenId = u32;
+
+/// Far fids that are not needed any more. One that cannot be noted goes with the session.
+pub type Clunks = heapless::Vec<u32, 128>;
+
+/// A name in a directory: a file, or the knowledge that there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Node {
+    pub used: bool,
+    /// Nothing has this name.
+    pub absent: bool,
+    /// The name has been removed or stands for another file now.
+    pub gone: bool,
+    /// A file that has, or has had, other names: what is changed by way of them shows here.
+    pub linked: bool,
+    /// `ffid` has been opened, for a listing.
+    pub dir_open: bool,
+    pub parent: NodeId,
+    /// The next node with the same place in the hash table.
+    next: NodeId,
+    pub children: u32,
+    pub name: Hash,
+    pub qid: Qid,
+    /// Which of the client's devices it is on, as far as one can tell.
+    pub device: u32,
+    pub attr: Attr,
+    /// When the question was asked that `attr` answers; 0: `attr` does not hold any more.
+    pub asked: Moment,
+    /// The far side's fid for it, not opened unless `dir_open`; 0: none.
+    pub ffid: u32,
+    /// Fids of the kernel and requests under way.
+    pub pins: u32,
+    /// The first of its opens.
+    pub opens: OpenId,
+    pub content: ContentRef,
+    pub lru: u32,
+    /// Tag of a request that asks for its attributes; 0: none.
+    pub asking: u16,
+    /// Tag of a request for a fid of its own; 0: none.
+    pub cloning: u16,
+    /// Writes and changes of size that the far side has not answered.
+    pub changing: u32,
+    /// The place among all requests after which an answer knows of the session's own last change.
+    pub changed: u64,
+    /// Stands for the version of the content that `attr` tells.
+    pub key: Hash,
+}
+
+/// A point in time, and its place among all requests.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moment {
+    /// From 1; 0: never.
+    pub seq: u64,
+    pub ms: u64,
+}
+
+/// A fid of the kernel's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fid {
+    /// 0: the number is free.
+    pub node: NodeId,
+    pub open: OpenId,
+}
+
+/// An open file, which several fids of the kernel share when they read only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open {
+    pub node: NodeId,
+    /// The next of the node's.
+    pub next: OpenId,
+    /// The far side's opened fid; 0: not opened there yet, since all of it is in the cache. Not used for directories.
+    pub ffid: u32,
+    /// What it was opened for: 0, 1 or 2 as in open(2).
+    pub access: u32,
+    /// Fids of the kernel and requests under way.
+    pub refs: u32,
+    /// Tag of the Tlopen under way; 0: none.
+    pub opening: u16,
+    pub lru: u32,
+    /// Where a sequential reader goes on.
+    pub next_read: u64,
+    /// Where reading ahead goes on.
+    pub ahead: u64,
+    pub window: u32,
+    /// Of a directory: the listing it reads.
+    pub listing: ContentRef,
+    /// The listing is not kept: entries are passed on as they come.
+    pub direct: bool,
+}
+
+#[derive(Debug)]
+pub struct Tree<'m> {
+    pub nodes: &'m mut [Node],
+    pub heads: &'m mut [NodeId],
+    pub fids: &'m mut [Fid],
+    pub opens: &'m mut [Open],
+    clock: u32,
+    /// No node below it is free.
+    free_node: usize,
+    /// Where the next idle node is looked for.
+    hand: usize,
+}
+
+impl<'m> Tree<'m> {
+    pub const fn new(
+        nodes: &'m mut [Node],
+        heads: &'m mut [NodeId],
+        fids: &'m mut [Fid],
+        opens: &'m mut [Open],
+    ) -> Self {
+        Self { nodes, heads, fids, opens, clock: 0, free_node: 1, hand: 0 }
+    }
+
+    /// A node as it is now. As the next two a call, which takes fewer bytes of code than what it does.
+    #[inline(never)]
+    pub fn view(&self, id: NodeId) -> Node {
+        self.nodes[id as usize]
+    }
+
+    #[inline(never)]
+    pub fn node(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id as usize]
+    }
+
+    #[inline(never)]
+    pub fn open(&mut self, id: OpenId) -> &mut Open {
+        &mut self.opens[id as usize]
+    }
+
+    fn bucket(&self, parent: NodeId, name: Hash) -> usize {
+        (name.0 ^ u64::from(parent).wrapping_mul(0x9e37_79b9_7f4a_7c15)) as usize % self.heads.len()
+    }
+
+    /// The node for a name in a directory, present or absent.
+    pub fn find(&mut self, parent: NodeId, name: Hash) -> Option<NodeId> {
+        let mut id = self.heads[self.bucket(parent, name)];
+        while id != 0 {
+            let node = &self.nodes[id as usize];
+            if node.parent == parent && node.name == name {
+                self.touch(id);
+                return Some(id);
+            }
+            id = node.next;
+        }
+        None
+    }
+
+    pub fn touch(&mut self, id: NodeId) {
+        self.clock = self.clock.wrapping_add(1);
+        self.nodes[id as usize].lru = self.clock;
+    }
+
+    pub fn touch_open(&mut self, id: OpenId) {
+        self.clock = self.clock.wrapping_add(1);
+        self.opens[id as usize].lru = self.clock;
+    }
+
+    /// A free place, at the cost of one that was not used for long. `release` gets the far fids that go with it.
+    pub fn make(&mut self, parent: NodeId, name: Hash, release: &mut Clunks) -> Option<NodeId> {
+        let free = (self.free_node..self.nodes.len()).find(|&i| !self.nodes[i].used);
+        self.free_node = free.map_or(self.nodes.len(), |i| i + 1);
+        let id = match free {
+            Some(id) => id as NodeId,
+            None => {
+                let oldest = self.oldest_idle(parent)?;
+                self.drop_node(oldest, release);
+                self.free_node = self.nodes.len();
+                oldest
+            }
+        };
+        *self.node(id) = Node { used: true, parent, name, ..Node::default() };
+        if parent != 0 {
+            let bucket = self.bucket(parent, name);
+            self.node(id).next = core::mem::replace(&mut self.heads[bucket], id);
+            self.node(parent).children += 1;
+        }
+        self.touch(id);
+        Some(id)
+    }
+
+    /// Of a few idle nodes the one that was not used for longest; each time others are looked at.
+    fn oldest_idle(&mut self, parent: NodeId) -> Option<NodeId> {
+        const FEW: usize = 16;
+        let n = self.nodes.len();
+        let all = (0..n).map(|i| (self.hand + i) % n).filter(|&i| self.is_idle(i) && i as NodeId != parent);
+        let mut last = self.hand;
+        let oldest = all.take(FEW).inspect(|&i| last = i).max_by_key(|&i| self.clock.wrapping_sub(self.nodes[i].lru));
+        self.hand = (last + 1) % n;
+        oldest.map(|i| i as NodeId)
+    }
+
+    /// Nobody has hold of it, and nothing hangs on it.
+    fn is_idle(&self, i: usize) -> bool {
+        let n = &self.nodes[i];
+        n.used
+            && n.pins == 0
+            && n.children == 0
+            && n.asking == 0
+            && n.cloning == 0
+            && n.changing == 0
+            && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
+    }
+
+    pub fn opens_of(&self, first: OpenId) -> impl Iterator<Item = OpenId> + '_ {
+        let mut id = first;
+        core::iter::from_fn(move || {
+            let this = id;
+            id = self.opens[this as usize].next;
+            (this != 0).then_some(this)
+        })
+    }
+
+    fn drop_node(&mut self, id: NodeId, release: &mut Clunks) {
+        self.detach(id);
+        let node = self.view(id);
+        if node.ffid != 0 {
+            let _ = release.push(node.ffid);
+        }
+        let mut open = node.opens;
+        while open != 0 {
+            let o = core::mem::take(self.open(open));
+            if o.ffid != 0 {
+                let _ = release.push(o.ffid);
+            }
+            open = o.next;
+        }
+        *self.node(id) = Node::default();
+        self.free_node = self.free_node.min(id as usize);
+    }
+
+    /// Takes a node out of the tree; whoever has hold of it keeps it.
+    pub fn detach(&mut self, id: NodeId) {
+        let Node { parent, name, gone, .. } = self.view(id);
+        if gone || parent == 0 {
+            return;
+        }
+        let bucket = self.bucket(parent, name);
+        let next = self.node(id).next;
+        if self.heads[bucket] == id {
+            self.heads[bucket] = next;
+        } else {
+            let mut before = self.heads[bucket];
+            while before != 0 && self.nodes[before as usize].next != id {
+                before = self.nodes[before as usize].next;
+            }
+            self.node(before).next = next;
+        }
+        self.node(parent).children -= 1;
+        let node = self.node(id);
+        (node.gone, node.next) = (true, 0);
+    }
+
+    /// Puts a node under another name.
+    pub fn attach(&mut self, id: NodeId, parent: NodeId, name: Hash) {
+        let bucket = self.bucket(parent, name);
+        let head = core::mem::replace(&mut self.heads[bucket], id);
+        let node = self.node(id);
+        (node.parent, node.name, node.next, node.gone) = (parent, name, head, false);
+        self.node(parent).children += 1;
+    }
+
+    /// Frees a node that nobody has hold of any more, if it is not of use for its name; then its far fids go too.
+    pub fn tidy(&mut self, id: NodeId, release: &mut Clunks) {
+        if id == 0 || !self.node(id).gone || self.node(id).parent == 0 {
+            return;
+        }
+        if self.node(id).children > 0 {
+            // What was known below a directory that is gone.
+            for i in 1..self.nodes.len() {
+                if self.nodes[i].used && self.nodes[i].parent == id && !self.nodes[i].gone {
+                    self.detach(i as NodeId);
+                    if self.is_idle(i) {
+                        self.drop_node(i as NodeId, release);
+                    }
+                }
+            }
+        }
+        if self.is_idle(id as usize) {
+            self.drop_node(id, release);
+        }
+    }
+
+    pub fn new_open(&mut self, node: NodeId, access: u32, release: &mut Clunks) -> Option<OpenId> {
+        let id = match (1..self.opens.len()).find(|&i| self.opens[i].node == 0) {
+            Some(id) => id as OpenId,
+            None => {
+                // A file that the kernel holds needs a fid that can be cloned.
+                let idle = |o: &Open| {
+                    let node = &self.nodes[o.node as usize];
+                    o.refs == 0 && o.opening == 0 && (node.pins == 0 || node.ffid != 0)
+                };
+                let oldest = (1..self.opens.len())
+                    .filter(|&i| idle(&self.opens[i]))
+                    .max_by_key(|&i| self.clock.wrapping_sub(self.opens[i].lru))?;
+                self.drop_open(oldest as OpenId, release);
+                oldest as OpenId
+            }
+        };
+        let next = core::mem::replace(&mut self.node(node).opens, id);
+        *self.open(id) = Open { node, next, access, ..Open::default() };
+        self.touch_open(id);
+        Some(id)
+    }
+
+    /// Ends an open that nobody uses.
+    pub fn drop_open(&mut self, id: OpenId, release: &mut Clunks) {
+        let open = core::mem::take(self.open(id));
+        if open.ffid != 0 {
+            let _ = release.push(open.ffid);
+        }
+        if self.node(open.node).opens == id {
+            self.node(open.node).opens = open.next;
+        } else {
+            let mut before = self.node(open.node).opens;
+            while before != 0 && self.opens[before as usize].next != id {
+                before = self.opens[before as usize].next;
+            }
+            self.open(before).next = open.next;
+        }
+    }
+}
