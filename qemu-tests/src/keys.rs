@@ -95,5 +95,7 @@ pub fn authorize(path: &Path) {
         file += &Key::user(kind).line();
         file += "\n";
     }
-    fs::write(path, file).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    // In one step: the daemon of another test may be reading the one that is there.
+    let part = path.with_extension(format!("{:?}", std::thread::current().id()));
+    fs::write(&part, file).and_then(|()| fs::rename(&part, path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
