@@ -20,7 +20,7 @@ use qemu_tests::client::Client;
 use qemu_tests::run::{Outcome, feed, run};
 
 /// One emulated processor does everything.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs a command by the tests' V3 client.
 #[track_caller]
