@@ -1,14 +1,17 @@
 //! The client's files in a session, and the name space made of them.
 
-use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
+use std::{fs, thread};
 
 use qemu_tests::artifacts::scratch;
-use qemu_tests::programs;
-use qemu_tests::run::{noise, sha256};
+use qemu_tests::client::Client;
+use qemu_tests::run::{noise, sha256, start};
+use qemu_tests::skip::announce;
 use qemu_tests::vm::served;
+use qemu_tests::{or_skip, programs};
 
-use crate::{machine, v3};
+use crate::{LIMIT, machine, v3};
 
 /// A file of 100 MB, in no directory of the default name space.
 fn large(name: &str) -> (PathBuf, String) {
@@ -39,6 +42,38 @@ fn a_file_of_100_mb_written_there_is_whole_here() {
     )
     .ok();
     assert_eq!(sha256(&fs::read(&copy).expect("the session wrote it")), expected);
+}
+
+#[test]
+fn a_file_that_changes_at_home_is_mapped_anew_there() {
+    let vm = machine!(shared);
+    let python = "/usr/bin/python3";
+    if programs::are_foreign() {
+        return announce("the python3-minimal of the board's programs has no mmap");
+    }
+    or_skip!(fs::metadata(python).map_err(|e| format!("{python}: {e}")));
+    let (file, seen) = (scratch("changes").join("file"), scratch("changes").join("seen"));
+    fs::write(&file, "before").expect("a file in the scratch folder");
+    let _ = fs::remove_file(&seen);
+    // Opens and maps it again and again, as the dynamic loader does with libraries.
+    let script = format!(
+        "import mmap\n\
+         def read():\n \
+          with open({file:?}) as f: return mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)[:].decode()\n\
+         print(read()); open({seen:?}, 'w')\n\
+         while read() != 'afterwards': pass\n\
+         print(read())",
+        file = served(&file),
+        seen = served(&seen),
+    );
+    let mut client = Client::v3(vm.port).unwrap_or_else(|e| panic!("{e}"));
+    let running = start(client.command(&[python, "-c", &script]), Vec::new());
+    let deadline = Instant::now() + LIMIT;
+    while !seen.exists() && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    fs::write(&file, "afterwards").expect("a file in the scratch folder");
+    assert_eq!(running.finish(LIMIT).ok(), "before\nafterwards");
 }
 
 #[test]
