@@ -179,7 +179,8 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
     match net::accept(listener) {
         Ok(Some((socket, peer))) => {
             if let Err(error) = connections.start(config, socket, peer, reporter) {
-                say!("cpud: {peer}: cannot serve: {}", Sentence(error));
+                // By way of the reports, whose rate is bounded: strangers set the pace of these.
+                reporter.line(format_args!("cpud: {peer}: cannot serve: {}", Sentence(error)));
             }
         }
         Ok(None) => {}
