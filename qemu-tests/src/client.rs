@@ -40,9 +40,9 @@ impl Client {
         Ok(client)
     }
 
-    /// A directory that every machine has and every session is given.
+    /// A directory that every machine has and every session is given, and the locale that every C library has built in.
     fn at_home(mut command: Command) -> Self {
-        command.current_dir("/usr").env("PWD", "/usr").env("USER", "root");
+        command.current_dir("/usr").env("PWD", "/usr").env("USER", "root").env("LC_ALL", "C");
         Self { command }
     }
 
