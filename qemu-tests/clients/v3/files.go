@@ -73,13 +73,15 @@ func (f *files) accept(listener net.Listener) error {
 }
 
 // requests names the 9P2000.L requests, from the Linux kernel's
-// include/net/9p/9p.h.
+// include/net/9p/9p.h, and from 124 on those of 9P2000.L.Google, from
+// hugelgupf/p9's p9/p9.go.
 var requests = map[uint8]string{
 	8: "Tstatfs", 12: "Tlopen", 14: "Tlcreate", 16: "Tsymlink", 18: "Tmknod", 20: "Trename",
 	22: "Treadlink", 24: "Tgetattr", 26: "Tsetattr", 30: "Txattrwalk", 32: "Txattrcreate",
 	40: "Treaddir", 50: "Tfsync", 52: "Tlock", 54: "Tgetlock", 70: "Tlink", 72: "Tmkdir",
 	74: "Trenameat", 76: "Tunlinkat", 100: "Tversion", 102: "Tauth", 104: "Tattach",
 	108: "Tflush", 110: "Twalk", 116: "Tread", 118: "Twrite", 120: "Tclunk", 122: "Tremove",
+	124: "Tflushf", 126: "Twalkgetattr", 128: "Tucreate", 130: "Tumkdir", 132: "Tumknod", 134: "Tusymlink",
 }
 
 const tread = 116
