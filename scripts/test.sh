@@ -105,6 +105,8 @@ else
     [ "$level" != all ] || more=(-- --include-ignored)
     suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
     suite "the image in QEMU" cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    suite "programs at home and in the image" \
+        cargo test --package qemu-tests --locked --no-fail-fast --test fidelity "${more[@]}"
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml

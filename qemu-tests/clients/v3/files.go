@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/hugelgupf/p9/fsimpl/localfs"
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/crypto/ssh"
 )
@@ -69,7 +68,7 @@ func (f *files) accept(listener net.Listener) error {
 		return fmt.Errorf("the server's nonce is %q, not ours", said)
 	}
 	f.count.from = channel
-	return p9.NewServer(localfs.Attacher(*root)).Handle(&f.count, channel)
+	return p9.NewServer(&disk{path: *root}).Handle(&f.count, channel)
 }
 
 // requests names the 9P2000.L requests, from the Linux kernel's
