@@ -30,7 +30,7 @@ pub struct Course {
 struct Task {
     name: String,
     command: Vec<String>,
-    /// What it prints at home.
+    /// What it prints at home, sorted: the client's server lists names in an order of its own.
     expected: String,
     /// Run at home before the cold run and before the warm one.
     prepare: [String; 2],
@@ -117,7 +117,7 @@ pub fn print_tables(ours: &Contender, reference: Option<&Contender>, course: &Co
     for task in &mut tasks {
         // Files of the client's, as it sees them itself.
         let words: Vec<String> = task.command.iter().map(|word| word.replace("/tmp/cpu/", "/")).collect();
-        task.expected = run(Command::new(&words[0]).args(&words[1..]), LIMIT).text();
+        task.expected = sorted(&run(Command::new(&words[0]).args(&words[1..]), LIMIT).text());
     }
     // What took too long nearer by.
     let mut capped = vec![[false; 2]; tasks.len()];
@@ -169,7 +169,7 @@ impl Task {
             let (count, kind) = line.split_once(' ')?;
             Some((count.parse().ok()?, kind.to_owned()))
         });
-        Some(Run { seconds, counts: counts.collect(), right: outcome.text() == self.expected })
+        Some(Run { seconds, counts: counts.collect(), right: sorted(&outcome.text()) == self.expected })
     }
 
     fn print(&self, who: &str, runs: &Runs, cap: Duration) {
@@ -221,6 +221,12 @@ impl Run {
     fn total(&self) -> f64 {
         self.counts.iter().map(|(count, _)| count).sum::<u64>() as f64
     }
+}
+
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 fn met(met: bool) -> &'static str {
