@@ -7,6 +7,7 @@ mod command;
 mod namespace;
 mod parameters;
 pub mod protocol;
+mod pump;
 mod streams;
 mod words;
 
@@ -42,16 +43,15 @@ pub fn run(config: &Config, peer: SocketAddr, user: &Authenticated, cgroup: Opti
     // Standard streams lead to /dev/null already.
     process::close_all_but(3, &[socket.as_fd()]);
     let _ = process::die_with_parent();
-    let joined = cgroup.map_or(Ok(()), Cgroup::join);
     let _ = rustix::process::setsid();
     // What a user runs is what the kernel may end when memory is short; cpud itself is not (init sets that).
     let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
-    let Failed(status) = start(config, peer, user, &socket, joined.is_ok());
+    let Failed(status) = start(config, peer, user, &socket, cgroup);
     process::exit(status.into())
 }
 
 /// Returns when the command did not start.
-fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &OwnedFd, in_cgroup: bool) -> Failed {
+fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &OwnedFd, cgroup: Option<&Cgroup>) -> Failed {
     // Without its parameters, or when the client has gone, there is nobody to tell anything.
     let Ok(mut parameters) = Parameters::receive(socket) else { return Failed(NOT_STARTED) };
     if parameters.open_streams(socket).is_err() {
@@ -60,7 +60,8 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     if !parameters.print_notices() {
         return Failed(NOT_STARTED);
     }
-    if !in_cgroup {
+    // From here on: the pump outlives the group.
+    if cgroup.is_some_and(|cgroup| cgroup.join().is_err()) {
         say!("cpud: this session cannot join its control group");
         return Failed(NOT_STARTED);
     }

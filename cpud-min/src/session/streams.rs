@@ -6,7 +6,7 @@ use rustix::io::{Errno, Result};
 use ssh_lite::connection::TerminalModes;
 
 use super::protocol::FromSession;
-use super::tell;
+use super::{pump, tell};
 use crate::plan::terminal;
 use crate::sys::{fs, tty};
 
@@ -40,13 +40,13 @@ impl Terminal {
     }
 }
 
-/// Three pipes. wire's ends do not block, the command's do.
+/// Three pipes for the command, and three sockets for wire, with the pump between them. wire's ends do not block, the
+/// command's do.
 pub fn pipes(socket: &OwnedFd) -> Result<()> {
     let (stdin, to_stdin) = fs::pipe()?;
     let (from_stdout, stdout) = fs::pipe()?;
     let (from_stderr, stderr) = fs::pipe()?;
-    let ours = [to_stdin.as_fd(), from_stdout.as_fd(), from_stderr.as_fd()];
-    ours.iter().try_for_each(fs::set_nonblocking)?;
+    let ours = pump::start(to_stdin, from_stdout, from_stderr)?;
     fs::set_stdio(stdin, stdout, stderr)?;
-    tell(socket, &FromSession::Answer { ok: true }, &ours)
+    tell(socket, &FromSession::Answer { ok: true }, &ours.each_ref().map(AsFd::as_fd))
 }

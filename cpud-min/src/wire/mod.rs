@@ -103,7 +103,6 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     let rooms = memory::rooms::<_, SESSIONS>()?;
     let scratch = memory::pages(session_protocol::MESSAGE_MAX)?;
     let mut random = Pool::new();
-    // The clock is set up at its first use, with system calls that end here.
     let start = now();
     if let Err(error) = sandbox::enter_wire(config.root) {
         let mut reason = String::<160>::new();

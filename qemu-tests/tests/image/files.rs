@@ -6,7 +6,7 @@ use std::{fs, thread};
 
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
-use qemu_tests::run::{noise, sha256, start};
+use qemu_tests::run::{feed, noise, sha256, start};
 use qemu_tests::skip::announce;
 use qemu_tests::vm::served;
 use qemu_tests::{or_skip, programs};
@@ -74,6 +74,35 @@ fn a_file_that_changes_at_home_is_mapped_anew_there() {
     }
     fs::write(&file, "afterwards").expect("a file in the scratch folder");
     assert_eq!(running.finish(LIMIT).ok(), "before\nafterwards");
+}
+
+/// Python's own way around its buffers: what a system call copies to or from is the mapping itself, of which each page
+/// is fetched from home while the pipe is held.
+const STRAIGHT: &str = "import mmap, os, sys\n\
+    m = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), 0, access=mmap.ACCESS_COPY); v = memoryview(m); at = 0\n\
+    step = (lambda: os.write(1, v[at:at + 70000])) if sys.argv[2] == 'out' else (lambda: os.readv(0, [v[at:]]))\n\
+    while at < len(v): at += step()\n\
+    if sys.argv[2] == 'in': import hashlib; print(hashlib.sha256(v).hexdigest())";
+
+#[test]
+fn output_and_input_straight_from_and_to_a_mapped_file_are_whole() {
+    let vm = machine!(shared);
+    if programs::are_foreign() {
+        return announce("the python3-minimal of the board's programs has no mmap");
+    }
+    let path = scratch("files").join("straight");
+    let bytes = noise(8 << 20);
+    fs::write(&path, &bytes).expect("8 MiB of room");
+    let words = |way| ["/usr/bin/python3".to_owned(), "-c".to_owned(), STRAIGHT.to_owned(), served(&path), way];
+    for way in ["out", "in"] {
+        let mut client = Client::v3(vm.port).unwrap_or_else(|e| panic!("{e}"));
+        let words = words(way.to_owned());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let outcome = feed(client.command(&words), bytes.clone(), LIMIT);
+        assert_eq!(outcome.code(), 0, "{way}: {}", outcome.complaint());
+        let sum = if way == "out" { sha256(&outcome.stdout) } else { outcome.text().trim_end().to_owned() };
+        assert_eq!(sum, sha256(&bytes), "{way}");
+    }
 }
 
 #[test]
