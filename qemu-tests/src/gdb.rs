@@ -27,10 +27,10 @@ impl Gdb {
         reply
     }
 
-    fn read(&mut self, address: u64, length: usize) -> Vec<u8> {
-        let hex = self.ask(&format!("m{address:x},{length:x}"));
-        let digits = hex.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).expect("hexadecimal"));
-        digits.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_else(|e| panic!("{hex}: {e}"))).collect()
+    /// The word at `address`, in the target's byte order.
+    fn word(&mut self, address: u64) -> u64 {
+        let hex = self.ask(&format!("m{address:x},8"));
+        u64::from_str_radix(&hex, 16).unwrap_or_else(|e| panic!("{address:#x} cannot be read: {hex}: {e}")).swap_bytes()
     }
 
     /// Lets the machine run until the program whose first instruction is at `entry` starts, takes `bits` out of the
@@ -42,17 +42,26 @@ impl Gdb {
         // x0 to x30, and the stack pointer, in 16 digits each of the target's byte order.
         let registers = self.ask("g");
         let stack = u64::from_str_radix(&registers[31 * 16..32 * 16], 16).expect("hexadecimal").swap_bytes();
-        let bytes = self.read(stack, 1024);
-        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        // argc and its pointers, a NULL, the environment, a NULL.
-        let environment = words[0] as usize + 2;
-        let end = words[environment..].iter().position(|&word| word == 0).expect("the environment ends");
-        let start = environment + end + 1;
-        let at = words[start..].iter().step_by(2).position(|&word| word == kind).expect("the kernel says it");
-        let at = start + 2 * at + 1;
-        let value = (words[at] & !bits).to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
-        assert_ne!(words[at] & bits, 0, "there is nothing to take away");
-        assert_eq!(self.ask(&format!("M{:x},8:{value}", stack + 8 * at as u64)), "OK");
+        // argc and its pointers, a NULL, the environment, a NULL, pairs of a kind and a value to the kind 0. Word by word:
+        // the stack may end soon behind them.
+        let mut at = stack + 8 * (self.word(stack) + 2);
+        while self.word(at) != 0 {
+            at += 8;
+        }
+        at += 8;
+        loop {
+            let found = self.word(at);
+            assert_ne!(found, 0, "the kernel says it");
+            at += 8;
+            if found == kind {
+                break;
+            }
+            at += 8;
+        }
+        let value = self.word(at);
+        assert_ne!(value & bits, 0, "there is nothing to take away");
+        let value = (value & !bits).to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(self.ask(&format!("M{at:x},8:{value}")), "OK");
         assert_eq!(self.ask(&format!("z1,{entry:x},4")), "OK");
         self.ask("D");
     }
