@@ -195,7 +195,9 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
 /// Prints the roles' lines, and notes who has logged in.
 fn hear(reports: &OwnedFd, connections: &mut Connections, limit: &mut RateLimit) {
     let mut buffer = [0; report::MESSAGE_MAX];
-    while let Ok((n @ 1.., _)) = fdpass::receive(reports, &mut buffer, false) {
+    // A role that never stops talking must not keep init from everything else.
+    for _ in 0..64 {
+        let Ok((n @ 1.., _)) = fdpass::receive(reports, &mut buffer, false) else { return };
         match report::decode(&buffer[..n]) {
             Some(Report::LoggedIn(guard)) => connections.logged_in(guard),
             Some(Report::Line(line)) if limit.allow() => {
