@@ -79,6 +79,8 @@ as_root() {
 
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
+version_of() { dpkg-query -W -f='${Version}' "$1" 2>/dev/null || true; }
+
 # What each part is built with: run-qemu.sh asks for all of them at once.
 PACKAGES_FOR_CPUD=(gcc libc6-dev binutils)
 PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-dev)
@@ -91,7 +93,13 @@ need_packages() {
     command -v dpkg-query >/dev/null || die "this needs Debian 12 or 13 (no dpkg here)"
     local package missing=()
     for package in $(printf '%s\n' "$@" | sort -u); do
-        is_installed "$package" || missing+=("$package")
+        is_installed "$package" && continue
+        # QEMU's packages are all of one version, so each comes from where the others came.
+        if [[ $package == qemu-system-* && $(version_of qemu-system-common) == *~bpo* ]]; then
+            qemu_from_backports "$package"
+        else
+            missing+=("$package")
+        fi
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
     [ "$INSTALL" = yes ] || die "missing packages: ${missing[*]} (apt-get install ${missing[*]})"
@@ -144,14 +152,19 @@ debian_entry() {
 
 # need_qemu_with_igb: QEMU has that card since version 8, which Debian 12 has in its backports.
 need_qemu_with_igb() {
-    local major
+    local major others=()
     major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
     [ "$major" -lt 8 ] || return 0
+    ! is_installed qemu-system-arm || others+=(qemu-system-arm)
+    qemu_from_backports qemu-system-x86 "${others[@]}"
+}
+
+qemu_from_backports() {
     local suite
     suite=$(debian_codename)-backports
-    [ "$INSTALL" = yes ] || die "the network card igb needs QEMU 8 or later (apt-get install -t $suite qemu-system-x86)"
-    say "the network card igb needs QEMU 8 or later: installing it from $suite"
-    with_suite "$suite" install_packages -t "$suite" qemu-system-x86
+    [ "$INSTALL" = yes ] || die "QEMU 8 or later is needed (apt-get install -t $suite $*)"
+    say "QEMU 8 or later is needed: installing $* from $suite"
+    with_suite "$suite" install_packages -t "$suite" "$@"
 }
 
 # --- pinned sources -----------------------------------------------------------------------------
