@@ -5,6 +5,7 @@
 
 mod connections;
 mod preflight;
+mod relays;
 pub mod report;
 mod rootfs;
 mod settings;
@@ -23,6 +24,7 @@ use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{console, fdpass, fs, memory, net, now, process, signal};
 use connections::Connections;
+use relays::Relays;
 use report::{RateLimit, Report, Reporter};
 
 /// What every role knows.
@@ -122,6 +124,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     say!("cpud: ready after {} ms", now().0);
 
     let mut connections = Connections::new();
+    let mut relays = Relays::new();
     let mut limit = RateLimit::new();
     let reporter = Reporter(reporter);
     loop {
@@ -139,10 +142,10 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
         let ready: heapless::Vec<bool, { 2 + cmdline::MAX_LISTEN }> =
             fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         // What roles said before they ended comes first.
-        hear(&reports, &mut connections, &mut limit);
+        hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
-                signal::SIGCHLD => connections.reap(),
+                signal::SIGCHLD => connections.reap(&mut relays),
                 signal::SIGUSR1 if config.appliance => return Ok(goodbye(connections, Order::Halt)),
                 signal::SIGUSR2 if config.appliance => return Ok(goodbye(connections, Order::PowerOff)),
                 signal::SIGTERM | signal::SIGINT => return Ok(goodbye(connections, Order::Restart)),
@@ -193,11 +196,16 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
 }
 
 /// Prints the roles' lines, and notes who has logged in.
-fn hear(reports: &OwnedFd, connections: &mut Connections, limit: &mut RateLimit) {
+fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relays: &mut Relays, limit: &mut RateLimit) {
     let mut buffer = [0; report::MESSAGE_MAX];
-    while let Ok((n @ 1.., _)) = fdpass::receive(reports, &mut buffer, false) {
+    while let Ok((n @ 1.., fds)) = fdpass::receive(reports, &mut buffer, false) {
         match report::decode(&buffer[..n]) {
-            Some(Report::LoggedIn(guard)) => connections.logged_in(guard),
+            Some(Report::LoggedIn { guard, key }) => {
+                connections.logged_in(guard);
+                if let Some(connection) = fds.into_iter().next() {
+                    relays.connect(config, key, &connection);
+                }
+            }
             Some(Report::Line(line)) if limit.allow() => {
                 match core::mem::take(&mut limit.left_out) {
                     0 => {}
@@ -216,7 +224,7 @@ fn goodbye(mut connections: Connections, order: Order) -> Order {
     connections.end_all();
     while !connections.is_empty() && now().0 < deadline {
         rest_ms(20);
-        connections.reap();
+        connections.reap(&mut Relays::new());
     }
     order
 }

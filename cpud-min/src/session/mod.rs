@@ -89,7 +89,7 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
 }
 
 fn tell(socket: &OwnedFd, message: &FromSession<'_>, fds: &[rustix::fd::BorrowedFd<'_>]) -> rustix::io::Result<()> {
-    let mut out = [0; 64];
+    let mut out = [0; protocol::FROM_SESSION_MAX];
     let n = message.encode(&mut out).map_err(|_| rustix::io::Errno::MSGSIZE)?;
     crate::sys::fdpass::send(socket, &out[..n], fds)
 }

@@ -16,10 +16,10 @@ use crate::plan::environ::{self, Environ};
 use crate::plan::exec_line::{Generation, Ninep};
 use crate::plan::fstab;
 use crate::plan::namespace::{Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
+use crate::relay::MSIZE;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fdpass, fs, mount};
-use crate::wire::MSIZE;
 
 /// What the appliance shares with its sessions; everything else in a session's root goes with it.
 const SHARED: [(&CStr, &CStr); 4] =
@@ -50,7 +50,15 @@ pub fn build(
             },
         };
         private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
-        mount_client(ninep.port, nonce, user, socket)
+        let cache = environ::freshness(environ.get(environ::CPU_CACHE).map_or(b"", CStr::to_bytes));
+        let home = environ.get(b"HOME").map_or(&b""[..], CStr::to_bytes);
+        let ninep_message = FromSession::Ninep {
+            port: ninep.port.into(),
+            nonce: nonce.to_bytes(),
+            freshness_ms: cache,
+            home: if home.len() <= 255 { home } else { b"" },
+        };
+        mount_client(&ninep_message, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
     } else if mentions_mounts(table) {
         mount::private_namespace().or_else(|error| fail(&Because("cannot make a name space", error)))?;
@@ -107,19 +115,20 @@ fn private_root(config: &Config) -> Result<()> {
     UNDER_TMP.into_iter().chain([c"/home"]).try_for_each(fs::make_dir)
 }
 
-/// Mounts the client's files: one end of a socketpair for the kernel, the other for wire, and no port anybody else
-/// could connect to.
-fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
+/// Mounts the client's files: one end of a socketpair for the kernel, the other for the user's relay, which has a stream
+/// to wire; and no port anybody else could connect to.
+fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
     let (kernel, far) = fdpass::stream_pair()?;
-    fs::set_nonblocking(&far)?;
-    tell(socket, &FromSession::Ninep { port: port.into(), nonce: nonce.to_bytes() }, &[far.as_fd()])?;
-    // From here on wire alone holds the far end: when it closes that, everything that waits for a file fails.
-    drop(far);
+    let (relay, wire) = fdpass::stream_pair()?;
+    [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
+    tell(socket, files, &[far.as_fd(), relay.as_fd(), wire.as_fd()])?;
+    // From here on the relay alone holds the far end: when it closes that, everything that waits for a file fails.
+    drop((far, relay, wire));
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
     let options = cpath!(
-        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=readahead,noxattr,msize={MSIZE}"
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=mmap,directio,noxattr,msize={MSIZE}"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;

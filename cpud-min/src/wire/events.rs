@@ -12,7 +12,8 @@ use super::session::{self, Session};
 use super::{End, Forward, SESSIONS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::plan::signal;
-use crate::session::protocol::{FromSession, ToSession};
+use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
+use crate::session::protocol::{FROM_SESSION_MAX, FromSession, ToSession};
 use crate::sys::process::Status;
 use crate::sys::{fdpass, now, tty};
 
@@ -62,21 +63,16 @@ impl Wire<'_> {
                         self.server.data_used(channel, taken);
                         self.server.grant(channel, freed as u32);
                     } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-                        match ninep.pass_to_kernel(data) {
-                            Ok(Taken::Some(n)) => {
+                        match ninep.pass_to_relay(data) {
+                            Taken::Some(n) => {
                                 self.server.data_used(channel, n);
                                 self.server.grant(channel, n as u32);
                             }
-                            Ok(Taken::Wait) => self.stalled = Some(i),
-                            Ok(Taken::Ended) => {
+                            Taken::Wait => self.stalled = Some(i),
+                            Taken::Ended => {
                                 let n = data.len();
                                 self.server.data_used(channel, n);
                                 self.close_files(i);
-                            }
-                            Err(fault) => {
-                                let n = data.len();
-                                self.server.data_used(channel, n);
-                                self.fail_files(i, &fault);
                             }
                         }
                     } else {
@@ -116,7 +112,7 @@ impl Wire<'_> {
                 self.tell_guard(&ToGuard::Close { session: i as SessionId });
             }
         } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-            // The channel is gone already; what is left to close is the kernel's end.
+            // The channel is gone already; what is left to close is the relay's end.
             ninep.open = false;
             self.close_files(i);
         }
@@ -132,7 +128,12 @@ impl Wire<'_> {
         match FromGuard::decode(&buffer[..n]).map_err(|_| End::Guard)? {
             FromGuard::Hello { .. } => return Err(End::Guard),
             FromGuard::Signature { signature } => self.server.sign_answer(&signature),
-            FromGuard::Verdict { accepted } => self.server.auth_answer(accepted),
+            FromGuard::Verdict { accepted } => {
+                if let Some(relay) = fds.into_iter().next() {
+                    self.relay = Some(relay);
+                }
+                self.server.auth_answer(accepted);
+            }
             FromGuard::Opened { opened } => {
                 let Some((id, channel)) = self.opening.take() else { return Err(End::Guard) };
                 let i = id as usize;
@@ -156,7 +157,7 @@ impl Wire<'_> {
     pub(super) fn hear_session(&mut self, i: usize) {
         let Some(session) = &mut self.sessions[i] else { return };
         let Some(control) = &session.control else { return };
-        let mut buffer = [0; 64];
+        let mut buffer = [0; FROM_SESSION_MAX];
         let (n, fds) = match fdpass::receive(control, &mut buffer, false) {
             Ok((n @ 1.., fds)) => (n, fds),
             Err(Errno::AGAIN) => return,
@@ -179,9 +180,10 @@ impl Wire<'_> {
                 }
                 self.pump_input(i);
             }
-            Ok(FromSession::Ninep { port, nonce }) => {
-                if let (Some(fd), Ok(nonce)) = (fds.into_iter().next(), Nonce::try_from(nonce)) {
-                    self.open_files(i, port, nonce, fd);
+            Ok(FromSession::Ninep { port, nonce, freshness_ms, home }) => {
+                if let Ok(nonce) = Nonce::try_from(nonce) {
+                    let begin = Begin { session: i as SessionId, freshness_ms, home };
+                    self.open_files(i, port, nonce, &begin, fds);
                 }
             }
             Ok(FromSession::Mounted) => {
@@ -193,16 +195,21 @@ impl Wire<'_> {
         }
     }
 
-    /// Opens the channel to the client's file server. When that cannot be, `fd` closes, and the mount fails.
-    fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, fd: rustix::fd::OwnedFd) {
+    /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
+    fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
+        let Ok([kernel, theirs, ours]) = fds.into_array() else { return };
+        let Some(relay) = &self.relay else { return };
         let Some(session) = self.sessions[i].as_mut().filter(|s| s.ninep.is_none()) else { return };
         let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
         let (address, port) = (&forward.address, forward.port);
         let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, ninep::WINDOW) else {
             return;
         };
-        if let Some(check) = self.checks[i].take() {
-            session.ninep = Some(Ninep::new(channel, fd, nonce, now().0 + ninep::MOUNT_MS, check));
+        let mut message = [0; relay_protocol::MESSAGE_MAX];
+        if let Ok(n) = begin.encode(&mut message)
+            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd()]).is_ok()
+        {
+            session.ninep = Some(Ninep::new(channel, ours, nonce, now().0 + ninep::MOUNT_MS));
         }
     }
 
@@ -211,7 +218,7 @@ impl Wire<'_> {
         // Its session may have ended while the client was being asked.
         let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return self.server.close(channel) };
         ninep.open = true;
-        self.pump_kernel(i);
+        self.pump_relay(i);
     }
 
     /// Takes the files from under a session: what it asks of them from now on fails at once.
@@ -223,11 +230,27 @@ impl Wire<'_> {
         if ninep.open {
             self.server.close(ninep.channel);
         }
-        self.checks[i] = ninep.into_room();
+    }
+
+    /// The relay says what was wrong with the files of a session, or is gone.
+    pub(super) fn hear_relay(&mut self) {
+        let Some(relay) = &self.relay else { return };
+        let mut message = [0; relay_protocol::MESSAGE_MAX];
+        match fdpass::receive(relay, &mut message, false) {
+            Ok((n @ 1.., _)) => {
+                if let Ok(Fault { session, text }) = Fault::decode(&message[..n])
+                    && (session as usize) < SESSIONS
+                {
+                    self.fail_files(session as usize, text);
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => self.relay = None,
+        }
     }
 
     /// A 9P message that must not reach the other side ends the session.
-    pub(super) fn fail_files(&mut self, i: usize, fault: &::ninep::frame::FrameError) {
+    fn fail_files(&mut self, i: usize, fault: &str) {
         let mut reason = String::<200>::new();
         let _ = core::fmt::write(&mut reason, format_args!("cpud: the session's files: {fault}\n"));
         self.close_files(i);

@@ -1,8 +1,8 @@
 //! wire: the connection's socket on one side, the descriptors of its sessions on the other, and the ssh protocol in
 //! between. It has no key, no file system and hardly a system call.
 //!
-//! One loop: wait until a descriptor is ready, take in what the client sent, read what commands and the kernel's 9P
-//! client wrote straight into outgoing packets, write those out. Nothing in it waits for anything else.
+//! One loop: wait until a descriptor is ready, take in what the client sent, read what commands and the user's relay
+//! wrote straight into outgoing packets, write those out. Nothing in it waits for anything else.
 
 mod ending;
 mod events;
@@ -25,8 +25,6 @@ use crate::session::protocol as session_protocol;
 use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox};
-use ninep::CheckRoom;
-pub use ninep::MSIZE;
 use session::Session;
 
 const SESSIONS: usize = limits::SESSIONS;
@@ -46,6 +44,7 @@ const LINGER_MS: u64 = 1000;
 enum Source {
     Socket,
     Guard,
+    Relay,
     Control(usize),
     Stdin(usize),
     Output(usize, Stream),
@@ -74,13 +73,14 @@ struct Wire<'a> {
     server: Server<'a>,
     random: Pool,
     sessions: [Option<Session>; SESSIONS],
-    checks: [CheckRoom; SESSIONS],
+    /// The way to the user's relay.
+    relay: Option<OwnedFd>,
     /// Memory for the input of sessions that are not open.
     inputs: [Option<&'static mut [u8]>; SESSIONS],
     forwards: Vec<Forward, SESSIONS>,
     /// The channel that guard is opening a session for.
     opening: Option<(SessionId, ChannelId)>,
-    /// The session whose kernel does not take the data at hand: no event before it does.
+    /// The session whose relay does not take the data at hand: no event before it does.
     stalled: Option<usize>,
     /// For messages to a session.
     scratch: &'static mut [u8],
@@ -100,7 +100,6 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
 
     let buffers = Buffers { rx: memory::pages(RX)?, tx: memory::pages(TX)? };
     let mut inputs = memory::pages(SESSIONS * session::WINDOW)?.chunks_exact_mut(session::WINDOW);
-    let rooms = memory::rooms::<_, SESSIONS>()?;
     let scratch = memory::pages(session_protocol::MESSAGE_MAX)?;
     let mut random = Pool::new();
     let start = now();
@@ -112,15 +111,13 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     }
 
     let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key, config.ciphers);
-    let mut checks = rooms.each_mut().map(CheckRoom::Unused);
-    checks.reverse();
     let mut wire = Wire {
         server: Server::new(ssh, buffers, start, &mut random),
         socket,
         guard,
         random,
         sessions: [const { None }; SESSIONS],
-        checks,
+        relay: None,
         inputs: core::array::from_fn(|_| inputs.next()),
         forwards: Vec::new(),
         opening: None,
@@ -163,6 +160,7 @@ impl Wire<'_> {
                 }
             }
             Source::Guard => self.hear_guard()?,
+            Source::Relay => self.hear_relay(),
             Source::Control(i) => self.hear_session(i),
             Source::Stdin(i) => self.pump_input(i),
             Source::Output(i, stream) => self.pump_output(i, stream),
@@ -171,7 +169,7 @@ impl Wire<'_> {
                     self.stalled = None;
                 }
                 if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                    self.pump_kernel(i);
+                    self.pump_relay(i);
                 }
             }
         }
@@ -179,21 +177,24 @@ impl Wire<'_> {
     }
 
     /// What can become ready and is waited for, and the time at which something is due.
-    fn wait(&mut self) -> Vec<(Source, PollFlags), { 2 + 5 * SESSIONS }> {
+    fn wait(&mut self) -> Vec<(Source, PollFlags), { 3 + 5 * SESSIONS }> {
         let due = self.deadline();
-        let mut sources = Vec::<_, { 2 + 5 * SESSIONS }>::new();
-        let mut fds = Vec::<_, { 2 + 5 * SESSIONS }>::new();
+        let mut sources = Vec::<_, { 3 + 5 * SESSIONS }>::new();
+        let mut fds = Vec::<_, { 3 + 5 * SESSIONS }>::new();
         let server = &mut self.server;
         let mut socket_flags = PollFlags::empty();
         socket_flags.set(PollFlags::IN, self.stalled.is_none() && !server.input_space().is_empty());
         socket_flags.set(PollFlags::OUT, !server.output().is_empty());
         let mut watch = |source, fd, flags| {
-            // As many as the vectors have room for: two, and five a session.
+            // As many as the vectors have room for: three, and five a session.
             let _ = sources.push(source);
             let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
         watch(Source::Socket, self.socket.as_fd(), socket_flags);
         watch(Source::Guard, self.guard.as_fd(), PollFlags::IN);
+        if let Some(relay) = &self.relay {
+            watch(Source::Relay, relay.as_fd(), PollFlags::IN);
+        }
         for (i, session) in self.sessions.iter().enumerate() {
             let Some(session) = session else { continue };
             if let Some(control) = &session.control {
@@ -301,8 +302,8 @@ impl Wire<'_> {
         }
     }
 
-    /// Reads what the kernel asks of the client's file server into packets.
-    fn pump_kernel(&mut self, i: usize) {
+    /// Reads what the relay asks of the client's file server into packets.
+    fn pump_relay(&mut self, i: usize) {
         let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.as_mut()) else { return };
         loop {
             let space = self.server.data_space(ninep.channel, Stream::Stdout);
@@ -310,16 +311,15 @@ impl Wire<'_> {
             if room == 0 {
                 return;
             }
-            match ninep.read_kernel(space) {
-                Ok(Io::Moved(n)) => {
+            match ninep.read_relay(space) {
+                Io::Moved(n) => {
                     self.server.data_commit(ninep.channel, Stream::Stdout, n);
                     if n < room {
                         return;
                     }
                 }
-                Ok(Io::Wait) => return,
-                Ok(Io::Ended) => return self.close_files(i),
-                Err(fault) => return self.fail_files(i, &fault),
+                Io::Wait => return,
+                Io::Ended => return self.close_files(i),
             }
         }
     }
