@@ -45,7 +45,7 @@ pub const DISCONNECT_TEXT: usize = 160;
 pub const HELD: usize = 4 * 1024;
 
 /// Attempts to log in, the queries whether a key is acceptable included: an agent with many keys
-/// asks once per key. OpenSSH's MaxAuthTries is 6.
+/// asks once per key. OpenSSH's MaxAuthTries is 6. New key exchanges before the login count too.
 pub const LOGIN_ATTEMPTS: u32 = 20;
 
 /// The blob of a user's public key; RSA with 4,096 bits and a small exponent has 535 bytes.

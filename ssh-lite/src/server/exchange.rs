@@ -109,6 +109,7 @@ impl Machine<'_> {
         random: &mut dyn Random,
     ) -> Result<(), Error> {
         if let Exchange::Done { .. } = self.exchange {
+            self.login.count_attempt()?;
             self.start_exchange(now, random)?;
         }
         let Some((since, Step::AwaitKexInit(offer))) = self.take_running() else {

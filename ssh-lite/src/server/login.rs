@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub enum Login {
-    AwaitService { deadline: Instant },
+    AwaitService { deadline: Instant, attempts: u32 },
     AwaitUser { deadline: Instant, attempts: u32 },
     Open,
 }
@@ -19,9 +19,16 @@ pub enum Login {
 impl Login {
     pub const fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::AwaitService { deadline } | Self::AwaitUser { deadline, .. } => Some(*deadline),
+            Self::AwaitService { deadline, .. } | Self::AwaitUser { deadline, .. } => Some(*deadline),
             Self::Open => None,
         }
+    }
+
+    /// Counts what costs this side a signature or the check of one, until somebody has logged in.
+    pub fn count_attempt(&mut self) -> Result<(), Error> {
+        let (Self::AwaitService { attempts, .. } | Self::AwaitUser { attempts, .. }) = self else { return Ok(()) };
+        *attempts += 1;
+        if *attempts > LOGIN_ATTEMPTS { Err(Misbehaviour::LoginAttempts.into()) } else { Ok(()) }
     }
 }
 
@@ -46,26 +53,22 @@ impl<'a> PublicKeyFields<'a> {
 
 impl Machine<'_> {
     pub fn on_service_request(&mut self, service: &str) -> Result<(), Error> {
-        let Login::AwaitService { deadline } = self.login else {
+        let Login::AwaitService { deadline, attempts } = self.login else {
             return Err(Misbehaviour::Service.into());
         };
         if service != USERAUTH {
             return Err(Misbehaviour::Service.into());
         }
-        self.login = Login::AwaitUser { deadline, attempts: 0 };
+        self.login = Login::AwaitUser { deadline, attempts };
         self.tx.send(&ServiceAccept { service })
     }
 
     pub fn on_userauth_request<'p>(&mut self, request: &UserauthRequest<'p>) -> Result<Option<Event<'p>>, Error> {
-        let attempts = match &mut self.login {
+        match self.login {
             Login::AwaitService { .. } => return Err(Misbehaviour::Service.into()),
-            Login::AwaitUser { attempts, .. } => attempts,
+            Login::AwaitUser { .. } => self.login.count_attempt()?,
             // RFC 4252 section 5.1: after the success further requests are ignored.
             Login::Open => return Ok(None),
-        };
-        *attempts += 1;
-        if *attempts > LOGIN_ATTEMPTS {
-            return Err(Misbehaviour::LoginAttempts.into());
         }
         let &UserauthRequest { user, service, method, fields } = request;
         if service != CONNECTION {

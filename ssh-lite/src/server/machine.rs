@@ -60,7 +60,7 @@ impl<'a> Machine<'a> {
             session_id: None,
             incoming_key: None,
             rekey_wanted: false,
-            login: Login::AwaitService { deadline: now.after(config.login_grace) },
+            login: Login::AwaitService { deadline: now.after(config.login_grace), attempts: 0 },
             channels: Channels::new(),
             owed: None,
             fault: None,

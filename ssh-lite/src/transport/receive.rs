@@ -111,7 +111,7 @@ impl<'a> Receiver<'a> {
 
     /// Moves an unfinished packet to the front if it would not fit where it is.
     fn make_room(&mut self, size: usize) {
-        if self.start + size > READ_AHEAD.min(self.buffer.len()) {
+        if self.start > 0 && self.start + size > READ_AHEAD.min(self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }

@@ -5,6 +5,7 @@ use crate::{
     Instant,
     connection::Stream,
     error::Misbehaviour,
+    limits::LOGIN_ATTEMPTS,
     msg::{ChannelData, ChannelRequest, Disconnect, Ignore, Rest},
     testkit::{Dialect, Pair, pair, pair_authed, pair_of, pair_with_channel, payload},
 };
@@ -37,6 +38,17 @@ fn the_client_asks_for_new_keys() {
     }
     assert_eq!(pair.client.session_id, session_id);
     assert_eq!(pair.server.session_id(), session_id.as_ref());
+}
+
+#[test]
+fn before_the_login_new_keys_are_counted_as_attempts() {
+    let mut pair = pair();
+    for _ in 0..LOGIN_ATTEMPTS {
+        pair.client.start_exchange();
+        pair.run().unwrap();
+    }
+    pair.client.start_exchange();
+    assert_eq!(pair.run(), Err(Misbehaviour::LoginAttempts.into()));
 }
 
 #[test]
