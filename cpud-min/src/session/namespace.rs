@@ -8,6 +8,7 @@ use rustix::io::{Errno, Result};
 use rustix::mount::{MountFlags, mount_remount};
 use ssh_lite::auth::Authenticated;
 
+use super::nfs::Nfs;
 use super::protocol::FromSession;
 use super::{Failed, NOT_STARTED, tell};
 use crate::cpath;
@@ -33,6 +34,7 @@ const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root
 pub fn build(
     config: &Config,
     ninep: Option<Ninep>,
+    nfs: Option<Nfs>,
     environ: &Environ<'_>,
     user: &Authenticated,
     socket: &OwnedFd,
@@ -60,10 +62,16 @@ pub fn build(
         };
         mount_client(&ninep_message, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
+    } else if nfs.is_some() {
+        private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
     } else if mentions_mounts(table) {
         mount::private_namespace().or_else(|error| fail(&Because("cannot make a name space", error)))?;
     }
-    mount_table(ninep, table)
+    mount_table(ninep, nfs.as_ref(), table)?;
+    match nfs {
+        Some(nfs) => nfs.leave().or_else(|error| fail(&Because("cannot go back to the machine's network", error))),
+        None => Ok(()),
+    }
 }
 
 /// Is there a line that is more than the default name space of a client without files?
@@ -136,7 +144,7 @@ fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd)
 }
 
 /// Every line that fails is named; one that the session cannot do without ends it.
-fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), Failed> {
+fn mount_table(ninep: Option<Ninep>, nfs: Option<&Nfs>, table: &[u8]) -> core::result::Result<(), Failed> {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(ninep.map(|n| n.generation), table);
     while let Some(step) = steps.next(&mut room) {
@@ -147,10 +155,20 @@ fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), F
                 continue;
             }
         };
-        if let Err(error) = perform(&step) {
+        if let Err(error) = perform(&step, nfs) {
             say!("cpud: {step}: {}", Sentence(error));
-            // The client may well have no /lib32; any other error would let the machine's own files stand in.
-            if matches!(step.action, Action::Bind { vital: true, .. }) && error != Errno::NOENT {
+            if matches!(step.action, Action::Mount(entry) if entry.is_nfs()) && error == Errno::NODEV {
+                say!(
+                    "cpud: this kernel has no NFS client: scripts/build-image.sh and run-qemu.sh put it in with --nfs"
+                );
+            }
+            let vital = match step.action {
+                // The client may well have no /lib32; any other error would let the machine's own files stand in.
+                Action::Bind { vital, .. } => vital && error != Errno::NOENT,
+                Action::Mount(entry) => entry.target == CLIENT,
+                Action::LeaveOut => false,
+            };
+            if vital {
                 return Err(Failed(NOT_STARTED));
             }
         }
@@ -158,7 +176,7 @@ fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), F
     Ok(())
 }
 
-fn perform(step: &Step<'_>) -> Result<()> {
+fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
     match step.action {
         Action::LeaveOut => {
             say!("cpud: {step}");
@@ -181,7 +199,8 @@ fn perform(step: &Step<'_>) -> Result<()> {
         Action::Mount(entry) => {
             fs::make_dirs(entry.target)?;
             let flags = MountFlags::from_bits_retain(entry.flags);
-            mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)
+            mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)?;
+            nfs.filter(|_| entry.is_nfs()).map_or(Ok(()), |nfs| nfs.mounted(entry.target))
         }
     }
 }

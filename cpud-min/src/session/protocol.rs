@@ -42,6 +42,9 @@ pub enum FromSession<'a> {
     Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,
+    /// The kernel's NFS client will connect to the client's file server on this forwarded port. Each message on the
+    /// descriptor that comes along carries one such connection.
+    Nfs { port: u32 },
 }
 
 impl<'a> ToSession<'a> {
@@ -101,6 +104,7 @@ impl<'a> FromSession<'a> {
                 w.string(home)
             }
             Self::Mounted => w.byte(3),
+            Self::Nfs { port } => w.byte(4).and_then(|()| w.uint32(port)),
         }?;
         Ok(w.written())
     }
@@ -111,6 +115,7 @@ impl<'a> FromSession<'a> {
             1 => Self::Answer { ok: r.boolean()? },
             2 => Self::Ninep { port: r.uint32()?, nonce: r.string()?, freshness_ms: r.uint32()?, home: r.string()? },
             3 => Self::Mounted,
+            4 => Self::Nfs { port: r.uint32()? },
             _ => return Err(WireError::Trailing),
         };
         r.finish().map(|()| decoded)
@@ -150,6 +155,7 @@ mod tests {
                 home: b"/home/glenda",
             },
             FromSession::Mounted,
+            FromSession::Nfs { port: 17012 },
         ];
         for message in messages {
             let mut out = [0; 256];

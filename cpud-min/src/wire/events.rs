@@ -1,15 +1,15 @@
 //! What the client, guard and the sessions say to wire, and what wire does about it.
 
 use heapless::String;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use ssh_lite::Event;
 use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
 
 use super::ending::Ending;
-use super::ninep::{self, Ninep, Nonce, Taken};
 use super::session::{self, Session};
-use super::{End, Forward, SESSIONS, Wire};
+use super::tunnel::{self, Kind, Nonce, Taken, Tunnel};
+use super::{End, Forward, SESSIONS, TUNNELS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::plan::signal;
 use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
@@ -17,7 +17,7 @@ use crate::session::protocol::{FROM_SESSION_MAX, FromSession, ToSession};
 use crate::sys::process::Status;
 use crate::sys::{fdpass, now, tty};
 
-/// The ports that are handed out for 9P; they name a channel, and nothing listens on them.
+/// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
 const FIRST_PORT: u16 = 17011;
 
 /// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
@@ -37,7 +37,7 @@ impl Wire<'_> {
                 Event::AuthVerify(request) => tell(&self.guard, &request.into()),
                 Event::AuthRefused { user, method } => tell(&self.guard, &ToGuard::Refused { user, method }),
                 Event::Open { channel } => self.open_session(channel),
-                Event::Opened { channel } => self.start_files(channel),
+                Event::Opened { channel } => self.start_tunnel(channel),
                 Event::OpenFailed { channel, .. } | Event::Closed { channel } => self.closed(channel),
                 Event::Request { channel, request } => match find(&mut self.sessions, channel) {
                     Some((i, session)) => {
@@ -62,17 +62,17 @@ impl Wire<'_> {
                         let (taken, freed) = (data.len(), session.input(data));
                         self.server.data_used(channel, taken);
                         self.server.grant(channel, freed as u32);
-                    } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-                        match ninep.pass_to_relay(data) {
+                    } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
+                        match tunnel.pass(data) {
                             Taken::Some(n) => {
                                 self.server.data_used(channel, n);
                                 self.server.grant(channel, n as u32);
                             }
-                            Taken::Wait => self.stalled = Some(i),
+                            Taken::Wait => self.stalled = Some(t),
                             Taken::Ended => {
                                 let n = data.len();
                                 self.server.data_used(channel, n);
-                                self.close_files(i);
+                                self.close_tunnel(t);
                             }
                         }
                     } else {
@@ -84,8 +84,8 @@ impl Wire<'_> {
                     if let Some((i, session)) = find(&mut self.sessions, channel) {
                         session.input_ended = true;
                         self.pump_input(i);
-                    } else if let Some((i, _)) = find_ninep(&mut self.sessions, channel) {
-                        self.close_files(i);
+                    } else if let Some((t, _)) = find_tunnel(&mut self.tunnels, channel) {
+                        self.close_tunnel(t);
                     }
                 }
                 Event::Disconnected { .. } => return Err(End::Gone),
@@ -111,10 +111,10 @@ impl Wire<'_> {
             if session.status.is_none() {
                 self.tell_guard(&ToGuard::Close { session: i as SessionId });
             }
-        } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-            // The channel is gone already; what is left to close is the relay's end.
-            ninep.open = false;
-            self.close_files(i);
+        } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
+            // The channel is gone already; what is left to close is the other end.
+            tunnel.open = false;
+            self.close_tunnel(t);
         }
     }
 
@@ -187,10 +187,12 @@ impl Wire<'_> {
                 }
             }
             Ok(FromSession::Mounted) => {
-                if let Some(ninep) = &mut session.ninep {
-                    ninep.deadline = None;
+                let of_this = |t: &&mut Tunnel| t.session == i && t.kind != Kind::Nfs;
+                if let Some(tunnel) = self.tunnels.iter_mut().flatten().find(of_this) {
+                    tunnel.kind = Kind::Ninep { deadline: None };
                 }
             }
+            Ok(FromSession::Nfs { port }) => session.listener = fds.into_iter().next().map(|fd| (port, fd)),
             Err(_) => session.control = None,
         }
     }
@@ -199,36 +201,67 @@ impl Wire<'_> {
     fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
         let Ok([kernel, theirs, ours]) = fds.into_array() else { return };
         let Some(relay) = &self.relay else { return };
-        let Some(session) = self.sessions[i].as_mut().filter(|s| s.ninep.is_none()) else { return };
-        let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
-        let (address, port) = (&forward.address, forward.port);
-        let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, ninep::WINDOW) else {
+        if self.tunnels.iter().flatten().any(|t| t.session == i) {
             return;
-        };
+        }
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         if let Ok(n) = begin.encode(&mut message)
             && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd()]).is_ok()
         {
-            session.ninep = Some(Ninep::new(channel, ours, nonce, now().0 + ninep::MOUNT_MS));
+            self.open_tunnel(i, port, ours, Kind::Ninep { deadline: Some(now().0 + tunnel::MOUNT_MS) }, nonce);
+        }
+    }
+
+    /// Asks the client for a channel to what it has at `port`, for `fd`.
+    fn open_tunnel(&mut self, session: usize, port: u32, fd: OwnedFd, kind: Kind, nonce: Nonce) {
+        let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
+        let Some(place) = self.tunnels.iter_mut().find(|t| t.is_none()) else { return };
+        let (address, port) = (&forward.address, forward.port);
+        if let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, tunnel::WINDOW) {
+            *place = Some(Tunnel { session, channel, fd, kind, nonce, open: false });
         }
     }
 
     /// The client has opened the channel: the nonce is the first thing on it.
-    fn start_files(&mut self, channel: ChannelId) {
+    fn start_tunnel(&mut self, channel: ChannelId) {
         // Its session may have ended while the client was being asked.
-        let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return self.server.close(channel) };
-        ninep.open = true;
-        self.pump_relay(i);
+        let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) else { return self.server.close(channel) };
+        tunnel.open = true;
+        self.pump_tunnel(t);
+    }
+
+    pub(super) fn close_tunnel(&mut self, t: usize) {
+        let Some(tunnel) = self.tunnels[t].take() else { return };
+        if self.stalled == Some(t) {
+            self.stalled = None;
+        }
+        if tunnel.open {
+            self.server.close(tunnel.channel);
+        }
     }
 
     /// Takes the files from under a session: what it asks of them from now on fails at once.
-    pub(super) fn close_files(&mut self, i: usize) {
-        let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.take()) else { return };
-        if self.stalled == Some(i) {
-            self.stalled = None;
+    fn close_files(&mut self, i: usize) {
+        for t in 0..TUNNELS {
+            if self.tunnels[t].as_ref().is_some_and(|t| t.session == i) {
+                self.close_tunnel(t);
+            }
         }
-        if ninep.open {
-            self.server.close(ninep.channel);
+    }
+
+    /// A connection of the kernel's NFS client.
+    pub(super) fn hear_listener(&mut self, i: usize) {
+        let Some(session) = &mut self.sessions[i] else { return };
+        let Some((port, listener)) = &session.listener else { return };
+        match fdpass::receive(listener, &mut [0; 1], false) {
+            Ok((1.., fds)) => {
+                let port = *port;
+                if let Some(fd) = fds.into_iter().next() {
+                    self.open_tunnel(i, port, fd, Kind::Nfs, Nonce::new());
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => session.listener = None,
         }
     }
 
@@ -265,8 +298,8 @@ impl Wire<'_> {
 
     /// Brings sessions whose command has ended, or whose client has left, to their end.
     pub(super) fn end_sessions(&mut self) {
+        self.check_mounts();
         for i in 0..SESSIONS {
-            self.check_mount(i);
             let Some(session) = &mut self.sessions[i] else { continue };
             if session.closed {
                 session.hang_up();
@@ -294,10 +327,11 @@ impl Wire<'_> {
     }
 
     /// A client whose file server says nothing does not hold a session in mount(2) for good.
-    fn check_mount(&mut self, i: usize) {
-        let ninep = self.sessions[i].as_ref().and_then(|s| s.ninep.as_ref());
-        if ninep.and_then(|n| n.deadline).is_some_and(|due| due <= now().0) {
-            self.close_files(i);
+    fn check_mounts(&mut self) {
+        for t in 0..TUNNELS {
+            if self.tunnels[t].as_ref().and_then(Tunnel::deadline).is_some_and(|due| due <= now().0) {
+                self.close_tunnel(t);
+            }
         }
     }
 }
@@ -315,9 +349,9 @@ fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, 
     sessions.into_iter().find(|(_, s)| s.channel == channel && !s.closed)
 }
 
-fn find_ninep(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Ninep)> {
-    let files = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?.ninep.as_mut()?)));
-    files.into_iter().find(|(_, n)| n.channel == channel)
+fn find_tunnel(tunnels: &mut [Option<Tunnel>], channel: ChannelId) -> Option<(usize, &mut Tunnel)> {
+    let tunnels = tunnels.iter_mut().enumerate().filter_map(|(t, tunnel)| Some((t, tunnel.as_mut()?)));
+    tunnels.into_iter().find(|(_, tunnel)| tunnel.channel == channel)
 }
 
 /// Does what a session's client asks for, or passes it on. None: the session answers later.

@@ -6,9 +6,9 @@
 
 mod ending;
 mod events;
-mod ninep;
 mod ring;
 mod session;
+mod tunnel;
 
 use core::time::Duration;
 
@@ -26,8 +26,13 @@ use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox};
 use session::Session;
+use tunnel::Tunnel;
 
 const SESSIONS: usize = limits::SESSIONS;
+const TUNNELS: usize = limits::FORWARDED;
+
+/// The socket, guard and the way to the relay, five descriptors a session, and the tunnels'.
+const SOURCES: usize = 3 + 5 * SESSIONS + TUNNELS;
 
 /// Go sends packets of up to 256 KiB, in an environment variable for one.
 const RX: usize = 257 * 1024;
@@ -48,7 +53,8 @@ enum Source {
     Control(usize),
     Stdin(usize),
     Output(usize, Stream),
-    Ninep(usize),
+    Listener(usize),
+    Tunnel(usize),
 }
 
 /// Why the connection ends.
@@ -61,7 +67,7 @@ enum End {
     Guard,
 }
 
-/// A forwarded port that exists on this connection only: nobody listens (RFC 4254 section 7.1).
+/// A forwarded port that exists on this connection only (RFC 4254 section 7.1).
 struct Forward {
     address: String<46>,
     port: u16,
@@ -73,6 +79,7 @@ struct Wire<'a> {
     server: Server<'a>,
     random: Pool,
     sessions: [Option<Session>; SESSIONS],
+    tunnels: [Option<Tunnel>; TUNNELS],
     /// The way to the user's relay.
     relay: Option<OwnedFd>,
     /// Memory for the input of sessions that are not open.
@@ -80,7 +87,7 @@ struct Wire<'a> {
     forwards: Vec<Forward, SESSIONS>,
     /// The channel that guard is opening a session for.
     opening: Option<(SessionId, ChannelId)>,
-    /// The session whose relay does not take the data at hand: no event before it does.
+    /// The tunnel that does not take the data at hand: no event before it does.
     stalled: Option<usize>,
     /// For messages to a session.
     scratch: &'static mut [u8],
@@ -117,6 +124,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
         guard,
         random,
         sessions: [const { None }; SESSIONS],
+        tunnels: [const { None }; TUNNELS],
         relay: None,
         inputs: core::array::from_fn(|_| inputs.next()),
         forwards: Vec::new(),
@@ -164,12 +172,13 @@ impl Wire<'_> {
             Source::Control(i) => self.hear_session(i),
             Source::Stdin(i) => self.pump_input(i),
             Source::Output(i, stream) => self.pump_output(i, stream),
-            Source::Ninep(i) => {
-                if flags.contains(PollFlags::OUT) && self.stalled == Some(i) {
+            Source::Listener(i) => self.hear_listener(i),
+            Source::Tunnel(t) => {
+                if flags.contains(PollFlags::OUT) && self.stalled == Some(t) {
                     self.stalled = None;
                 }
                 if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                    self.pump_relay(i);
+                    self.pump_tunnel(t);
                 }
             }
         }
@@ -177,16 +186,16 @@ impl Wire<'_> {
     }
 
     /// What can become ready and is waited for, and the time at which something is due.
-    fn wait(&mut self) -> Vec<(Source, PollFlags), { 3 + 5 * SESSIONS }> {
+    fn wait(&mut self) -> Vec<(Source, PollFlags), SOURCES> {
         let due = self.deadline();
-        let mut sources = Vec::<_, { 3 + 5 * SESSIONS }>::new();
-        let mut fds = Vec::<_, { 3 + 5 * SESSIONS }>::new();
+        let mut sources = Vec::<_, SOURCES>::new();
+        let mut fds = Vec::<_, SOURCES>::new();
         let server = &mut self.server;
         let mut socket_flags = PollFlags::empty();
         socket_flags.set(PollFlags::IN, self.stalled.is_none() && !server.input_space().is_empty());
         socket_flags.set(PollFlags::OUT, !server.output().is_empty());
         let mut watch = |source, fd, flags| {
-            // As many as the vectors have room for: three, and five a session.
+            // As many as the vectors have room for.
             let _ = sources.push(source);
             let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
@@ -211,13 +220,17 @@ impl Wire<'_> {
                     watch(Source::Output(i, stream), fd.as_fd(), PollFlags::IN);
                 }
             }
-            if let Some(ninep) = session.ninep.as_ref().filter(|n| n.open) {
-                let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN, !server.data_space(ninep.channel, Stream::Stdout).is_empty());
-                flags.set(PollFlags::OUT, self.stalled == Some(i));
-                if !flags.is_empty() {
-                    watch(Source::Ninep(i), ninep.fd.as_fd(), flags);
-                }
+            if let Some((_, listener)) = &session.listener {
+                watch(Source::Listener(i), listener.as_fd(), PollFlags::IN);
+            }
+        }
+        for (t, tunnel) in self.tunnels.iter().enumerate() {
+            let Some(tunnel) = tunnel.as_ref().filter(|t| t.open) else { continue };
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !server.data_space(tunnel.channel, Stream::Stdout).is_empty());
+            flags.set(PollFlags::OUT, self.stalled == Some(t));
+            if !flags.is_empty() {
+                watch(Source::Tunnel(t), tunnel.fd.as_fd(), flags);
             }
         }
         let timeout = due.map(|due| {
@@ -235,13 +248,12 @@ impl Wire<'_> {
         let server = &mut self.server;
         let ssh = server.deadline().map(|Instant(ms)| ms);
         let sessions = self.sessions.iter_mut().flatten().filter_map(|s| {
-            let mount = s.ninep.as_ref().and_then(|n| n.deadline);
             let close = s.ending.as_mut().filter(|_| !s.closing);
             // The time may have come since the last look: then it is now, and not never.
-            let close = close.map(|e| e.wait_until(now, server.unacknowledged(s.channel)).unwrap_or(now));
-            mount.into_iter().chain(close).min()
+            close.map(|e| e.wait_until(now, server.unacknowledged(s.channel)).unwrap_or(now))
         });
-        ssh.into_iter().chain(sessions).min()
+        let mounts = self.tunnels.iter().flatten().filter_map(Tunnel::deadline);
+        ssh.into_iter().chain(sessions).chain(mounts).min()
     }
 
     fn read_socket(&mut self) -> Result<(), End> {
@@ -302,24 +314,24 @@ impl Wire<'_> {
         }
     }
 
-    /// Reads what the relay asks of the client's file server into packets.
-    fn pump_relay(&mut self, i: usize) {
-        let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.as_mut()) else { return };
+    /// Reads what the client's file server is asked into packets.
+    fn pump_tunnel(&mut self, t: usize) {
+        let Some(tunnel) = &mut self.tunnels[t] else { return };
         loop {
-            let space = self.server.data_space(ninep.channel, Stream::Stdout);
+            let space = self.server.data_space(tunnel.channel, Stream::Stdout);
             let room = space.len();
             if room == 0 {
                 return;
             }
-            match ninep.read_relay(space) {
+            match tunnel.read(space) {
                 Io::Moved(n) => {
-                    self.server.data_commit(ninep.channel, Stream::Stdout, n);
+                    self.server.data_commit(tunnel.channel, Stream::Stdout, n);
                     if n < room {
                         return;
                     }
                 }
                 Io::Wait => return,
-                Io::Ended => return self.close_files(i),
+                Io::Ended => return self.close_tunnel(t),
             }
         }
     }
@@ -339,6 +351,7 @@ impl Wire<'_> {
         }
         // The sessions' file systems fail at once instead of waiting for the client.
         self.sessions = [const { None }; SESSIONS];
+        self.tunnels = [const { None }; TUNNELS];
         let _ = self.write_socket();
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         let deadline = now().0 + LINGER_MS;
