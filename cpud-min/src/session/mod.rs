@@ -95,7 +95,7 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     }
     environ::OF_THE_SESSION.iter().for_each(|name| environ.remove(name));
     // Nothing of the session's own reaches the command: the socket closes as it starts.
-    signal::unblock_all();
+    signal::as_at_a_start();
     command::run(config, &line.words, environ)
 }
 
