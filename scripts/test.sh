@@ -117,6 +117,7 @@ if [ "$level" = quick ]; then
     skip "the image in QEMU" "left out by --quick"
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
+    check "the kernel with NFS" env NFS=yes scripts/build-kernel.sh --out "$out-nfs/bzImage"
     check "coreboot" run build-coreboot.sh
     check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
     check "two builds are the same" run check-repro.sh
@@ -144,6 +145,8 @@ else
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
     [ "$level" != all ] || check "the image for the rockpro64" run build-image.sh rockpro64
+    [ "$level" != all ] ||
+        check "the kernel with NFS for ARM" env NFS=yes scripts/build-kernel.sh --board qemu-aarch64 --out "$arm-nfs/Image"
     # These; with --all everything but what is about other boards and their flash parts.
     more=(architecture:: boot:: stock:: terminal:: walls::)
     [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)

@@ -19,7 +19,8 @@ use super::protocol::FromSession;
 use super::tell;
 use crate::cpath;
 use crate::plan::fstab::nfs_port;
-use crate::sys::{fdpass, fs, mount, net, process};
+use crate::sys::mount::{self, MountFlags, UnmountFlags};
+use crate::sys::{fdpass, fs, net, process};
 
 /// The network name space in which the mounts are made, and the way to the listener.
 pub struct Nfs {
@@ -48,13 +49,16 @@ impl Nfs {
         Ok(Some(Self { machine, listener: wire }))
     }
 
-    /// The mount at `target` is there: the listener gets the file by which it is given up.
+    /// The mount at `target` is there: the listener gets the file by which it is given up. Only a sysfs that was mounted
+    /// in the mount's network name space shows it.
     pub fn mounted(&self, target: &CStr) -> Result<()> {
         let device = fs::stat(target)?.st_dev;
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-        let path = cpath!("/sys/fs/nfs/{major}:{minor}/shutdown").ok_or(Errno::NAMETOOLONG)?;
-        let file = fs::open(path.as_c_str(), OFlags::WRONLY)?;
-        fdpass::send(&self.listener, &[0], &[file.as_fd()])
+        let path = cpath!("/tmp/root/fs/nfs/{major}:{minor}/shutdown").ok_or(Errno::NAMETOOLONG)?;
+        mount::mount(c"sysfs", c"/tmp/root", c"sysfs", MountFlags::NOSUID, None)?;
+        let file = fs::open(path.as_c_str(), OFlags::WRONLY);
+        mount::unmount(c"/tmp/root", UnmountFlags::DETACH)?;
+        fdpass::send(&self.listener, &[0], &[file?.as_fd()])
     }
 
     /// Back to the machine's network.

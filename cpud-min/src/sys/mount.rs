@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use rustix::fd::AsFd;
 use rustix::io::Result;
-pub use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move};
+pub use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move, unmount};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
