@@ -283,7 +283,8 @@ board_load() {
     [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
     board_read "$ROOT/boards/$1/board.conf"
     BOARD[name]=$1
-    BOARD[kernel]+=${NFS:+ nfs}
+    # What the option adds to cpud has a budget of its own.
+    [ -z "$NFS" ] || BOARD[kernel]+=' nfs' BOARD[max_cpud]=$((BOARD[max_cpud] + 4096))
     arch_load "${BOARD[arch]}"
 }
 

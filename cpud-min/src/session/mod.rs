@@ -5,6 +5,7 @@
 
 mod command;
 mod namespace;
+#[cfg_attr(not(feature = "nfs"), path = "no_nfs.rs")]
 mod nfs;
 mod parameters;
 pub mod protocol;

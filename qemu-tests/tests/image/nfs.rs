@@ -6,11 +6,11 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Instant;
 
-use qemu_tests::artifacts::{Artifact, root, scratch};
+use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
 use qemu_tests::run::run;
 use qemu_tests::vm::{Machine, Vm, served};
-use qemu_tests::{board, or_skip, programs};
+use qemu_tests::{or_skip, programs};
 
 use crate::{LIMIT, machine, v3};
 
@@ -27,13 +27,7 @@ fn with_others() -> RwLockReadGuard<'static, ()> {
 /// A machine that `build-image.sh --nfs` would make.
 fn with_nfs() -> &'static Vm {
     static BOOTED: OnceLock<Vm> = OnceLock::new();
-    BOOTED.get_or_init(|| {
-        let board = &board::under_test().name;
-        let kernel = Artifact::Kernel.path(board);
-        let kernel = root().join("out").join(format!("{board}-nfs")).join(kernel.file_name().expect("a file"));
-        assert!(kernel.exists(), "{} is missing: NFS=yes scripts/build-kernel.sh makes it", kernel.display());
-        Vm::boot(&Machine { kernel, ..Machine::direct() })
-    })
+    BOOTED.get_or_init(|| Vm::boot(&Machine::with_nfs()))
 }
 
 /// Waits until no process of a command by this name is there, and no listener. A mount that cannot end would hold the
