@@ -31,13 +31,30 @@ pub trait Body<'a>: Wire<'a> {
     /// [`WireError::NoRoom`] when `out` or a count field is too small, [`WireError::Nul`] for a NUL
     /// in a string.
     fn encode<'o>(&self, tag: u16, out: &'o mut [u8]) -> Result<&'o mut [u8], WireError> {
-        let (head, body) = out.split_at_mut_checked(HDRSZ as usize).ok_or(WireError::NoRoom)?;
-        let mut writer = Writer::new(body);
-        self.write(&mut writer)?;
-        let end = head.len() + writer.written();
-        let size = u32::try_from(end).map_err(|_| WireError::NoRoom)?;
-        Header { size, kind: Self::TYPE as u8, tag }.write(&mut Writer::new(head))?;
+        let mut writer = Writer::after_header(out);
+        self.write(&mut writer);
+        let end = writer.finish(Self::TYPE, tag)?;
         Ok(&mut out[..end])
+    }
+}
+
+/// What all messages share is code once.
+impl<'o> Writer<'o> {
+    /// For the body of a frame that begins where `out` does.
+    #[inline(never)]
+    pub(crate) fn after_header(out: &'o mut [u8]) -> Self {
+        let mut writer = Self::new(out);
+        writer.bytes(&[0; HDRSZ as usize]);
+        writer
+    }
+
+    /// Puts the header before the body; the length of the frame.
+    #[inline(never)]
+    pub(crate) fn finish(self, kind: Type, tag: u16) -> Result<usize, WireError> {
+        let end = self.written()?;
+        let size = u32::try_from(end).map_err(|_| WireError::NoRoom)?;
+        Header { size, kind: kind as u8, tag }.write(&mut self.rewrite());
+        Ok(end)
     }
 }
 

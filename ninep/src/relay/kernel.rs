@@ -535,9 +535,9 @@ impl Job {
             if name.len() > 255 {
                 return Err(Errno::ENAMETOOLONG);
             }
-            name.write(&mut writer).map_err(|_| Errno::ENAMETOOLONG)?;
+            name.write(&mut writer);
         }
-        self.names_end = writer.written() as u16;
+        self.names_end = writer.written().map_err(|_| Errno::ENAMETOOLONG)? as u16;
         Ok(())
     }
 }

@@ -293,10 +293,9 @@ impl Model {
                 for (i, (name, &child)) in self.inodes[&ino].children.iter().enumerate().skip(t.offset as usize) {
                     let qid = self.qid(child);
                     let entry = Dirent { qid, offset: i as u64 + 1, kind: qid.kind, name };
-                    if entry.write(&mut writer).is_err() {
-                        break;
-                    }
-                    end = writer.written();
+                    entry.write(&mut writer);
+                    let Ok(written) = writer.written() else { break };
+                    end = written;
                 }
                 put(tag, &Rreaddir { data: Data(&payload[..end]) }, out)
             }

@@ -1026,7 +1026,9 @@ pub(super) fn readdir_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
 fn data_head(kind: Type, tag: u16, count: u32, out: &mut [u8]) -> bool {
     let mut writer = Writer::new(out);
     let header = crate::msg::Header { size: 11 + count, kind: kind as u8, tag };
-    header.write(&mut writer).and_then(|()| count.write(&mut writer)).is_ok()
+    header.write(&mut writer);
+    count.write(&mut writer);
+    writer.written().is_ok()
 }
 
 const _: () = {
