@@ -83,7 +83,7 @@ impl Passed {
             *place = byte;
         }
         self.bytes += 1;
-        let header = Header::read(&mut Reader::new(&self.header)).ok()?;
+        let header = Header::read(&mut Reader::new(&self.header));
         let ends = self.bytes >= HDRSZ.max(header.size);
         if ends {
             self.bytes = 0;

@@ -73,9 +73,9 @@ impl<'a> Frame<'a> {
     /// bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
-        let header = Header::read(&mut reader)?;
+        let header = Header::read(&mut reader);
         let size = usize::try_from(header.size).map_err(|_| WireError::Truncated)?;
-        let body = reader.bytes(size.checked_sub(HDRSZ as usize).ok_or(WireError::Truncated)?)?;
+        let body = reader.bytes(size.checked_sub(HDRSZ as usize).ok_or(WireError::Truncated)?);
         reader.finish()?;
         Ok(Self { header, body })
     }
@@ -83,7 +83,7 @@ impl<'a> Frame<'a> {
     /// The body as a `B`, whatever the header's type says.
     pub fn body<B: Body<'a>>(&self) -> Result<B, WireError> {
         let mut reader = Reader::new(self.body);
-        let body = B::read(&mut reader)?;
+        let body = B::read(&mut reader);
         reader.finish()?;
         Ok(body)
     }

@@ -89,7 +89,7 @@ impl<'m> FarInput<'m> {
 
     fn header(&self) -> Option<Header> {
         let head = self.bytes.first_chunk::<{ HDRSZ as usize }>().filter(|_| self.filled >= HDRSZ as usize)?;
-        Header::read(&mut Reader::new(head)).ok()
+        Some(Header::read(&mut Reader::new(head)))
     }
 }
 

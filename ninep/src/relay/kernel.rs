@@ -522,7 +522,7 @@ fn error(bytes: &[u8], fault: Fault) -> FrameError {
     let mut head = [0; HDRSZ as usize];
     let n = bytes.len().min(head.len());
     head[..n].copy_from_slice(&bytes[..n]);
-    let header = Header::read(&mut Reader::new(&head)).unwrap_or_default();
+    let header = Header::read(&mut Reader::new(&head));
     FrameError { good: 0, sender: Sender::Kernel, header, fault }
 }
 

@@ -308,8 +308,8 @@ impl Relay<'_> {
         let mut node = job.node;
         let mut wqid = Vec::new();
         let mut names = Reader::new(&job.names[..job.names_end.into()]);
-        while names.finish().is_err() {
-            let Ok(name) = <&[u8]>::read(&mut names) else { break };
+        while !names.is_empty() {
+            let name = <&[u8]>::read(&mut names);
             match self.look_up(node, name, job.seq, cache) {
                 Ok(Known::Child(child)) => {
                     node = child;
@@ -831,7 +831,7 @@ impl Relay<'_> {
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
         let parent = self.tree.view(job.node);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
+        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
         if job.created {
             return self.created(j, cache);
         }
@@ -879,7 +879,7 @@ impl Relay<'_> {
     /// The far side has created the file, and its attributes are known.
     fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
+        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
