@@ -594,10 +594,14 @@ impl Relay<'_> {
         let Some(content) = cache.find_or_make(n.key) else { return self.read_direct(j, count, cache) };
         let have = cache.available(content, job.offset, wanted);
         if have == wanted {
-            self.to_kernel.with(11 + wanted as usize, |out| {
+            let sent = self.to_kernel.with(11 + wanted as usize, |out| {
                 let (head, data) = out.split_at_mut(11);
                 read_head(job.tag, wanted as u32, head) && cache.copy(content, job.offset, data)
             });
+            if !sent {
+                // Its memory was needed by others this very moment.
+                return self.read_direct(j, count, cache);
+            }
             self.read_ahead(&job, &n, content, wanted, cache);
             return self.finish(j, cache);
         }
@@ -727,7 +731,12 @@ impl Relay<'_> {
             return;
         }
         let mut o = *self.tree.open(job.open);
-        if job.offset == 0 && !o.direct {
+        let kept = cache.get(o.listing).and_then(|c| c.listing());
+        let is_here = kept.is_some_and(|end| {
+            let rest = end.saturating_sub(job.offset);
+            cache.available(o.listing, job.offset, rest) == rest
+        });
+        if (job.offset == 0 || !is_here) && !o.direct {
             if !self.is_fresh(&n, job.seq) && !n.gone {
                 return self.ask_attributes(j, job.node, 0, cache);
             }
@@ -748,6 +757,7 @@ impl Relay<'_> {
                     o.listing = at;
                 }
                 Some(_) => {}
+                None if job.tries >= 2 && job.offset > 0 => return self.fail(j, Errno::EIO, cache),
                 None if job.tries >= 2 => {
                     self.tree.open(job.open).direct = true;
                     o.direct = true;
@@ -782,10 +792,15 @@ impl Relay<'_> {
                 let (head, data) = out.split_at_mut(11);
                 readdir_head(job.tag, taken as u32, head) && cache.copy(o.listing, job.offset, data)
             });
-        if !sent {
-            return self.fail(j, Errno::EIO, cache);
+        match sent {
+            true => self.finish(j, cache),
+            // Its memory was needed by others this very moment, or the offset is none that was given out.
+            false if job.tries < 2 => {
+                self.job(j).tries += 1;
+                self.run(j, cache);
+            }
+            false => self.fail(j, Errno::EIO, cache),
         }
-        self.finish(j, cache);
     }
 
     /// Asks for all entries of a directory.

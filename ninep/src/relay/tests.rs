@@ -259,6 +259,23 @@ fn a_file_larger_than_the_cache_reads_as_it_is() {
 }
 
 #[test]
+fn what_the_kernel_took_back_is_asked_for_again() {
+    let mut far = far();
+    far.file("/zeroes-first", &[&[0; 5000], &*bytes(9000)].concat());
+    let mut b = Bench::new(far);
+    let whole = b.cat("/zeroes-first").unwrap();
+    let names = b.list("/usr/bin").unwrap();
+    let pages = b.cache.reclaimable().expect("there are new bytes");
+    pages.fill(0);
+    assert!(b.cache.reclaimable().is_none());
+    b.far.asked.clear();
+    assert_eq!(b.cat("/zeroes-first").unwrap(), whole);
+    assert_eq!(b.list("/usr/bin").unwrap(), names);
+    assert!(asked(&b, "Tread") > 0 && asked(&b, "Treaddir") > 0);
+    assert!(b.cache.reclaimable().is_some());
+}
+
+#[test]
 fn more_files_than_places_are_walked_again() {
     let mut far = far();
     for i in 0..300 {
