@@ -202,6 +202,7 @@ impl Model {
             return Err(Errno::EINVAL);
         }
         let mut path = from.path;
+        self.find(&path)?;
         let mut qids = vec![];
         for name in names {
             path.push(name.to_vec());
