@@ -385,6 +385,7 @@ impl Relay<'_> {
             }
             Message::Tsetattr(setattr) => {
                 self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
+                job.flags = setattr.valid;
                 let Some(setattr) = self.far_setattr(job.node, setattr) else {
                     self.to_kernel.message(job.tag, &crate::msg::Rsetattr {});
                     return Ok(Taken::Yes);
@@ -394,8 +395,7 @@ impl Relay<'_> {
                     if setattr.valid & (set::UID | set::GID) != 0 {
                         return Err(Errno::EPERM);
                     }
-                    (job.kind, job.flags, job.offset, job.mode) =
-                        (JobKind::Own, setattr.valid, setattr.size, setattr.mode);
+                    (job.kind, job.offset, job.mode) = (JobKind::Own, setattr.size, setattr.mode);
                     self.begin(j, job);
                     self.run(j, cache);
                     return Ok(Taken::Yes);

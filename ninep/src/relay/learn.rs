@@ -275,8 +275,14 @@ impl Relay<'_> {
         self.job(j).wait = [0; 2];
         let tag = job.tag;
         if code != 0 {
-            let missing = kind == Type::Tmknod && code == Errno::ENOSYS.0;
-            return self.fail(j, if missing { Errno::EPERM } else { Errno(code) }, cache);
+            // The stock server has one number for errors that Go thinks alike.
+            let errno = match (kind, Errno(code)) {
+                (Type::Tmknod, Errno::ENOSYS) => Errno::EPERM,
+                (Type::Tsetattr, Errno::EACCES) if job.flags & set::SIZE == 0 => Errno::EPERM,
+                (Type::Tunlinkat | Type::Trenameat, Errno::EEXIST) => Errno::ENOTEMPTY,
+                (_, errno) => errno,
+            };
+            return self.fail(j, errno, cache);
         }
         match message {
             Message::Rwrite(Rwrite { count }) => {

@@ -288,6 +288,7 @@ fn a_directory_that_was_read_can_be_changed() {
     let f = b.open("/usr/bin", 0).unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 4);
     b.unlink("/usr/bin", "small").unwrap();
+    assert_eq!(b.unlink("/usr", "bin"), Err(Errno::ENOTEMPTY));
     b.unlink("/usr/bin", "true").unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 2);
     b.unlink("/usr", "bin").unwrap();

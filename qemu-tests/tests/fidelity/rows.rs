@@ -197,7 +197,6 @@ const PYTHON_TEST: &str = "
 const TESTSUITE: &[&str] = &["libpython3.*-testsuite"];
 const PYTHON: &str = "/usr/bin/python3 script.py";
 
-const BY_PATH: &str = "an unlinked file is changed by its path";
 const NO_SPECIAL: &str = "the client's server makes no FIFO and no socket";
 const NO_DNOTIFY: &str = "the appliance's kernel has no dnotify";
 
@@ -233,7 +232,7 @@ rows! {
     };
     du: Row {
         setup: &[TREE],
-        script: &["du -a /usr/share/perl >all; sort all; du -a --apparent-size src | sort; du --inodes src | sort"],
+        script: &["du -a /usr/share/perl | sort; du -a --apparent-size src | sort; du --inodes src | sort"],
         ..ROW
     };
     // How much is for the client's server to say, which does not; none would make installers give up.
@@ -295,7 +294,7 @@ rows! {
     };
     mapping: Row { setup: &["cat >script.py <<'end'", MAPPING, "end"], script: &[PYTHON], ..ROW };
     locker: Row { setup: &["cat >script.py <<'end'", LOCKER, "end"], script: &[PYTHON], ..ROW };
-    open_files: differs(Row { setup: &["cat >script.py <<'end'", OPEN_FILES, "end"], script: &[PYTHON], ..ROW }, BY_PATH);
+    open_files: Row { setup: &["cat >script.py <<'end'", OPEN_FILES, "end"], script: &[PYTHON], ..ROW };
     special_files: differs(Row { setup: &["cat >script.py <<'end'", SPECIAL, "end"], script: &[PYTHON], ..ROW }, NO_SPECIAL);
     dpkg_deb: Row { setup: &[PACKAGE], script: &["dpkg-deb -x thing.deb out"], ..ROW };
     #[ignore = "takes long"]
