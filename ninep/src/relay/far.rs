@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
 use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
 use crate::msg::{
-    DecodeError, Header, Message, Rgetattr, Rlerror, Rreadlink, Rversion, Rwalkgetattr, Tgetattr, Type, VERSION,
+    DecodeError, Header, Message, Rgetattr, Rlerror, Rreadlink, Rversion, Rwalkgetattr, Rwrite, Tgetattr, Type, VERSION,
 };
 use crate::types::getattr;
 use crate::wire::{Reader, Wire, WireError};
@@ -64,6 +64,7 @@ pub(super) enum RequestKind {
     Listing,
     DirectListing,
     Create,
+    Zeroes,
     Forward,
 }
 
@@ -442,6 +443,17 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             (RequestKind::Create, message) => self.create_goes_on(tag, &request, message, code, cache),
+            (RequestKind::Zeroes, message) => {
+                let node = self.tree.node(request.node);
+                match message {
+                    &Message::Rwrite(Rwrite { count: count @ 1.. }) => {
+                        node.attr.size = node.attr.size.max(request.offset + u64::from(count));
+                    }
+                    _ => node.cut = u64::MAX,
+                }
+                self.wake(tag, code, cache);
+                self.release_node(request.node, cache);
+            }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),
             (
                 RequestKind::None

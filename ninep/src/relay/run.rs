@@ -2,20 +2,21 @@
 
 use heapless::Vec;
 
-use super::Relay;
 use super::cache::{BLOCK, Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
+use super::kernel::set;
 use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
-use super::tree::{Moment, Node, NodeId, OpenId};
+use super::tree::{Moment, Node, NodeId, Open, OpenId};
+use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
-use crate::limits::{IOHDRSZ, MAXWELEM, NOFID};
+use crate::limits::{IOHDRSZ, MAXWELEM, NOFID, NOTAG};
 use crate::msg::{
-    Rattach, Rflush, Rgetattr, Rlcreate, Rlopen, Rread, Rreaddir, Rreadlink, Rwalk, Tattach, Tgetattr, Tlcreate,
-    Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Type,
+    Rattach, Rflush, Rgetattr, Rlcreate, Rlopen, Rread, Rreaddir, Rreadlink, Rsetattr, Rwalk, Tattach, Tgetattr,
+    Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Twrite, Type,
 };
-use crate::types::{Qid, getattr, open, qt};
+use crate::types::{Attr, Qid, getattr, open, qt};
 use crate::wire::{Data, Reader, Wire, Writer};
 
 /// Bytes of the names in a walk that can wait.
@@ -70,6 +71,8 @@ pub(super) enum JobKind {
     Read,
     Readdir,
     Create,
+    /// Attributes of a file without a name, which the far side could only set by name.
+    Own,
     /// The far side does it; the reply is passed on.
     Forward(Type),
 }
@@ -147,6 +150,7 @@ impl Relay<'_> {
             JobKind::Read => self.run_read(j, cache),
             JobKind::Readdir => self.run_readdir(j, cache),
             JobKind::Create => self.run_create(j, cache),
+            JobKind::Own => self.run_own(j, cache),
         }
     }
 
@@ -240,15 +244,10 @@ impl Relay<'_> {
 
     /// Asks for a node's attributes, unless that is under way.
     fn ask_attributes(&mut self, j: usize, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
-        let mut tag = self.tree.node(node).asking;
-        if tag == 0 {
-            let Some(fid) = self.any_fid(node, open) else { return self.fail(j, Errno::ESTALE, cache) };
-            let request = Request { node, ffid: fid, ..Request::default() };
-            tag = self.send(RequestKind::Getattr, &Tgetattr { fid, request_mask: getattr::BASIC }, request);
-            let n = self.tree.node(node);
-            (n.asking, n.pins) = (tag, n.pins + 1);
+        match self.any_fid(node, open) {
+            Some(fid) => self.ask_attributes_by(j, node, fid),
+            None => self.fail(j, Errno::ESTALE, cache),
         }
-        self.wait_for(j, tag);
     }
 
     fn wait_for(&mut self, j: usize, tag: u16) {
@@ -368,7 +367,7 @@ impl Relay<'_> {
             let node = self.tree.view(child);
             // The stock server's fids stand for paths, as long as they are not open.
             if self.google && node.ffid != 0 && !node.dir_open && !node.absent {
-                return self.ask_attributes_of_path(j, child);
+                return self.ask_attributes_by(j, child, node.ffid);
             }
         }
         let fid = directory.ffid;
@@ -388,10 +387,9 @@ impl Relay<'_> {
         self.wait_for(j, tag);
     }
 
-    fn ask_attributes_of_path(&mut self, j: usize, node: NodeId) {
+    fn ask_attributes_by(&mut self, j: usize, node: NodeId, fid: u32) {
         let mut tag = self.tree.node(node).asking;
         if tag == 0 {
-            let fid = self.tree.node(node).ffid;
             let request = Request { node, ffid: fid, ..Request::default() };
             tag = self.send(RequestKind::Getattr, &Tgetattr { fid, request_mask: getattr::BASIC }, request);
             let n = self.tree.node(node);
@@ -541,9 +539,13 @@ impl Relay<'_> {
 
     /// Asks for a fid of the node's own; the tag of the request.
     pub(super) fn clone_fid(&mut self, node: NodeId) -> Option<u16> {
-        let pending = self.tree.node(node).cloning;
-        if pending != 0 {
-            return Some(pending);
+        match self.tree.node(node).cloning {
+            0 => {}
+            NOTAG => {
+                self.tree.node(node).cloning = 0;
+                return None;
+            }
+            pending => return Some(pending),
         }
         let fid = self.any_fid(node, 0)?;
         let newfid = self.new_ffid();
@@ -714,6 +716,9 @@ impl Relay<'_> {
             return self.fail(j, Errno::EBADF, cache);
         }
         let Some(fid) = self.opened_fid(j, job.open, cache) else { return };
+        let n = self.tree.node(job.node);
+        let left = if n.own & set::SIZE == 0 { u64::MAX } else { n.attr.size.saturating_sub(job.offset) };
+        let count = u64::from(count).min(left) as u32;
         let read = Tread { fid, offset: job.offset, count };
         let tag = self.send(RequestKind::Direct, &read, Request { job: j as u32, count, ..Request::default() });
         self.wait_for(j, tag);
@@ -843,6 +848,55 @@ impl Relay<'_> {
         self.wait_for(j, tag);
     }
 
+    fn run_own(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, open, seq, tag, flags, offset: size, mode, .. } = *self.job(j);
+        if !self.fresh(node, seq) {
+            return self.ask_attributes(j, node, open, cache);
+        }
+        let n = self.tree.node(node);
+        if flags & set::SIZE != 0 {
+            n.own |= set::SIZE;
+            if size > n.attr.size {
+                return match self.zeroes(node, open, size) {
+                    Ok(zeroes) => self.wait_for(j, zeroes),
+                    Err(errno) => self.fail(j, errno, cache),
+                };
+            }
+            if size < n.attr.size {
+                (n.cut, n.attr.size) = (n.cut.max(n.attr.size), size);
+            }
+        }
+        if flags & set::MODE != 0 {
+            n.own |= set::MODE;
+            n.attr.mode = n.attr.mode & mode::FORMAT | mode & !mode::FORMAT;
+        }
+        self.forget_content(node, cache);
+        self.stale(node);
+        self.to_kernel.message(tag, &Rsetattr {});
+        self.finish(j, cache);
+    }
+
+    /// Makes a file whose size is its own longer, up to `end` or a part of the way.
+    pub(super) fn zeroes(&mut self, node: NodeId, open: OpenId, end: u64) -> Result<u16, Errno> {
+        let pending = |r: &Request| r.kind == RequestKind::Zeroes && r.node == node;
+        if let Some(tag) = self.requests.iter().position(pending) {
+            return Ok(tag as u16);
+        }
+        let zeroes = [0; JOB_FAR / 2];
+        let &mut Node { attr: Attr { size, .. }, cut, .. } = self.tree.node(node);
+        let Open { ffid: fid, access: 1.., .. } = *self.tree.open(open) else { return Err(Errno::EINVAL) };
+        if cut == u64::MAX || fid == 0 {
+            return Err(Errno::EIO);
+        }
+        // Behind what was cut off the far side finds zeroes itself.
+        let offset = if size < cut { size } else { end - 1 };
+        let end = if size < cut { end.min(cut) } else { end };
+        let count = (end - offset).min(zeroes.len() as u64);
+        let request = Request { node, offset, ..Request::default() };
+        self.tree.node(node).pins += 1;
+        Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
+    }
+
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
         let parent = self.tree.view(job.node);
@@ -921,7 +975,7 @@ impl Relay<'_> {
         let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
         let lazy = opens.into_iter().find(|&o| {
             let o = &self.tree.opens[o as usize];
-            o.refs > 0 && o.ffid == 0 && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
+            o.refs > 0 && o.ffid == 0 && !o.refused && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
         });
         let Some(lazy) = lazy else {
             let opening = self

@@ -207,6 +207,69 @@ fn an_unlinked_file_that_is_open_goes_on() {
 }
 
 #[test]
+fn an_unlinked_file_has_a_size_and_a_mode_of_its_own() {
+    let mut b = Bench::new(far());
+    let f = b.create("/usr/empty", "f", 0o102).unwrap();
+    b.write_at(f, 0, &bytes(3000)).unwrap();
+    b.unlink("/usr/empty", "f").unwrap();
+    b.truncate(f, 10).unwrap();
+    assert_eq!((b.attr(f).unwrap().size, b.read_all(f).unwrap()), (10, bytes(10)));
+    b.write_at(f, 10, b"on").unwrap();
+    b.write_at(f, 2500, b"x").unwrap();
+    b.truncate(f, 2800).unwrap();
+    let mut wanted = [&bytes(10)[..], b"on"].concat();
+    wanted.resize(2500, 0);
+    wanted.push(b'x');
+    wanted.resize(2800, 0);
+    assert!(b.read_all(f).unwrap() == wanted);
+    b.truncate(f, 5000).unwrap();
+    b.now += FRESH;
+    wanted.resize(5000, 0);
+    assert!(b.attr(f).unwrap().size == 5000 && b.read_all(f).unwrap() == wanted);
+    b.ask(&Tsetattr { fid: f, valid: 1, mode: 0o600, ..Tsetattr::default() }).unwrap();
+    assert_eq!(b.attr(f).unwrap().mode, 0o100_600);
+    assert_eq!(b.ask(&Tsetattr { fid: f, valid: 2, uid: 7, ..Tsetattr::default() }), Err(Errno::EPERM));
+    b.clunk(f);
+    b.settle();
+    assert_eq!(b.far.open_fids(), 0);
+}
+
+#[test]
+fn what_is_set_on_a_link_does_not_reach_its_target() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/bin").unwrap();
+    b.ask(&Tsetattr { fid, valid: 0x1b0, mtime_sec: 7, ..Tsetattr::default() }).unwrap();
+    b.ask(&Tsetattr { fid, valid: 2, uid: 0, ..Tsetattr::default() }).unwrap();
+    assert_eq!(b.ask(&Tsetattr { fid, valid: 2, uid: 7, ..Tsetattr::default() }), Err(Errno::EPERM));
+    assert_eq!(asked(&b, "Tsetattr"), 0);
+}
+
+#[test]
+fn a_name_that_somebody_else_removed_is_an_error_and_no_endless_question() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/small").unwrap();
+    let mut b = b.next_session();
+    // In the cache, so the far side has not opened it.
+    b.open("/usr/bin/small", 0).unwrap();
+    b.far.unlink("/usr/bin/small");
+    assert_eq!(b.unlink("/usr/bin", "small"), Err(Errno::ENOENT));
+    b.list("/usr/empty").unwrap();
+    let dfid = b.walk("/usr/empty").unwrap();
+    b.far.unlink("/usr/empty");
+    let mkdir = crate::msg::Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 };
+    assert_eq!(b.ask(&mkdir), Err(Errno::ESTALE));
+}
+
+#[test]
+fn the_kernel_numbers_files_as_they_are_numbered_at_home() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/usr/bin/small").unwrap();
+    let Owned::Attr(_, path, _) = b.ask(&Tgetattr { fid, request_mask: 0x7ff }).unwrap() else { panic!("no Rgetattr") };
+    // v9fs adds 2.
+    assert_eq!(Some(path + 2), b.far.ino("/usr/bin/small"));
+}
+
+#[test]
 fn a_rename_over_an_open_file_leaves_both_readable() {
     let mut b = Bench::new(far());
     let old = b.open("/usr/bin/small", 0).unwrap();
@@ -225,6 +288,7 @@ fn a_directory_that_was_read_can_be_changed() {
     let f = b.open("/usr/bin", 0).unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 4);
     b.unlink("/usr/bin", "small").unwrap();
+    assert_eq!(b.unlink("/usr", "bin"), Err(Errno::ENOTEMPTY));
     b.unlink("/usr/bin", "true").unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 2);
     b.unlink("/usr", "bin").unwrap();
