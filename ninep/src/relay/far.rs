@@ -4,7 +4,7 @@ use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
 use super::listing::Pieces;
 use super::owner::Owner;
-use super::run::{JobKind, read_head, readdir_head};
+use super::run::{JobKind, absence, read_head, readdir_head};
 use super::tree::{Moment, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_KERNEL, Relay, State};
 use crate::errno::Errno;
@@ -385,6 +385,10 @@ impl Relay<'_> {
                 match found {
                     Some((qid, attr)) => self.learn_child(&request, &qid, &attr, cache),
                     None if code == Errno::ENOENT.0 => {
+                        let directory = self.tree.node(request.node);
+                        if (1..=request.moment.seq).contains(&directory.asked.seq) {
+                            cache.find_or_make(absence(directory.key, request.name));
+                        }
                         self.learn_absent(request.node, request.name, request.moment, cache);
                     }
                     None => {}

@@ -338,10 +338,7 @@ impl Relay<'_> {
                 return Ok(if node.absent { Known::Absent } else { Known::Child(id) });
             }
         }
-        if self.is_fresh(&directory, seq)
-            && let Some(listing) = cache.find(directory.key)
-            && is_listed(cache, listing, name) == Some(false)
-        {
+        if self.is_fresh(&directory, seq) && is_absent(cache, directory.key, name) {
             return Ok(Known::Absent);
         }
         Ok(Known::Nothing)
@@ -350,12 +347,8 @@ impl Relay<'_> {
     /// Asks what a name stands for.
     fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
         let directory = self.tree.view(parent);
-        // A listing that still holds answers for all the names that are not in it.
-        if self.freshness_ms > 0
-            && self.job(j).kind == JobKind::Walk
-            && let Some(listing) = cache.find(directory.key)
-            && is_listed(cache, listing, name) == Some(false)
-        {
+        // A directory that is as it was answers for all the names that were not in it.
+        if self.freshness_ms > 0 && self.job(j).kind == JobKind::Walk && is_absent(cache, directory.key, name) {
             return self.ask_attributes(j, parent, 0, cache);
         }
         let hash = Hash::of(name);
@@ -1043,6 +1036,10 @@ impl Relay<'_> {
             }
             self.stale(directory);
             self.forget_content(directory, cache);
+            // A second change may leave the directory's times as the first has made them.
+            if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {
+                cache.forget(at);
+            }
             if let Some(child) = self.tree.find(directory, name) {
                 self.stale(child);
             }
@@ -1057,6 +1054,17 @@ const SYNC: u32 = open::DSYNC | open::SYNC;
 fn is_kept(node: &Node) -> bool {
     let regular = node.attr.mode & mode::FORMAT == mode::REGULAR;
     regular && node.attr.size > 0 && node.attr.blocks > 0 && node.changing == 0
+}
+
+/// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
+fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
+    let listed = cache.find(directory).and_then(|listing| is_listed(cache, listing, name));
+    listed.map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
+}
+
+/// The key of a content that stands for nothing but the absence of a name in a directory.
+pub(super) fn absence(directory: Hash, name: Hash) -> Hash {
+    Hash::of_words(&[directory.0, directory.1, name.0, name.1])
 }
 
 /// Whether a complete listing has a name; None when it is not complete.

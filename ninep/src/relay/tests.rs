@@ -84,6 +84,26 @@ fn a_second_session_asks_only_whether_files_are_the_same() {
 }
 
 #[test]
+fn a_second_session_asks_a_directory_for_names_that_were_absent() {
+    let mut b = Bench::new(far());
+    let absent = ["/usr/bin/a", "/usr/bin/b", "/usr/bin/c"];
+    let all_absent = |b: &mut Bench| assert!(absent.iter().all(|name| b.walk(name) == Err(Errno::ENOENT)));
+    all_absent(&mut b);
+    let mut b = b.next_session();
+    b.far.asked.clear();
+    all_absent(&mut b);
+    assert_eq!(b.far.total(), 2, "{:?}", b.far.asked);
+    b.far.file("/usr/bin/b", b"new");
+    let mut b = b.next_session();
+    assert_eq!(b.cat("/usr/bin/b").unwrap(), b"new");
+    b.unlink("/usr/bin", "b").unwrap();
+    assert_eq!(b.walk("/usr/bin/b"), Err(Errno::ENOENT));
+    b.create("/usr/bin", "b", 0o302).unwrap();
+    b.now += 2 * FRESH;
+    assert!(b.walk("/usr/bin/b").is_ok());
+}
+
+#[test]
 fn a_second_session_sees_what_has_changed_in_between() {
     let mut b = Bench::new(far());
     b.cat("/usr/bin/true").unwrap();
