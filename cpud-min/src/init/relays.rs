@@ -52,7 +52,8 @@ impl Relays {
         }
         let (control, theirs) = fdpass::pair().ok()?;
         // An eighth of the machine for all: half of that for the first, half of the rest for the next, and so on.
-        let arena = (memory::total() >> (4 + self.0.len())).clamp(relay::LEAST, relay::MOST);
+        let part = (memory::total() >> (4 + self.0.len())).clamp(relay::LEAST, relay::MOST);
+        let arena = config.relay.unwrap_or(part);
         match process::fork() {
             Ok(Fork::Child) => {
                 // It goes before init does.

@@ -84,6 +84,7 @@ impl Relay {
             if let Some(blocks) = self.cache.reclaimable() {
                 crate::sys::memory::offer(blocks);
             }
+            self.sessions.iter().flatten().for_each(|session| session.show_counters(&self.cache));
         }
         for (source, flags) in ready {
             match source {
@@ -148,9 +149,8 @@ impl Relay {
         let mut message = [0; MESSAGE_MAX];
         match fdpass::receive(connection, &mut message, false) {
             Ok((n @ 1.., fds)) => {
-                let mut fds = fds.into_iter();
-                if let (Ok(begin), Some(kernel), Some(far)) = (Begin::decode(&message[..n]), fds.next(), fds.next()) {
-                    self.begin(c, &begin, kernel, far);
+                if let (Ok(begin), Ok(fds)) = (Begin::decode(&message[..n]), fds.into_array()) {
+                    self.begin(c, &begin, fds);
                 }
             }
             Err(Errno::AGAIN) => {}
@@ -159,11 +159,11 @@ impl Relay {
         }
     }
 
-    /// When there is no room, both descriptors close, and the mount fails.
-    fn begin(&mut self, connection: usize, begin: &Begin<'_>, kernel: OwnedFd, far: OwnedFd) {
+    /// When there is no room, the descriptors close, and the mount fails.
+    fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
         let Some(place) = self.sessions.iter().position(Option::is_none) else { return };
         let Some(memory) = self.memories.pop() else { return };
-        self.sessions[place] = Some(Session::new(connection, begin, kernel, far, memory));
+        self.sessions[place] = Some(Session::new(connection, begin, fds, memory));
     }
 
     fn end(&mut self, s: usize, over: Over) {

@@ -197,7 +197,7 @@ impl Wire<'_> {
 
     /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
     fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
-        let Ok([kernel, theirs, ours]) = fds.into_array() else { return };
+        let Ok([kernel, theirs, ours, counters]) = fds.into_array() else { return };
         let Some(relay) = &self.relay else { return };
         let Some(session) = self.sessions[i].as_mut().filter(|s| s.ninep.is_none()) else { return };
         let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
@@ -207,7 +207,7 @@ impl Wire<'_> {
         };
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         if let Ok(n) = begin.encode(&mut message)
-            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd()]).is_ok()
+            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd(), counters.as_fd()]).is_ok()
         {
             session.ninep = Some(Ninep::new(channel, ours, nonce, now().0 + ninep::MOUNT_MS));
         }

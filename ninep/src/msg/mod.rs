@@ -171,10 +171,12 @@ macro_rules! define {
                 let frame = Frame::parse(frame).map_err(DecodeError::Frame)?;
                 let Header { kind, tag, .. } = frame.header;
                 let kind = Type::from_number(kind).ok_or(DecodeError::UnknownType(kind))?;
+                let mut reader = Reader::new(frame.body);
                 let message = match kind {
-                    $(Type::$name => frame.body().map(Self::$name),)*
+                    $(Type::$name => Self::$name(Wire::read(&mut reader)),)*
                 };
-                Ok((tag, message.map_err(|error| DecodeError::Body(kind, error))?))
+                reader.finish().map_err(|error| DecodeError::Body(kind, error))?;
+                Ok((tag, message))
             }
 
             /// As [`Body::encode`].

@@ -108,6 +108,11 @@ impl<'m> Cache<'m> {
         self.data.len()
     }
 
+    /// Bytes of blocks that were filled and not given up for others.
+    pub fn used(&self) -> usize {
+        self.blocks.iter().filter(|b| b.generation != 0).count() * BLOCK
+    }
+
     /// The memory of the blocks, once after each change. Its pages may become zeroes from then on, when others need
     /// them, as with `MADV_FREE` of madvise(2).
     pub fn reclaimable(&mut self) -> Option<&mut [u8]> {
