@@ -128,6 +128,8 @@ else
     suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
     suite "the image in QEMU, from its ROM" \
         cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    suite "programs at home and in the image" \
+        cargo test --package qemu-tests --locked --no-fail-fast --test fidelity "${more[@]}"
     if [ "$level" = all ]; then
         suite "the image in QEMU, booted directly" \
             env CPUD_BOOT=direct cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"

@@ -20,6 +20,8 @@ use ssh_lite::Ciphers;
 
 use crate::guard::cgroup;
 use crate::plan::cmdline::{self, Listen};
+use crate::plan::quoted::Quoted;
+use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{console, fdpass, fs, memory, net, now, process, signal};
@@ -42,6 +44,8 @@ pub struct Config {
     pub root: bool,
     /// This machine is ours: PID 1, and no other user land.
     pub appliance: bool,
+    /// Bytes of memory of every relay; None: a part of the machine's.
+    pub relay: Option<usize>,
 }
 
 /// Listening sockets: as many as the command line may name.
@@ -103,7 +107,17 @@ fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
         cgroups: cgroup::prepare(),
         root: rustix::process::geteuid().is_root(),
         appliance,
+        relay: if appliance { relay_memory() } else { None },
     }
+}
+
+/// What the kernel's command line says a relay's memory is.
+fn relay_memory() -> Option<usize> {
+    let mut room = [0; 4096];
+    let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
+    cmdline::relay_memory(line, LEAST..=MOST)?
+        .inspect_err(|value| say!("cpud: cpud.relay={}: no size from 256K to 64M", Quoted(value)))
+        .ok()
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {

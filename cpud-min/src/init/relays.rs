@@ -7,7 +7,7 @@ use super::Config;
 use crate::relay;
 use crate::say;
 use crate::sys::process::{self, Fork, Pid, Status};
-use crate::sys::{fdpass, memory};
+use crate::sys::{fdpass, fs, memory};
 
 /// Keys that have a relay at a time. Of more, the one that was not used for longest loses what it knows, and its
 /// sessions their files.
@@ -52,9 +52,14 @@ impl Relays {
         }
         let (control, theirs) = fdpass::pair().ok()?;
         // An eighth of the machine for all: half of that for the first, half of the rest for the next, and so on.
-        let arena = (memory::total() >> (4 + self.0.len())).clamp(relay::LEAST, relay::MOST);
+        let part = (memory::total() >> (4 + self.0.len())).clamp(relay::LEAST, relay::MOST);
+        let arena = config.relay.unwrap_or(part);
         match process::fork() {
-            Ok(Fork::Child) => relay::run(config, theirs, arena),
+            Ok(Fork::Child) => {
+                // It goes before init does.
+                let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
+                relay::run(config, theirs, arena)
+            }
             Ok(Fork::Parent(pid)) => Some(Relay { key, pid, control }),
             Err(_) => None,
         }

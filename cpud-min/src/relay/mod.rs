@@ -24,6 +24,9 @@ use session::{Over, Session};
 const SESSIONS: usize = 32;
 const CONNECTIONS: usize = 32;
 
+/// How long what was fetched belongs to the cache, before the kernel may take it when memory is short.
+const KEPT_MS: u64 = 1000;
+
 /// Serves one user until `control`, by which connections come, is closed.
 pub fn run(config: &Config, control: OwnedFd, arena: usize) -> ! {
     process::set_name(c"cpud relay");
@@ -36,6 +39,9 @@ struct Relay {
     cache: Cache<'static>,
     connections: [Option<OwnedFd>; CONNECTIONS],
     sessions: [Option<Session>; SESSIONS],
+    /// When the cache's memory was last offered to the kernel; since then something has happened.
+    offered: u64,
+    busy: bool,
     /// Of sessions that are not open.
     memories: Vec<Room, SESSIONS>,
 }
@@ -54,14 +60,14 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
     for _ in 0..SESSIONS {
         let _ = memories.push(memory::session(arena / 8)?);
     }
-    // The clock is set up at its first use, with system calls that end here.
-    let _ = now();
     sandbox::enter_wire(config.root)?;
     let mut relay = Relay {
         control,
         cache,
         connections: [const { None }; CONNECTIONS],
         sessions: [const { None }; SESSIONS],
+        offered: now().0,
+        busy: false,
         memories,
     };
     while relay.round() {}
@@ -71,7 +77,16 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
 impl Relay {
     /// False when init has let go of this relay.
     fn round(&mut self) -> bool {
-        for (source, flags) in self.wait() {
+        let ready = self.wait();
+        self.busy = !ready.is_empty();
+        if now().0 - self.offered >= KEPT_MS {
+            self.offered = now().0;
+            if let Some(blocks) = self.cache.reclaimable() {
+                crate::sys::memory::offer(blocks);
+            }
+            self.sessions.iter().flatten().for_each(|session| session.show_counters(&self.cache));
+        }
+        for (source, flags) in ready {
             match source {
                 Source::Control => {
                     let mut byte = [0; 1];
@@ -123,7 +138,8 @@ impl Relay {
             watch(Source::Far(i), session.far.as_fd(), far);
         }
         // An error is EINTR at most, after which nothing is ready.
-        let ready = poll(&mut fds, None::<&Timespec>).unwrap_or(0);
+        let soon = Timespec { tv_sec: (KEPT_MS / 1000) as i64, tv_nsec: 0 };
+        let ready = poll(&mut fds, self.busy.then_some(&soon)).unwrap_or(0);
         let pairs = sources.into_iter().zip(fds.iter().map(PollFd::revents));
         pairs.filter(|(_, flags)| ready > 0 && !flags.is_empty()).collect()
     }
@@ -133,9 +149,8 @@ impl Relay {
         let mut message = [0; MESSAGE_MAX];
         match fdpass::receive(connection, &mut message, false) {
             Ok((n @ 1.., fds)) => {
-                let mut fds = fds.into_iter();
-                if let (Ok(begin), Some(kernel), Some(far)) = (Begin::decode(&message[..n]), fds.next(), fds.next()) {
-                    self.begin(c, &begin, kernel, far);
+                if let (Ok(begin), Ok(fds)) = (Begin::decode(&message[..n]), fds.into_array()) {
+                    self.begin(c, &begin, fds);
                 }
             }
             Err(Errno::AGAIN) => {}
@@ -144,11 +159,11 @@ impl Relay {
         }
     }
 
-    /// When there is no room, both descriptors close, and the mount fails.
-    fn begin(&mut self, connection: usize, begin: &Begin<'_>, kernel: OwnedFd, far: OwnedFd) {
+    /// When there is no room, the descriptors close, and the mount fails.
+    fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
         let Some(place) = self.sessions.iter().position(Option::is_none) else { return };
         let Some(memory) = self.memories.pop() else { return };
-        self.sessions[place] = Some(Session::new(connection, begin, kernel, far, memory));
+        self.sessions[place] = Some(Session::new(connection, begin, fds, memory));
     }
 
     fn end(&mut self, s: usize, over: Over) {

@@ -6,8 +6,8 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 /// The longest message.
 pub const MESSAGE_MAX: usize = 400;
 
-/// From wire: the files of a session. Two descriptors come along: the far end of the kernel's 9P socket, and the end of
-/// the byte stream to the channel.
+/// From wire: the files of a session. Three descriptors come along: the far end of the kernel's 9P socket, the end of
+/// the byte stream to the channel, and the file for the counters.
 #[derive(Debug, PartialEq)]
 pub struct Begin<'a> {
     pub session: u32,

@@ -1,7 +1,9 @@
 //! One session: the kernel on one side, wire on the other.
 
+use core::fmt::Write;
+
 use ninep::frame::FrameError;
-use ninep::relay::{Cache, Config, Relay};
+use ninep::relay::{Cache, Config, Counters, Relay};
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 
@@ -16,6 +18,7 @@ pub struct Session {
     pub number: u32,
     pub kernel: OwnedFd,
     pub far: OwnedFd,
+    counters: OwnedFd,
     relay: Relay<'static>,
     /// What was read from the far side. Bytes are left when the kernel has to take replies first.
     held: &'static mut [u8],
@@ -36,10 +39,11 @@ impl From<FrameError> for Over {
 }
 
 impl Session {
-    pub fn new(connection: usize, begin: &Begin<'_>, kernel: OwnedFd, far: OwnedFd, room: Room) -> Self {
+    pub fn new(connection: usize, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
         let Room { memory, held } = room;
         let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home };
-        Self { connection, number: begin.session, kernel, far, relay: Relay::new(&config, memory), held, held_end: 0 }
+        let relay = Relay::new(&config, memory);
+        Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
     }
 
     /// What the kernel's and the far side's descriptors are to be watched for.
@@ -113,6 +117,25 @@ impl Session {
             moved = true;
         }
         Ok(moved)
+    }
+
+    /// For the user, as lines of the same length whatever the numbers are.
+    pub fn show_counters(&self, cache: &Cache<'_>) {
+        let Counters { asked, sent, read, written } = self.relay.counters;
+        let lines = [
+            (asked, "requests of the kernel"),
+            (sent, "requests sent"),
+            (read, "bytes of files fetched"),
+            (written, "bytes of files written"),
+            (cache.capacity() as u64, "bytes of cache, for all sessions"),
+            (cache.used() as u64, "bytes of cache in use"),
+            (cache.evictions, "blocks of cache evicted"),
+        ];
+        let mut text = heapless::String::<400>::new();
+        for (number, what) in lines {
+            let _ = writeln!(text, "{number:20} {what}");
+        }
+        fs::write_start(&self.counters, text.as_bytes());
     }
 
     /// Its memory, not cleared.

@@ -4,6 +4,7 @@ use core::ffi::CStr;
 use core::fmt::Display;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountFlags, mount_remount};
 use ssh_lite::auth::Authenticated;
@@ -21,6 +22,9 @@ use crate::relay::MSIZE;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fdpass, fs, mount};
+
+/// Where the relay shows what it has done for the session, each second in which it did something.
+const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
 /// What the appliance shares with its sessions; everything else in a session's root goes with it.
 const SHARED: [(&CStr, &CStr); 4] =
@@ -129,7 +133,9 @@ fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd)
     let (kernel, far) = fdpass::stream_pair()?;
     let (relay, wire) = fdpass::stream_pair()?;
     [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
-    tell(socket, files, &[far.as_fd(), relay.as_fd(), wire.as_fd()])?;
+    fs::make_file(COUNTERS)?;
+    let counters = fs::open(COUNTERS, OFlags::WRONLY)?;
+    tell(socket, files, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
     // From here on the relay alone holds the far end: when it closes that, everything that waits for a file fails.
     drop((far, relay, wire));
     let fd = kernel.as_raw_fd();

@@ -37,8 +37,8 @@ pub enum FromSession<'a> {
     Answer { ok: bool },
     /// Connect the kernel's 9P client, by way of the user's relay, with the client's file server on this forwarded port.
     /// `nonce` is written first; it is empty for a V2 client. What is known of a file may be `freshness_ms` old; `home`
-    /// is the user's directory there. The descriptors are the far end of the kernel's socket, and both ends of the
-    /// stream between relay and wire.
+    /// is the user's directory there. The descriptors are the far end of the kernel's socket, both ends of the stream
+    /// between relay and wire, and the file for the relay's counters.
     Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,

@@ -34,6 +34,15 @@ pub fn release(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().add(start).cast(), whole, Advice::LinuxDontNeed) };
 }
 
+/// The kernel may take pages of `bytes` back when memory is short, until they are written to again: their content becomes
+/// zeroes.
+///
+/// `bytes` is what [`pages`] returned.
+pub fn offer(bytes: &mut [u8]) {
+    // SAFETY: a mutably borrowed anonymous private mapping; zeroes are valid bytes.
+    let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().cast(), bytes.len(), Advice::LinuxFree) };
+}
+
 /// Room for `N` values in pages of their own, which become resident when a value is written.
 pub fn rooms<T, const N: usize>() -> Result<&'static mut [MaybeUninit<T>; N]> {
     const { assert!(align_of::<T>() <= PAGE) };

@@ -199,14 +199,14 @@ impl Wire<'_> {
 
     /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
     fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
-        let Ok([kernel, theirs, ours]) = fds.into_array() else { return };
+        let Ok([kernel, theirs, ours, counters]) = fds.into_array() else { return };
         let Some(relay) = &self.relay else { return };
         if self.tunnels.iter().flatten().any(|t| t.session == i) {
             return;
         }
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         if let Ok(n) = begin.encode(&mut message)
-            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd()]).is_ok()
+            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd(), counters.as_fd()]).is_ok()
         {
             self.open_tunnel(i, port, ours, Kind::Ninep { deadline: Some(now().0 + tunnel::MOUNT_MS) }, nonce);
         }
