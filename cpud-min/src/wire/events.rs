@@ -9,7 +9,7 @@ use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
 use super::ending::Ending;
 use super::session::{self, Session};
 use super::tunnel::{self, Kind, Nonce, Taken, Tunnel};
-use super::{End, Forward, SESSIONS, TUNNELS, Wire};
+use super::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::plan::signal;
 use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
@@ -192,8 +192,8 @@ impl Wire<'_> {
                     tunnel.kind = Kind::Ninep { deadline: None };
                 }
             }
-            Ok(FromSession::Nfs { port }) => session.listener = fds.into_iter().next().map(|fd| (port, fd)),
-            Err(_) => session.control = None,
+            Ok(FromSession::Nfs { port }) if NFS => session.listener = fds.into_iter().next().map(|fd| (port, fd)),
+            Ok(FromSession::Nfs { .. }) | Err(_) => session.control = None,
         }
     }
 
@@ -251,7 +251,7 @@ impl Wire<'_> {
 
     /// A connection of the kernel's NFS client.
     pub(super) fn hear_listener(&mut self, i: usize) {
-        let Some(session) = &mut self.sessions[i] else { return };
+        let Some(session) = self.sessions[i].as_mut().filter(|_| NFS) else { return };
         let Some((port, listener)) = &session.listener else { return };
         match fdpass::receive(listener, &mut [0; 1], false) {
             Ok((1.., fds)) => {

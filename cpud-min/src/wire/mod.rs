@@ -34,6 +34,9 @@ const TUNNELS: usize = limits::FORWARDED;
 /// The socket, guard and the way to the relay, five descriptors a session, and the tunnels'.
 const SOURCES: usize = 3 + 5 * SESSIONS + TUNNELS;
 
+/// Whether a session's files may come by NFS; when not, what is for that alone is not compiled in.
+const NFS: bool = cfg!(feature = "nfs");
+
 /// Go sends packets of up to 256 KiB, in an environment variable for one.
 const RX: usize = 257 * 1024;
 
@@ -220,7 +223,7 @@ impl Wire<'_> {
                     watch(Source::Output(i, stream), fd.as_fd(), PollFlags::IN);
                 }
             }
-            if let Some((_, listener)) = &session.listener {
+            if NFS && let Some((_, listener)) = &session.listener {
                 watch(Source::Listener(i), listener.as_fd(), PollFlags::IN);
             }
         }
