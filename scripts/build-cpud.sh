@@ -5,6 +5,7 @@
 # and print where it is. Beside it lies NAME.debug, which knows the source line of every address.
 #
 #   --arch ARCH   x86_64 (default) or aarch64
+#   --nfs         with the way for the stock client's -nfs
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
 
@@ -16,6 +17,7 @@ arch=x86_64 out=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --arch) need_value "$@" && arch=$2 && shift 2 ;;
+    --nfs) export NFS=yes && shift ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -44,7 +46,7 @@ remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-
 
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
-    --package cpud-min --bin cpud --profile image "${RUST[@]}" \
+    --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${RUST[@]}" \
     --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped

@@ -14,6 +14,7 @@
 #   --cmdline TEXT   the kernel's command line instead of the board's
 #   --blobs DIR, --stand-ins, --base ROM, --replace
 #                    for boards with files of a vendor: see build-rom.sh --help and the board's README
+#   --nfs            with the kernel's NFS client, for the stock client's -nfs
 #   --no-rom         only the parts, for a direct boot in QEMU
 #   --out DIR        instead of out/BOARD
 #   --no-install     name missing packages instead of installing them
@@ -35,6 +36,7 @@ while [ "$#" -gt 0 ]; do
     --stand-ins) coreboot+=("$1") && shift ;;
     --base) need_value "$@" && rom_options+=("$1" "$2") && shift 2 ;;
     --replace) rom_options+=("$1") && shift ;;
+    --nfs) export NFS=yes && shift ;;
     --no-rom) with_rom=no && shift ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;

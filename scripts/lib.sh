@@ -9,6 +9,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ME=$(basename "$0")
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cpud
 export INSTALL=${INSTALL:-yes} # --no-install makes it no, for the scripts that this one calls too
+export NFS=${NFS:-}            # --nfs makes it yes, likewise
 
 # Progress goes to stderr, so that what a script prints on stdout is its result.
 say() { printf '==> %s\n' "$*" >&2; }
@@ -295,6 +296,8 @@ board_load() {
     [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
     board_read "$ROOT/boards/$1/board.conf"
     BOARD[name]=$1
+    # What the option adds to cpud has a budget of its own.
+    [ -z "$NFS" ] || BOARD[kernel]+=' nfs' BOARD[max_cpud]=$((BOARD[max_cpud] + 4096))
     arch_load "${BOARD[arch]}"
 }
 

@@ -6,6 +6,7 @@
 #
 #   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
 #   --direct            boot the kernel and the initramfs without a ROM
+#   --nfs               with the kernel's NFS client, for the stock client's -nfs
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
 #   --port PORT         on 127.0.0.1, forwarded to the appliance (default 17010)
@@ -29,6 +30,7 @@ while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
     --direct) boot=direct && shift ;;
+    --nfs) export NFS=yes && shift ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --memory) need_value "$@" && memory=$2 && shift 2 ;;

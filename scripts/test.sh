@@ -96,6 +96,7 @@ check "formatting" cargo fmt --all --check
 for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
     check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
 done
+check "clippy: cpud-min with NFS" cargo clippy --package cpud-min --features nfs --locked -- -D warnings
 suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
 if command -v go >/dev/null; then
     check "formatting of the Go clients" test -z "$(gofmt -l qemu-tests/clients)"
@@ -117,6 +118,8 @@ if [ "$level" = quick ]; then
     skip "the image in QEMU" "left out by --quick"
 else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
+    check "the kernel with NFS" env NFS=yes scripts/build-kernel.sh --out "$out-nfs/bzImage"
+    check "cpud with NFS" run build-cpud.sh --nfs --out "$out-nfs/cpud"
     check "coreboot" run build-coreboot.sh
     check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
     check "two builds are the same" run check-repro.sh
@@ -125,6 +128,8 @@ else
     suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
     suite "the image in QEMU, from its ROM" \
         cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
+    suite "programs at home and in the image" \
+        cargo test --package qemu-tests --locked --no-fail-fast --test fidelity "${more[@]}"
     if [ "$level" = all ]; then
         suite "the image in QEMU, booted directly" \
             env CPUD_BOOT=direct cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
@@ -144,6 +149,10 @@ else
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
     [ "$level" != all ] || check "the image for the rockpro64" run build-image.sh rockpro64
+    if [ "$level" = all ]; then
+        check "the kernel with NFS for ARM" env NFS=yes scripts/build-kernel.sh --board qemu-aarch64 --out "$arm-nfs/Image"
+        check "cpud with NFS for ARM" run build-cpud.sh --nfs --arch aarch64 --out "$arm-nfs/cpud"
+    fi
     # These; with --all everything but what is about other boards and their flash parts.
     more=(architecture:: boot:: stock:: terminal:: walls::)
     [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)

@@ -5,6 +5,7 @@
 //! ```text
 //! init ──fork──> guard   one per connection; host key, verdicts, opens sessions; never reads the network
 //!      ──fork──> wire    one per connection; the socket and the ssh protocol; no key, no file system
+//!      ──fork──> relay   one per authorized key; the 9P protocol, and the cache of the user's files
 //! guard ─fork──> session one per command; builds the name space and becomes the command
 //! ```
 //!
@@ -20,6 +21,7 @@ extern crate std;
 pub mod guard;
 pub mod init;
 pub mod plan;
+pub mod relay;
 pub mod session;
 pub mod sys;
 pub mod wire;

@@ -270,7 +270,7 @@ impl Cursor {
             return None;
         }
         self.fill(rest, HDRSZ as usize)?;
-        let header = Header::read(&mut Reader::new(&self.bytes)).ok()?;
+        let header = Header::read(&mut Reader::new(&self.bytes));
         let end = usize::try_from(header.size).unwrap_or(usize::MAX).clamp(HDRSZ as usize, HEAD);
         self.fill(rest, end)?;
         self.filled = 0;
@@ -313,8 +313,8 @@ impl Head {
         }
         let least = *sizes.start();
         let mut fields = Reader::new(&self.bytes[..self.end]);
-        let count = fields.bytes(least as usize - 4).and_then(|_| u32::read(&mut fields)).map_err(|_| Fault::Size)?;
-        if size - least == count { Ok(()) } else { Err(Fault::Size) }
+        fields.bytes(least as usize - 4);
+        if size - least == u32::read(&mut fields) { Ok(()) } else { Err(Fault::Size) }
     }
 
     /// The error for this frame, of whose bytes and those before it `taken` are from the slice at

@@ -23,8 +23,9 @@ pub fn msg(frame: &[u8]) {
         let mut rest = reply.data.0;
         for entry in Dirents::new(reply.data).map_while(Result::ok) {
             let mut writer = Writer::new(&mut room);
-            if entry.write(&mut writer).is_ok() {
-                let (bytes, after) = rest.split_at(writer.written());
+            entry.write(&mut writer);
+            if let Ok(written) = writer.written() {
+                let (bytes, after) = rest.split_at(written);
                 assert_eq!(bytes, &room[..bytes.len()]);
                 rest = after;
             }
@@ -82,7 +83,7 @@ impl Passed {
             *place = byte;
         }
         self.bytes += 1;
-        let header = Header::read(&mut Reader::new(&self.header)).ok()?;
+        let header = Header::read(&mut Reader::new(&self.header));
         let ends = self.bytes >= HDRSZ.max(header.size);
         if ends {
             self.bytes = 0;

@@ -106,10 +106,11 @@ impl<'a> Iterator for Dirents<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut reader = self.rest.take()?;
-        if reader.finish().is_ok() {
+        if reader.is_empty() {
             return None;
         }
         let entry = Dirent::read(&mut reader);
+        let entry = reader.check().map(|()| entry);
         self.rest = entry.is_ok().then_some(reader);
         Some(entry)
     }

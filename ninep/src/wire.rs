@@ -41,58 +41,113 @@ pub trait Wire<'a>: Sized {
     /// The greatest number of bytes it can take, `u32::MAX` at most.
     const MOST: u32;
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError>;
-    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError>;
+    fn read(reader: &mut Reader<'a>) -> Self;
+    fn write(&self, writer: &mut Writer<'_>);
 }
 
-/// Takes values off the front of a slice.
+/// Takes values off the front of a slice. After one that cannot be read all values are zeroes, and
+/// [`finish`](Self::finish) says why: the fields of a message then need no check each.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    error: Option<WireError>,
 }
 
 impl<'a> Reader<'a> {
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, error: None }
     }
 
     /// The next `n` bytes.
-    pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], WireError> {
-        let (head, rest) = self.rest.split_at_checked(n).ok_or(WireError::Truncated)?;
-        self.rest = rest;
-        Ok(head)
+    #[inline(never)]
+    pub fn bytes(&mut self, n: usize) -> &'a [u8] {
+        match self.rest.split_at_checked(n) {
+            Some((head, rest)) => {
+                self.rest = rest;
+                head
+            }
+            None => self.fail(WireError::Truncated),
+        }
     }
 
-    /// Ends the reading of a message: an error when bytes are left.
-    pub const fn finish(self) -> Result<(), WireError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        self.bytes(N).first_chunk().copied().unwrap_or([0; N])
+    }
+
+    fn fail(&mut self, error: WireError) -> &'a [u8] {
+        self.error.get_or_insert(error);
+        self.rest = &[];
+        &[]
+    }
+
+    /// No bytes are left.
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// # Errors
+    /// Why a value could not be read.
+    pub const fn check(&self) -> Result<(), WireError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the reading of a message.
+    ///
+    /// # Errors
+    /// Why a value could not be read, or that bytes are left.
+    pub fn finish(self) -> Result<(), WireError> {
+        self.check()?;
+        if self.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
     }
 }
 
-/// Appends values to a slice.
-///
-/// A value that does not fit leaves what was written before it in place.
+/// Appends values to a slice. After one that does not fit it takes no more, and [`written`](Self::written) says so: the
+/// fields of a message then need no check each.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut [u8],
     end: usize,
+    error: Option<WireError>,
 }
 
 impl<'a> Writer<'a> {
     pub const fn new(out: &'a mut [u8]) -> Self {
-        Self { out, end: 0 }
+        Self { out, end: 0, error: None }
     }
 
     /// How many bytes have been written.
-    pub const fn written(&self) -> usize {
-        self.end
+    ///
+    /// # Errors
+    /// Why a value could not be.
+    pub const fn written(&self) -> Result<usize, WireError> {
+        match self.error {
+            None => Ok(self.end),
+            Some(error) => Err(error),
+        }
     }
 
-    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
-        let (room, _) = self.out[self.end..].split_at_mut_checked(bytes.len()).ok_or(WireError::NoRoom)?;
-        room.copy_from_slice(bytes);
-        self.end += bytes.len();
-        Ok(())
+    /// Of what was written, the first bytes anew.
+    pub(crate) const fn rewrite(self) -> Self {
+        Self::new(self.out)
+    }
+
+    /// A call, which takes fewer bytes of code than what it does, for every field of every message.
+    #[inline(never)]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        match self.out[self.end..].split_at_mut_checked(bytes.len()) {
+            Some((room, _)) if self.error.is_none() => {
+                room.copy_from_slice(bytes);
+                self.end += bytes.len();
+            }
+            _ => self.fail(WireError::NoRoom),
+        }
+    }
+
+    fn fail(&mut self, error: WireError) {
+        self.error.get_or_insert(error);
     }
 }
 
@@ -103,14 +158,13 @@ macro_rules! integers {
             const LEAST: u32 = size_of::<$int>() as u32;
             const MOST: u32 = Self::LEAST;
 
-            fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-                let (bytes, rest) = reader.rest.split_first_chunk().ok_or(WireError::Truncated)?;
-                reader.rest = rest;
-                Ok(Self::from_le_bytes(*bytes))
+            #[inline(never)]
+            fn read(reader: &mut Reader<'a>) -> Self {
+                Self::from_le_bytes(reader.array())
             }
 
-            fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-                writer.bytes(&self.to_le_bytes())
+            fn write(&self, writer: &mut Writer<'_>) {
+                writer.bytes(&self.to_le_bytes());
             }
         }
     )*};
@@ -123,18 +177,21 @@ impl<'a> Wire<'a> for &'a [u8] {
     const LEAST: u32 = 2;
     const MOST: u32 = 2 + u16::MAX as u32;
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let n = u16::read(reader)?;
-        let text = reader.bytes(n.into())?;
-        if text.contains(&0) { Err(WireError::Nul) } else { Ok(text) }
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let n = u16::read(reader);
+        let text = reader.bytes(n.into());
+        if text.contains(&0) { reader.fail(WireError::Nul) } else { text }
     }
 
-    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
+    fn write(&self, writer: &mut Writer<'_>) {
         if self.contains(&0) {
-            return Err(WireError::Nul);
+            return writer.fail(WireError::Nul);
         }
-        u16::try_from(self.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
-        writer.bytes(self)
+        match u16::try_from(self.len()) {
+            Ok(n) => n.write(writer),
+            Err(_) => writer.fail(WireError::NoRoom),
+        }
+        writer.bytes(self);
     }
 }
 
@@ -146,14 +203,17 @@ impl<'a> Wire<'a> for Data<'a> {
     const LEAST: u32 = 4;
     const MOST: u32 = u32::MAX;
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let n = u32::read(reader)?;
-        reader.bytes(usize::try_from(n).map_err(|_| WireError::Truncated)?).map(Self)
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let n = u32::read(reader);
+        Self(reader.bytes(usize::try_from(n).unwrap_or(usize::MAX)))
     }
 
-    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-        u32::try_from(self.0.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
-        writer.bytes(self.0)
+    fn write(&self, writer: &mut Writer<'_>) {
+        match u32::try_from(self.0.len()) {
+            Ok(n) => n.write(writer),
+            Err(_) => writer.fail(WireError::NoRoom),
+        }
+        writer.bytes(self.0);
     }
 }
 
@@ -162,17 +222,19 @@ impl<'a, T: Wire<'a>, const N: usize> Wire<'a> for Vec<T, N> {
     const LEAST: u32 = 2;
     const MOST: u32 = 2 + N as u32 * T::MOST;
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let n = usize::from(u16::read(reader)?);
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let n = usize::from(u16::read(reader));
         if n > N {
-            return Err(WireError::TooMany);
+            reader.fail(WireError::TooMany);
+            return Self::new();
         }
         (0..n).map(|_| T::read(reader)).collect()
     }
 
-    fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-        u16::try_from(self.len()).map_err(|_| WireError::NoRoom)?.write(writer)?;
-        self.iter().try_for_each(|element| element.write(writer))
+    fn write(&self, writer: &mut Writer<'_>) {
+        const { assert!(N <= u16::MAX as usize) };
+        (self.len() as u16).write(writer);
+        self.iter().for_each(|element| element.write(writer));
     }
 }
 
@@ -204,19 +266,13 @@ macro_rules! record {
             const MOST: u32 = 0u32 $(.saturating_add(<$crate::wire::unit!($($unit)+)>::MOST))*;
 
             #[allow(unused_variables, reason = "some messages have no fields")]
-            fn read(
-                reader: &mut $crate::wire::Reader<'a>,
-            ) -> Result<Self, $crate::wire::WireError> {
-                Ok(Self { $($field: $crate::wire::Wire::read(reader)?,)* })
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
+                Self { $($field: $crate::wire::Wire::read(reader),)* }
             }
 
             #[allow(unused_variables, reason = "some messages have no fields")]
-            fn write(
-                &self,
-                writer: &mut $crate::wire::Writer<'_>,
-            ) -> Result<(), $crate::wire::WireError> {
-                $($crate::wire::Wire::write(&self.$field, writer)?;)*
-                Ok(())
+            fn write(&self, writer: &mut $crate::wire::Writer<'_>) {
+                $($crate::wire::Wire::write(&self.$field, writer);)*
             }
         }
     };

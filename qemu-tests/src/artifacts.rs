@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::board::Board;
 
@@ -53,4 +54,17 @@ pub fn scratch(name: &str) -> PathBuf {
     let path = target.unwrap_or(Path::new("target")).join("tmp").join(name);
     fs::create_dir_all(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     path
+}
+
+/// Installs the program of a published crate once, below the target folder.
+pub fn cargo_install(name: &str, version: &str) -> PathBuf {
+    let folder = scratch(name);
+    let program = folder.join("bin").join(name);
+    if !program.exists() {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["install", "--quiet", "--locked", "--version", version, name, "--root"]).arg(&folder);
+        let installed = cargo.output().expect("cargo runs");
+        assert!(installed.status.success(), "{name}: {}", String::from_utf8_lossy(&installed.stderr));
+    }
+    program
 }

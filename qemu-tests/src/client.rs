@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::artifacts::{root, scratch};
+use crate::artifacts::{cargo_install, root, scratch};
 use crate::keys::{Key, Kind};
 use crate::programs;
 use crate::skip::{Reason, on_path};
@@ -99,18 +99,8 @@ fn go_build(module: &str, package: &str) -> Result<PathBuf, Reason> {
 /// has an `unpfs` that says its first word when it listens: the client dials at that word, and the crate's own says it
 /// before.
 fn unpfs() -> Result<PathBuf, Reason> {
-    let cache = scratch("unpfs");
-    let program = cache.join("bin/unpfs");
-    if !program.exists() {
-        let installed = Command::new("cargo")
-            .args(["install", "--quiet", "--locked", "--version", "0.13.0", "--root"])
-            .arg(&cache)
-            .arg("unpfs")
-            .output()
-            .expect("cargo runs");
-        assert!(installed.status.success(), "unpfs: {}", String::from_utf8_lossy(&installed.stderr));
-    }
-    let folder = cache.join("punctual");
+    let program = cargo_install("unpfs", "0.13.0");
+    let folder = scratch("unpfs").join("punctual");
     // Port 5641 in state LISTEN (proc_pid_net(5), /proc/net/tcp).
     let script = format!(
         "#!/bin/sh\n\

@@ -15,16 +15,18 @@
 //! | [`look`] | processes as /proc has them, on this host or in the guest |
 //! | [`gdb`] | a word of what the kernel tells a program, changed |
 //! | [`hostile`] | peers that do not behave |
+//! | [`delay`] | a longer way to a server |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
 //! Protocol constants are written down again here, so that the product's code cannot vouch for itself.
-//! `tests/daemon` runs on the host, `tests/image` in QEMU.
+//! `tests/daemon` runs on the host, `tests/image` and `tests/fidelity` in QEMU.
 
 pub mod artifacts;
 pub mod board;
 pub mod client;
 pub mod console;
 pub mod daemon;
+pub mod delay;
 pub mod gdb;
 pub mod hostile;
 pub mod keys;

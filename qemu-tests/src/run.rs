@@ -93,17 +93,25 @@ impl Running {
     /// Waits for the end; after `limit` it is killed, and the test fails with what it said.
     #[track_caller]
     pub fn finish(self, limit: Duration) -> Outcome {
+        let name = self.name.clone();
+        match self.within(limit) {
+            Ok(outcome) => outcome,
+            Err(said) => panic!("{name} still ran after {limit:?}; it said:\n{}", String::from_utf8_lossy(&said)),
+        }
+    }
+
+    /// Waits for the end; after `limit` it is killed, and the error is what it said.
+    pub fn within(self, limit: Duration) -> Result<Outcome, Vec<u8>> {
         let status = self.ended.recv_timeout(limit);
         if status.is_err() {
             self.signal("KILL");
         }
         let stdout = self.stdout.join().expect("a reader does not panic");
         let stderr = self.stderr.join().expect("a reader does not panic");
-        let Ok(status) = status else {
-            let said = [stdout, stderr].concat();
-            panic!("{} still ran after {limit:?}; it said:\n{}", self.name, String::from_utf8_lossy(&said));
-        };
-        Outcome { status, stdout, stderr }
+        match status {
+            Ok(status) => Ok(Outcome { status, stdout, stderr }),
+            Err(_) => Err([stdout, stderr].concat()),
+        }
     }
 }
 

@@ -63,6 +63,21 @@ impl Machine {
         }))
     }
 
+    /// The same with what `--nfs` puts in, from `out/BOARD-nfs/`, which `scripts/test.sh` fills.
+    pub fn with_nfs() -> Self {
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        let folder = root().join("out").join(format!("{}-nfs", board::under_test().name));
+        let (direct, cpud) = (Self::direct(), folder.join("cpud"));
+        let kernel = folder.join(direct.kernel.file_name().expect("a file"));
+        assert!(kernel.exists() && cpud.exists(), "{} is not filled: scripts/test.sh does it", folder.display());
+        let keys = scratch("image").join("authorized_keys");
+        let initramfs = MADE.get_or_init(|| {
+            let host = Key::host().private;
+            initramfs_of(&cpud, "nfs", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), host.as_ref()])
+        });
+        Self { kernel, initramfs: initramfs.clone(), ..direct }
+    }
+
     /// A machine with no key built in.
     pub fn bare() -> Self {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
@@ -96,9 +111,12 @@ impl Machine {
 
 /// Makes one in the scratch folder `name`.
 fn initramfs(name: &str, options: &[&OsStr]) -> PathBuf {
+    initramfs_of(&Artifact::Cpud.path(&board::under_test().name), name, options)
+}
+
+fn initramfs_of(cpud: &Path, name: &str, options: &[&OsStr]) -> PathBuf {
     let folder = scratch(name);
     let board = board::under_test();
-    let cpud = Artifact::Cpud.path(&board.name);
     let mut script = script("build-initramfs.sh");
     script.args(options).args(["--arch", board.get("arch")]).arg("--cpud").arg(cpud).arg("--out").arg(&folder);
     succeeded(script.output());

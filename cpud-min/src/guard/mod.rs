@@ -152,12 +152,14 @@ impl Guard<'_> {
         let (peer, user) = (self.peer, request.user);
         let Some(session_id) = &self.session_id else { return };
         let verdict = auth::verify(session_id, self.authorized, request);
-        self.answer(&FromGuard::Verdict { accepted: verdict.is_ok() }, None);
+        let relay = verdict.as_ref().ok().filter(|_| self.user.is_none()).and_then(|_| fdpass::pair().ok());
+        let (to_relay, to_wire) = relay.unzip();
+        self.answer(&FromGuard::Verdict { accepted: verdict.is_ok() }, to_wire.as_ref());
         let key = ssh_lite::keys::fingerprint(request.key);
         match verdict {
             Ok(authenticated) => {
                 self.user = Some(authenticated);
-                self.reporter.logged_in(process::own_pid());
+                self.reporter.logged_in(process::own_pid(), &key, to_relay.as_ref());
                 self.reporter.line(format_args!("cpud: {peer}: accepted \"{user}\", {} {key}", request.algorithm));
             }
             Err(why) => self.reporter.line(format_args!("cpud: {peer}: refused \"{user}\", {key}: {why}")),

@@ -140,11 +140,13 @@ impl Sessions {
     /// The connection is over: kills every session and waits until nothing is left of them.
     pub fn end_all(mut self, children: &OwnedFd) {
         let deadline = now().0 + LAST_WAIT_MS;
+        let mut first = true;
         loop {
             self.table.iter().flatten().for_each(Session::kill);
             while self.next_ended().is_some() {}
-            // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
-            let orphans = kill_children();
+            // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER). In the first round those that end by
+            // themselves may.
+            let orphans = kill_children(!core::mem::take(&mut first));
             self.remove_empty_groups();
             let done = self.table.iter().all(Option::is_none) && self.leaving.is_empty() && !orphans;
             if done || now().0 >= deadline {
@@ -157,9 +159,9 @@ impl Sessions {
     }
 }
 
-/// Kills the children that this process has. False when it has none, or the kernel does not list them (proc_pid_task(5),
-/// `children`).
-fn kill_children() -> bool {
+/// Kills the children that this process has, or only looks. False when it has none, or the kernel does not list them
+/// (proc_pid_task(5), `children`).
+fn kill_children(kill: bool) -> bool {
     let Ok(file) = fs::open(c"/proc/thread-self/children", OFlags::RDONLY) else { return false };
     let mut buffer = [0; 4096];
     // One read: when there are more, the next round finds them.
@@ -170,7 +172,9 @@ fn kill_children() -> bool {
         let number = core::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
         if let Some(pid) = number.and_then(Pid::from_raw) {
             any = true;
-            process::kill(pid, SIGKILL);
+            if kill {
+                process::kill(pid, SIGKILL);
+            }
         }
     }
     any

@@ -87,7 +87,7 @@ impl Connections {
     }
 
     /// Takes note of every child that has ended: connections' processes, and orphans that are init's to reap.
-    pub fn reap(&mut self) {
+    pub fn reap(&mut self, relays: &mut super::relays::Relays) {
         while let Some((pid, status)) = process::reap() {
             for connection in &mut self.0 {
                 let (role, slot) = match pid {
@@ -103,6 +103,7 @@ impl Connections {
                     _ => {}
                 }
             }
+            relays.ended(pid, status);
             self.0.retain(|c| c.guard.is_some() || c.wire.is_some());
         }
     }

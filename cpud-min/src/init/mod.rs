@@ -5,6 +5,7 @@
 
 mod connections;
 mod preflight;
+mod relays;
 pub mod report;
 mod rootfs;
 mod settings;
@@ -19,10 +20,13 @@ use ssh_lite::Ciphers;
 
 use crate::guard::cgroup;
 use crate::plan::cmdline::{self, Listen};
+use crate::plan::quoted::Quoted;
+use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{console, fdpass, fs, memory, net, now, process, signal};
 use connections::Connections;
+use relays::Relays;
 use report::{RateLimit, Report, Reporter};
 
 /// What every role knows.
@@ -40,6 +44,8 @@ pub struct Config {
     pub root: bool,
     /// This machine is ours: PID 1, and no other user land.
     pub appliance: bool,
+    /// Bytes of memory of every relay; None: a part of the machine's.
+    pub relay: Option<usize>,
 }
 
 /// Listening sockets: as many as the command line may name.
@@ -101,7 +107,17 @@ fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
         cgroups: cgroup::prepare(),
         root: rustix::process::geteuid().is_root(),
         appliance,
+        relay: if appliance { relay_memory() } else { None },
     }
+}
+
+/// What the kernel's command line says a relay's memory is.
+fn relay_memory() -> Option<usize> {
+    let mut room = [0; 4096];
+    let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
+    cmdline::relay_memory(line, LEAST..=MOST)?
+        .inspect_err(|value| say!("cpud: cpud.relay={}: no size from 256K to 64M", Quoted(value)))
+        .ok()
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {
@@ -122,6 +138,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     say!("cpud: ready after {} ms", now().0);
 
     let mut connections = Connections::new();
+    let mut relays = Relays::new();
     let mut limit = RateLimit::new();
     let reporter = Reporter(reporter);
     loop {
@@ -139,10 +156,10 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
         let ready: heapless::Vec<bool, { 2 + cmdline::MAX_LISTEN }> =
             fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         // What roles said before they ended comes first.
-        hear(&reports, &mut connections, &mut limit);
+        hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
-                signal::SIGCHLD => connections.reap(),
+                signal::SIGCHLD => connections.reap(&mut relays),
                 signal::SIGUSR1 if config.appliance => return Ok(goodbye(connections, Order::Halt)),
                 signal::SIGUSR2 if config.appliance => return Ok(goodbye(connections, Order::PowerOff)),
                 signal::SIGTERM | signal::SIGINT => return Ok(goodbye(connections, Order::Restart)),
@@ -193,13 +210,18 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
 }
 
 /// Prints the roles' lines, and notes who has logged in.
-fn hear(reports: &OwnedFd, connections: &mut Connections, limit: &mut RateLimit) {
+fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relays: &mut Relays, limit: &mut RateLimit) {
     let mut buffer = [0; report::MESSAGE_MAX];
     // A role that never stops talking must not keep init from everything else.
     for _ in 0..64 {
-        let Ok((n @ 1.., _)) = fdpass::receive(reports, &mut buffer, false) else { return };
+        let Ok((n @ 1.., fds)) = fdpass::receive(reports, &mut buffer, false) else { return };
         match report::decode(&buffer[..n]) {
-            Some(Report::LoggedIn(guard)) => connections.logged_in(guard),
+            Some(Report::LoggedIn { guard, key }) => {
+                connections.logged_in(guard);
+                if let Some(connection) = fds.into_iter().next() {
+                    relays.connect(config, key, &connection);
+                }
+            }
             Some(Report::Line(line)) if limit.allow() => {
                 match core::mem::take(&mut limit.left_out) {
                     0 => {}
@@ -218,7 +240,7 @@ fn goodbye(mut connections: Connections, order: Order) -> Order {
     connections.end_all();
     while !connections.is_empty() && now().0 < deadline {
         rest_ms(20);
-        connections.reap();
+        connections.reap(&mut Relays::new());
     }
     order
 }

@@ -1,8 +1,9 @@
-//! What the roles tell init: lines for the console, which init prints at a bounded rate, and that a user has logged in.
+//! What the roles tell init: lines for the console, which init prints at a bounded rate, that a user has logged in, and
+//! that his connection wants a relay.
 
 use core::fmt;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 
 use crate::sys::console::Line;
 use crate::sys::process::Pid;
@@ -19,19 +20,22 @@ impl Reporter {
     pub fn line(&self, text: fmt::Arguments<'_>) {
         let mut line = Line::new();
         let _ = fmt::write(&mut line, text);
-        self.send(0, line.as_bytes());
+        self.send(0, line.as_bytes(), None);
     }
 
-    /// The connection of this guard is now a user's.
-    pub fn logged_in(&self, guard: Pid) {
-        self.send(guard.as_raw_nonzero().get(), b"");
+    /// The connection of this guard is now a user's, whose key has this fingerprint. `relay` is the connection's way to
+    /// the user's relay.
+    pub fn logged_in(&self, guard: Pid, key: &dyn fmt::Display, relay: Option<&OwnedFd>) {
+        let mut text = Line::new();
+        let _ = fmt::write(&mut text, format_args!("{key}"));
+        self.send(guard.as_raw_nonzero().get(), text.as_bytes(), relay);
     }
 
-    fn send(&self, guard: i32, text: &[u8]) {
+    fn send(&self, guard: i32, text: &[u8], fd: Option<&OwnedFd>) {
         let mut message = heapless::Vec::<u8, MESSAGE_MAX>::new();
         let _ = message.extend_from_slice(&guard.to_ne_bytes());
         let _ = message.extend_from_slice(text);
-        let _ = fdpass::send(&self.0, &message, &[]);
+        let _ = fdpass::send(&self.0, &message, fd.map(AsFd::as_fd).as_slice());
     }
 }
 
@@ -39,12 +43,13 @@ impl Reporter {
 #[derive(Debug, PartialEq)]
 pub enum Report<'a> {
     Line(&'a [u8]),
-    LoggedIn(Pid),
+    LoggedIn { guard: Pid, key: &'a [u8] },
 }
 
 pub fn decode(message: &[u8]) -> Option<Report<'_>> {
     let (guard, text) = message.split_first_chunk()?;
-    Some(Pid::from_raw(i32::from_ne_bytes(*guard)).map_or(Report::Line(text), Report::LoggedIn))
+    let guard = Pid::from_raw(i32::from_ne_bytes(*guard));
+    Some(guard.map_or(Report::Line(text), |guard| Report::LoggedIn { guard, key: text }))
 }
 
 /// Bounds the lines on a slow serial console: a burst of 40, then 4 a second.
@@ -100,7 +105,8 @@ mod tests {
     #[test]
     fn messages_say_which_guard_or_hold_a_line() {
         assert_eq!(decode(b"\0\0\0\0hello"), Some(Report::Line(b"hello")));
-        assert_eq!(decode(&7_i32.to_ne_bytes()), Pid::from_raw(7).map(Report::LoggedIn));
+        let logged_in = [7_i32.to_ne_bytes().as_slice(), b"SHA256:x"].concat();
+        assert_eq!(decode(&logged_in), Pid::from_raw(7).map(|guard| Report::LoggedIn { guard, key: b"SHA256:x" }));
         assert_eq!(decode(b"\0\0"), None);
     }
 }

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::ops::RangeInclusive;
 
 use super::quoted::Quoted;
 
@@ -150,6 +151,27 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Comman
         host_key: host_key.ok_or(CmdlineError::Missing("--host-key"))?,
         ninep,
     }))
+}
+
+/// The word of the kernel's command line that says how much memory every relay has.
+const RELAY: &[u8] = b"cpud.relay=";
+
+/// What the kernel's command line gives every relay, if it says so: bytes, or what it says when that is no size in the
+/// range, as `256K` is.
+pub fn relay_memory(kernel: &[u8], range: RangeInclusive<usize>) -> Option<Result<usize, &[u8]>> {
+    let value = kernel.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(RELAY))?;
+    let (digits, unit) = match value {
+        [digits @ .., b'K'] => (digits, 1024),
+        [digits @ .., b'M'] => (digits, 1024 * 1024),
+        digits => (digits, 1),
+    };
+    let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok());
+    Some(
+        number
+            .and_then(|n| usize::try_from(n).ok()?.checked_mul(unit))
+            .filter(|bytes| range.contains(bytes))
+            .ok_or(value),
+    )
 }
 
 /// `--option=value` at its first `=`.

@@ -13,6 +13,16 @@ pub const MAX_VARIABLES: usize = 4096;
 pub const CPUNONCE: &[u8] = b"CPUNONCE";
 /// The fstab of a V3 session.
 pub const CPU_FSTAB: &[u8] = b"CPU_FSTAB";
+/// How old, in milliseconds, what a session is shown of its files may be; 0: nothing is shown from memory.
+pub const CPU_CACHE: &[u8] = b"CPU_CACHE";
+/// What [`CPU_CACHE`] is when it is not set.
+const FRESHNESS_MS: u32 = 1000;
+
+/// What the value of [`CPU_CACHE`] means; one that is no number is as good as none.
+pub fn freshness(value: &[u8]) -> u32 {
+    core::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(FRESHNESS_MS)
+}
+
 /// What a V3 client sends for its session and not for the command; the last is `CPU_FSTAB` under a
 /// name that OpenSSH's server lets pass.
 pub const OF_THE_SESSION: [&[u8]; 3] = [CPUNONCE, CPU_FSTAB, b"LC_GLENDA_CPU_FSTAB"];

@@ -48,7 +48,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     for word in stack.filter(|word| program.contains(word) && *word != program.start).take(SHOWN) {
         let _ = write!(line, " {word:x}");
     }
-    sys::console::print(&line);
+    sys::console::write_line(line.as_bytes());
     sys::process::exit(101)
 }
 

@@ -5,6 +5,8 @@
 
 mod command;
 mod namespace;
+#[cfg_attr(not(feature = "nfs"), path = "no_nfs.rs")]
+mod nfs;
 mod parameters;
 pub mod protocol;
 mod pump;
@@ -13,6 +15,7 @@ mod words;
 
 pub use words::RECORDS;
 
+use core::ffi::CStr;
 use core::net::SocketAddr;
 
 use rustix::fd::{AsFd, OwnedFd};
@@ -23,11 +26,12 @@ use crate::guard::cgroup::Cgroup;
 use crate::init::Config;
 use crate::plan::directory::{Directory, directory};
 use crate::plan::environ;
-use crate::plan::exec_line::Ninep;
+use crate::plan::exec_line::Generation;
 use crate::plan::quoted::Quoted;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fs, process, signal};
+use nfs::Nfs;
 use parameters::Parameters;
 use protocol::FromSession;
 
@@ -60,7 +64,14 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     if !parameters.print_notices() {
         return Failed(NOT_STARTED);
     }
-    // From here on: the pump outlives the group.
+    let nfs = match Nfs::begin(parameters.environ.get(environ::CPU_FSTAB).map_or(b"", CStr::to_bytes), socket) {
+        Ok(nfs) => nfs,
+        Err(error) => {
+            say!("cpud: no way for NFS: {}", Sentence(error));
+            return Failed(NOT_STARTED);
+        }
+    };
+    // From here on: the pump and the listener outlive the group.
     if cgroup.is_some_and(|cgroup| cgroup.join().is_err()) {
         say!("cpud: this session cannot join its control group");
         return Failed(NOT_STARTED);
@@ -76,26 +87,28 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     if let Err(failed) = record(config, peer, user, line.words.iter().next().unwrap_or(c"")) {
         return failed;
     }
-    if let Err(failed) = namespace::build(config, line.ninep, environ, user, socket) {
+    let serves = line.ninep.map(|n| n.generation).or(nfs.as_ref().map(|_| Generation::V3));
+    if let Err(failed) = namespace::build(config, line.ninep, nfs, environ, user, socket) {
         return failed;
     }
-    if let Err(failed) = enter_directory(line.ninep, environ) {
+    if let Err(failed) = enter_directory(serves, environ) {
         return failed;
     }
     environ::OF_THE_SESSION.iter().for_each(|name| environ.remove(name));
     // Nothing of the session's own reaches the command: the socket closes as it starts.
-    signal::unblock_all();
+    signal::as_at_a_start();
     command::run(config, &line.words, environ)
 }
 
 fn tell(socket: &OwnedFd, message: &FromSession<'_>, fds: &[rustix::fd::BorrowedFd<'_>]) -> rustix::io::Result<()> {
-    let mut out = [0; 64];
+    let mut out = [0; protocol::FROM_SESSION_MAX];
     let n = message.encode(&mut out).map_err(|_| rustix::io::Errno::MSGSIZE)?;
     crate::sys::fdpass::send(socket, &out[..n], fds)
 }
 
-fn enter_directory(ninep: Option<Ninep>, environ: &environ::Environ<'_>) -> Result<(), Failed> {
-    let wanted = directory(ninep.map(|n| n.generation), environ.get(b"PWD"));
+/// `serves`: the client's files are here.
+fn enter_directory(serves: Option<Generation>, environ: &environ::Environ<'_>) -> Result<(), Failed> {
+    let wanted = directory(serves, environ.get(b"PWD"));
     let entered = match wanted {
         Directory::Required(path) | Directory::Wished(path) => rustix::process::chdir(path),
         Directory::Root => Ok(()),
@@ -121,7 +134,7 @@ pub fn record_path(session: process::Pid) -> Option<crate::sys::cpath::CPath> {
 }
 
 /// On the appliance, writes down who runs what since when.
-fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &core::ffi::CStr) -> Result<(), Failed> {
+fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &CStr) -> Result<(), Failed> {
     if !config.appliance {
         return Ok(());
     }

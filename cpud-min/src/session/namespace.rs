@@ -4,10 +4,12 @@ use core::ffi::CStr;
 use core::fmt::Display;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::mount::{MountFlags, mount_remount};
 use ssh_lite::auth::Authenticated;
 
+use super::nfs::Nfs;
 use super::protocol::FromSession;
 use super::{Failed, NOT_STARTED, tell};
 use crate::cpath;
@@ -16,10 +18,13 @@ use crate::plan::environ::{self, Environ};
 use crate::plan::exec_line::{Generation, Ninep};
 use crate::plan::fstab;
 use crate::plan::namespace::{Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
+use crate::relay::MSIZE;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fdpass, fs, mount};
-use crate::wire::MSIZE;
+
+/// Where the relay shows what it has done for the session, each second in which it did something.
+const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
 /// What the appliance shares with its sessions; everything else in a session's root goes with it.
 const SHARED: [(&CStr, &CStr); 4] =
@@ -33,6 +38,7 @@ const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root
 pub fn build(
     config: &Config,
     ninep: Option<Ninep>,
+    nfs: Option<Nfs>,
     environ: &Environ<'_>,
     user: &Authenticated,
     socket: &OwnedFd,
@@ -50,12 +56,26 @@ pub fn build(
             },
         };
         private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
-        mount_client(ninep.port, nonce, user, socket)
+        let cache = environ::freshness(environ.get(environ::CPU_CACHE).map_or(b"", CStr::to_bytes));
+        let home = environ.get(b"HOME").map_or(&b""[..], CStr::to_bytes);
+        let ninep_message = FromSession::Ninep {
+            port: ninep.port.into(),
+            nonce: nonce.to_bytes(),
+            freshness_ms: cache,
+            home: if home.len() <= 255 { home } else { b"" },
+        };
+        mount_client(&ninep_message, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
+    } else if nfs.is_some() {
+        private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
     } else if mentions_mounts(table) {
         mount::private_namespace().or_else(|error| fail(&Because("cannot make a name space", error)))?;
     }
-    mount_table(ninep, table)
+    mount_table(ninep, nfs.as_ref(), table)?;
+    match nfs {
+        Some(nfs) => nfs.leave().or_else(|error| fail(&Because("cannot go back to the machine's network", error))),
+        None => Ok(()),
+    }
 }
 
 /// Is there a line that is more than the default name space of a client without files?
@@ -107,19 +127,22 @@ fn private_root(config: &Config) -> Result<()> {
     UNDER_TMP.into_iter().chain([c"/home"]).try_for_each(fs::make_dir)
 }
 
-/// Mounts the client's files: one end of a socketpair for the kernel, the other for wire, and no port anybody else
-/// could connect to.
-fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
+/// Mounts the client's files: one end of a socketpair for the kernel, the other for the user's relay, which has a stream
+/// to wire; and no port anybody else could connect to.
+fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
     let (kernel, far) = fdpass::stream_pair()?;
-    fs::set_nonblocking(&far)?;
-    tell(socket, &FromSession::Ninep { port: port.into(), nonce: nonce.to_bytes() }, &[far.as_fd()])?;
-    // From here on wire alone holds the far end: when it closes that, everything that waits for a file fails.
-    drop(far);
+    let (relay, wire) = fdpass::stream_pair()?;
+    [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
+    fs::make_file(COUNTERS)?;
+    let counters = fs::open(COUNTERS, OFlags::WRONLY)?;
+    tell(socket, files, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
+    // From here on the relay alone holds the far end: when it closes that, everything that waits for a file fails.
+    drop((far, relay, wire));
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
     let options = cpath!(
-        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=readahead,noxattr,msize={MSIZE}"
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=mmap,directio,noxattr,msize={MSIZE}"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
@@ -127,7 +150,7 @@ fn mount_client(port: u16, nonce: &CStr, user: &Authenticated, socket: &OwnedFd)
 }
 
 /// Every line that fails is named; one that the session cannot do without ends it.
-fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), Failed> {
+fn mount_table(ninep: Option<Ninep>, nfs: Option<&Nfs>, table: &[u8]) -> core::result::Result<(), Failed> {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(ninep.map(|n| n.generation), table);
     while let Some(step) = steps.next(&mut room) {
@@ -138,10 +161,20 @@ fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), F
                 continue;
             }
         };
-        if let Err(error) = perform(&step) {
+        if let Err(error) = perform(&step, nfs) {
             say!("cpud: {step}: {}", Sentence(error));
-            // The client may well have no /lib32; any other error would let the machine's own files stand in.
-            if matches!(step.action, Action::Bind { vital: true, .. }) && error != Errno::NOENT {
+            if matches!(step.action, Action::Mount(entry) if entry.is_nfs()) && error == Errno::NODEV {
+                say!(
+                    "cpud: this kernel has no NFS client: scripts/build-image.sh and run-qemu.sh put it in with --nfs"
+                );
+            }
+            let vital = match step.action {
+                // The client may well have no /lib32; any other error would let the machine's own files stand in.
+                Action::Bind { vital, .. } => vital && error != Errno::NOENT,
+                Action::Mount(entry) => entry.target == CLIENT,
+                Action::LeaveOut => false,
+            };
+            if vital {
                 return Err(Failed(NOT_STARTED));
             }
         }
@@ -149,7 +182,7 @@ fn mount_table(ninep: Option<Ninep>, table: &[u8]) -> core::result::Result<(), F
     Ok(())
 }
 
-fn perform(step: &Step<'_>) -> Result<()> {
+fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
     match step.action {
         Action::LeaveOut => {
             say!("cpud: {step}");
@@ -172,7 +205,8 @@ fn perform(step: &Step<'_>) -> Result<()> {
         Action::Mount(entry) => {
             fs::make_dirs(entry.target)?;
             let flags = MountFlags::from_bits_retain(entry.flags);
-            mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)
+            mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)?;
+            nfs.filter(|_| entry.is_nfs()).map_or(Ok(()), |nfs| nfs.mounted(entry.target))
         }
     }
 }

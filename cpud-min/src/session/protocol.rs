@@ -11,6 +11,9 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 /// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
 pub const MESSAGE_MAX: usize = 192 * 1024;
 
+/// The longest message from a session: a home directory of 255 bytes, and less than 100 besides.
+pub const FROM_SESSION_MAX: usize = 400;
+
 /// From wire to a session.
 #[derive(Debug, PartialEq)]
 pub enum ToSession<'a> {
@@ -32,11 +35,16 @@ pub enum FromSession<'a> {
     /// To every message. That to `Exec` or `Shell` carries descriptors: standard input, output and error, or the
     /// terminal's master.
     Answer { ok: bool },
-    /// Connect the descriptor that comes along, the far end of the kernel's 9P client, with the client's file server
-    /// on this forwarded port. `nonce` is written first; it is empty for a V2 client.
-    Ninep { port: u32, nonce: &'a [u8] },
+    /// Connect the kernel's 9P client, by way of the user's relay, with the client's file server on this forwarded port.
+    /// `nonce` is written first; it is empty for a V2 client. What is known of a file may be `freshness_ms` old; `home`
+    /// is the user's directory there. The descriptors are the far end of the kernel's socket, both ends of the stream
+    /// between relay and wire, and the file for the relay's counters.
+    Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,
+    /// The kernel's NFS client will connect to the client's file server on this forwarded port. Each message on the
+    /// descriptor that comes along carries one such connection.
+    Nfs { port: u32 },
 }
 
 impl<'a> ToSession<'a> {
@@ -88,12 +96,15 @@ impl<'a> FromSession<'a> {
         let mut w = Writer::new(out);
         match *self {
             Self::Answer { ok } => w.byte(1).and_then(|()| w.boolean(ok)),
-            Self::Ninep { port, nonce } => {
+            Self::Ninep { port, nonce, freshness_ms, home } => {
                 w.byte(2)?;
                 w.uint32(port)?;
-                w.string(nonce)
+                w.string(nonce)?;
+                w.uint32(freshness_ms)?;
+                w.string(home)
             }
             Self::Mounted => w.byte(3),
+            Self::Nfs { port } => w.byte(4).and_then(|()| w.uint32(port)),
         }?;
         Ok(w.written())
     }
@@ -102,8 +113,9 @@ impl<'a> FromSession<'a> {
         let mut r = Reader::new(message);
         let decoded = match r.byte()? {
             1 => Self::Answer { ok: r.boolean()? },
-            2 => Self::Ninep { port: r.uint32()?, nonce: r.string()? },
+            2 => Self::Ninep { port: r.uint32()?, nonce: r.string()?, freshness_ms: r.uint32()?, home: r.string()? },
             3 => Self::Mounted,
+            4 => Self::Nfs { port: r.uint32()? },
             _ => return Err(WireError::Trailing),
         };
         r.finish().map(|()| decoded)
@@ -136,8 +148,14 @@ mod tests {
     fn every_message_from_a_session_is_read_as_it_was_written() {
         let messages = [
             FromSession::Answer { ok: true },
-            FromSession::Ninep { port: 17011, nonce: b"0123456789abcdef0123456789abcdef" },
+            FromSession::Ninep {
+                port: 17011,
+                nonce: b"0123456789abcdef0123456789abcdef",
+                freshness_ms: 1000,
+                home: b"/home/glenda",
+            },
             FromSession::Mounted,
+            FromSession::Nfs { port: 17012 },
         ];
         for message in messages {
             let mut out = [0; 256];

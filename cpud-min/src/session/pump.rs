@@ -10,8 +10,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use rustix::pipe::{SpliceFlags, splice};
 
-use crate::sys::process::{self, Fork};
-use crate::sys::{fdpass, fs};
+use crate::sys::{fdpass, fs, process};
 
 /// Bytes that are moved at a time: a pipe's worth (pipe(7), capacity).
 const CHUNK: usize = 64 * 1024;
@@ -72,20 +71,10 @@ pub fn start(input: OwnedFd, output: OwnedFd, error: OwnedFd) -> Result<[OwnedFd
     let (input, to_input) = Flow::to_pipe(input)?;
     let (output, from_output) = Flow::from_pipe(output)?;
     let (error, from_error) = Flow::from_pipe(error)?;
-    match process::fork()? {
-        Fork::Child => {
-            let _ = rustix::process::setsid();
-            match process::fork() {
-                Ok(Fork::Child) => run([input, output, error]),
-                Ok(Fork::Parent(_)) => process::exit(0),
-                Err(_) => process::exit(1),
-            }
-        }
-        Fork::Parent(child) => match process::wait(child)? {
-            process::Status::Exited(0) => Ok([to_input, from_output, from_error]),
-            _ => Err(Errno::NOMEM),
-        },
+    if process::fork_apart()? {
+        run([input, output, error]);
     }
+    Ok([to_input, from_output, from_error])
 }
 
 fn run(flows: [Flow; 3]) -> ! {

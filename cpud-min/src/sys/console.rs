@@ -44,11 +44,15 @@ impl<const N: usize> core::fmt::Write for Text<N> {
     }
 }
 
-/// Writes the line and an end of line in one call, so that lines of several processes do not mix.
-pub fn print(line: &Line) {
+/// What [`say!`](crate::say) does, once for all its places.
+#[inline(never)]
+pub fn say(text: core::fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    let _ = core::fmt::Write::write_fmt(&mut line, text);
     write_line(line.as_bytes());
 }
 
+/// Writes the line and an end of line in one call, so that lines of several processes do not mix.
 pub fn write_line(text: &[u8]) {
     let mut out = heapless::Vec::<u8, 512>::new();
     let _ = out.extend_from_slice(&text[..text.len().min(510)]);
@@ -73,11 +77,9 @@ pub fn write_out(mut text: &[u8]) -> io::Result<()> {
 /// Prints one formatted line on the console.
 #[macro_export]
 macro_rules! say {
-    ($($arg:tt)*) => {{
-        let mut line = $crate::sys::console::Line::new();
-        let _ = core::fmt::Write::write_fmt(&mut line, format_args!($($arg)*));
-        $crate::sys::console::print(&line);
-    }};
+    ($($arg:tt)*) => {
+        $crate::sys::console::say(format_args!($($arg)*))
+    };
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType,
 };
 
-/// How many descriptors one message can carry: standard input, output and error.
-pub const FDS_MAX: usize = 3;
+/// How many descriptors one message can carry: those of a session's files.
+pub const FDS_MAX: usize = 4;
 
 pub type Fds = Vec<OwnedFd, FDS_MAX>;
 

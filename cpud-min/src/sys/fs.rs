@@ -44,6 +44,12 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Io {
     }
 }
 
+/// Writes to the beginning of a file of its own, on a file system in memory.
+pub fn write_start(file: impl AsFd, bytes: &[u8]) {
+    // Whoever reads it sees what was there before.
+    let _ = rustix::io::pwrite(file, bytes, 0);
+}
+
 /// Reads the file at `path` into `buffer`.
 ///
 /// Errors: FBIG when it is larger than the buffer, and those of open(2) and read(2).

@@ -8,6 +8,12 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 /// The smallest page of the machines that cpud runs on.
 const PAGE: usize = 4096;
 
+/// Bytes of memory that this machine has.
+pub fn total() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram as usize).saturating_mul(info.mem_unit as usize)
+}
+
 /// `len` bytes of zeroes for the rest of the process's life. A page costs memory once it is written to.
 pub fn pages(len: usize) -> Result<&'static mut [u8]> {
     // SAFETY: a new anonymous mapping that nothing else refers to and nobody unmaps.
@@ -28,12 +34,71 @@ pub fn release(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().add(start).cast(), whole, Advice::LinuxDontNeed) };
 }
 
+/// The kernel may take pages of `bytes` back when memory is short, until they are written to again: their content becomes
+/// zeroes.
+///
+/// `bytes` is what [`pages`] returned.
+pub fn offer(bytes: &mut [u8]) {
+    // SAFETY: a mutably borrowed anonymous private mapping; zeroes are valid bytes.
+    let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().cast(), bytes.len(), Advice::LinuxFree) };
+}
+
 /// Room for `N` values in pages of their own, which become resident when a value is written.
 pub fn rooms<T, const N: usize>() -> Result<&'static mut [MaybeUninit<T>; N]> {
     const { assert!(align_of::<T>() <= PAGE) };
     let bytes = pages(size_of::<[T; N]>().next_multiple_of(PAGE))?;
     // SAFETY: large enough, on a page's boundary, borrowed for good; any bytes are a valid MaybeUninit.
     Ok(unsafe { &mut *bytes.as_mut_ptr().cast() })
+}
+
+/// Types for which bytes of zeroes are a value.
+///
+/// # Safety
+/// They are, and the type has no destructor.
+pub unsafe trait Zeroes: Copy {}
+
+// SAFETY: an integer.
+unsafe impl Zeroes for u32 {}
+// SAFETY: integers and booleans only, here and below.
+unsafe impl Zeroes for ninep::relay::Node {}
+// SAFETY: as above.
+unsafe impl Zeroes for ninep::relay::Fid {}
+// SAFETY: as above.
+unsafe impl Zeroes for ninep::relay::Open {}
+// SAFETY: as above.
+unsafe impl Zeroes for ninep::relay::Content {}
+// SAFETY: as above.
+unsafe impl Zeroes for ninep::relay::Block {}
+
+/// A table of `n` zeroed entries, which become resident when they are touched.
+pub fn table<T: Zeroes>(n: usize) -> Result<&'static mut [T]> {
+    const { assert!(align_of::<T>() <= PAGE) };
+    let bytes = pages((n * size_of::<T>()).next_multiple_of(PAGE))?;
+    // SAFETY: large enough, on a page's boundary, borrowed for good; zeroes are values of T.
+    Ok(unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), n) })
+}
+
+/// A table of `n` entries that are `value`.
+pub fn filled<T: Copy>(n: usize, value: T) -> Result<&'static mut [T]> {
+    const { assert!(align_of::<T>() <= PAGE) };
+    let bytes = pages((n * size_of::<T>()).next_multiple_of(PAGE))?;
+    let start = bytes.as_mut_ptr().cast::<T>();
+    for i in 0..n {
+        // SAFETY: inside the pages, which are large enough and on a page's boundary.
+        unsafe { start.add(i).write(value) };
+    }
+    // SAFETY: as above, and all entries have been written.
+    Ok(unsafe { core::slice::from_raw_parts_mut(start, n) })
+}
+
+/// Makes all entries zeroes again, and gives their pages back.
+pub fn clear<T: Zeroes>(table: &mut [T]) {
+    // SAFETY: zeroes are values of T, as bytes and again as T.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(table.as_mut_ptr().cast::<u8>(), size_of_val(table)) };
+    let whole = bytes.len() / PAGE * PAGE;
+    // A table begins on a page's boundary.
+    bytes[whole..].fill(0);
+    release(bytes);
 }
 
 /// Drops the program's own text and constants from this process's memory; what is used again is mapped again, 64 KiB at

@@ -1,17 +1,29 @@
-//! Mounts, in the mount name space of this process.
+//! Mounts, in the mount name space of this process, and its network name space.
 
 use core::ffi::CStr;
 
+use rustix::fd::AsFd;
 use rustix::io::Result;
-pub use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move};
+pub use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_move, unmount};
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 /// A mount name space of our own, of which nothing gets out.
 pub fn private_namespace() -> Result<()> {
     // SAFETY: a mount name space concerns no descriptor and no memory of this process.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+}
+
+/// A network name space of our own, with nothing but a loopback interface that is down.
+pub fn private_network() -> Result<()> {
+    // SAFETY: a network name space concerns no descriptor and no memory of this process.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+}
+
+/// Into the network name space that `/proc/PID/ns/net` was opened of.
+pub fn enter_network(name_space: impl AsFd) -> Result<()> {
+    rustix::thread::move_into_link_name_space(name_space.as_fd(), Some(LinkNameSpaceType::Network))
 }
 
 /// Makes the tree at `root` this process's root directory.

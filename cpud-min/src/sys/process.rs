@@ -31,6 +31,24 @@ pub fn fork() -> Result<Fork> {
     Ok(Pid::from_raw(pid as i32).map_or(Fork::Child, Fork::Parent))
 }
 
+/// A process that is in none of this one's groups and not its child, but its subreaper's. True in that process.
+pub fn fork_apart() -> Result<bool> {
+    match fork()? {
+        Fork::Child => {
+            let _ = rustix::process::setsid();
+            match fork() {
+                Ok(Fork::Child) => Ok(true),
+                Ok(Fork::Parent(_)) => exit(0),
+                Err(_) => exit(1),
+            }
+        }
+        Fork::Parent(child) => match wait(child)? {
+            Status::Exited(0) => Ok(false),
+            _ => Err(Errno::NOMEM),
+        },
+    }
+}
+
 /// execve(2): returns only when it failed.
 pub fn exec(path: &CStr, argv: &Pointers<'_>, envp: &Pointers<'_>) -> Errno {
     let args = [path.as_ptr() as usize, argv.as_ptr(), envp.as_ptr(), 0, 0];

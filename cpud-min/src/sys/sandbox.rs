@@ -43,9 +43,10 @@ struct Data {
 }
 
 /// What wire may do: move bytes on descriptors it was given, receive more of them, wait, know the time, end.
-const WIRE: [u32; 14] = [
+const WIRE: [u32; 15] = [
     g::__NR_read,
     g::__NR_write,
+    g::__NR_pwrite64,
     g::__NR_ppoll,
     g::__NR_recvmsg,
     g::__NR_sendmsg,

@@ -28,8 +28,17 @@ pub fn block_all() {
     set_mask(u64::MAX);
 }
 
-/// No signal blocked, which a program expects at its start. Nothing in cpud sets handlers or ignores a signal.
-pub fn unblock_all() {
+/// No signal blocked and none ignored, which a program expects at its start. Nothing in cpud ignores a signal, but who
+/// started it may have, as nohup(1) does.
+pub fn as_at_a_start() {
+    /// SIG_DFL, no flags, no restorer, an empty mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    // The two that cannot be set are as they should be.
+    for signal in 1..=64 {
+        let args = [signal, DEFAULT.as_ptr() as usize, 0, size_of::<u64>(), 0];
+        // SAFETY: reads a `struct sigaction` of the kernel's, 32 bytes or less.
+        let _ = unsafe { syscall(g::__NR_rt_sigaction, args) };
+    }
     set_mask(0);
 }
 

@@ -1,22 +1,23 @@
 //! What the client, guard and the sessions say to wire, and what wire does about it.
 
 use heapless::String;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use ssh_lite::Event;
 use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
 
 use super::ending::Ending;
-use super::ninep::{self, Ninep, Nonce, Taken};
 use super::session::{self, Session};
-use super::{End, Forward, SESSIONS, Wire};
+use super::tunnel::{self, Kind, Nonce, Taken, Tunnel};
+use super::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::plan::signal;
-use crate::session::protocol::{FromSession, ToSession};
+use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
+use crate::session::protocol::{FROM_SESSION_MAX, FromSession, ToSession};
 use crate::sys::process::Status;
 use crate::sys::{fdpass, now, tty};
 
-/// The ports that are handed out for 9P; they name a channel, and nothing listens on them.
+/// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
 const FIRST_PORT: u16 = 17011;
 
 /// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
@@ -36,7 +37,7 @@ impl Wire<'_> {
                 Event::AuthVerify(request) => tell(&self.guard, &request.into()),
                 Event::AuthRefused { user, method } => tell(&self.guard, &ToGuard::Refused { user, method }),
                 Event::Open { channel } => self.open_session(channel),
-                Event::Opened { channel } => self.start_files(channel),
+                Event::Opened { channel } => self.start_tunnel(channel),
                 Event::OpenFailed { channel, .. } | Event::Closed { channel } => self.closed(channel),
                 Event::Request { channel, request } => match find(&mut self.sessions, channel) {
                     Some((i, session)) => {
@@ -61,22 +62,17 @@ impl Wire<'_> {
                         let (taken, freed) = (data.len(), session.input(data));
                         self.server.data_used(channel, taken);
                         self.server.grant(channel, freed as u32);
-                    } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-                        match ninep.pass_to_kernel(data) {
-                            Ok(Taken::Some(n)) => {
+                    } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
+                        match tunnel.pass(data) {
+                            Taken::Some(n) => {
                                 self.server.data_used(channel, n);
                                 self.server.grant(channel, n as u32);
                             }
-                            Ok(Taken::Wait) => self.stalled = Some(i),
-                            Ok(Taken::Ended) => {
+                            Taken::Wait => self.stalled = Some(t),
+                            Taken::Ended => {
                                 let n = data.len();
                                 self.server.data_used(channel, n);
-                                self.close_files(i);
-                            }
-                            Err(fault) => {
-                                let n = data.len();
-                                self.server.data_used(channel, n);
-                                self.fail_files(i, &fault);
+                                self.close_tunnel(t);
                             }
                         }
                     } else {
@@ -88,8 +84,8 @@ impl Wire<'_> {
                     if let Some((i, session)) = find(&mut self.sessions, channel) {
                         session.input_ended = true;
                         self.pump_input(i);
-                    } else if let Some((i, _)) = find_ninep(&mut self.sessions, channel) {
-                        self.close_files(i);
+                    } else if let Some((t, _)) = find_tunnel(&mut self.tunnels, channel) {
+                        self.close_tunnel(t);
                     }
                 }
                 Event::Disconnected { .. } => return Err(End::Gone),
@@ -115,10 +111,10 @@ impl Wire<'_> {
             if session.status.is_none() {
                 self.tell_guard(&ToGuard::Close { session: i as SessionId });
             }
-        } else if let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) {
-            // The channel is gone already; what is left to close is the kernel's end.
-            ninep.open = false;
-            self.close_files(i);
+        } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
+            // The channel is gone already; what is left to close is the other end.
+            tunnel.open = false;
+            self.close_tunnel(t);
         }
     }
 
@@ -132,7 +128,12 @@ impl Wire<'_> {
         match FromGuard::decode(&buffer[..n]).map_err(|_| End::Guard)? {
             FromGuard::Hello { .. } => return Err(End::Guard),
             FromGuard::Signature { signature } => self.server.sign_answer(&signature),
-            FromGuard::Verdict { accepted } => self.server.auth_answer(accepted),
+            FromGuard::Verdict { accepted } => {
+                if let Some(relay) = fds.into_iter().next() {
+                    self.relay = Some(relay);
+                }
+                self.server.auth_answer(accepted);
+            }
             FromGuard::Opened { opened } => {
                 let Some((id, channel)) = self.opening.take() else { return Err(End::Guard) };
                 let i = id as usize;
@@ -156,7 +157,7 @@ impl Wire<'_> {
     pub(super) fn hear_session(&mut self, i: usize) {
         let Some(session) = &mut self.sessions[i] else { return };
         let Some(control) = &session.control else { return };
-        let mut buffer = [0; 64];
+        let mut buffer = [0; FROM_SESSION_MAX];
         let (n, fds) = match fdpass::receive(control, &mut buffer, false) {
             Ok((n @ 1.., fds)) => (n, fds),
             Err(Errno::AGAIN) => return,
@@ -179,55 +180,110 @@ impl Wire<'_> {
                 }
                 self.pump_input(i);
             }
-            Ok(FromSession::Ninep { port, nonce }) => {
-                if let (Some(fd), Ok(nonce)) = (fds.into_iter().next(), Nonce::try_from(nonce)) {
-                    self.open_files(i, port, nonce, fd);
+            Ok(FromSession::Ninep { port, nonce, freshness_ms, home }) => {
+                if let Ok(nonce) = Nonce::try_from(nonce) {
+                    let begin = Begin { session: i as SessionId, freshness_ms, home };
+                    self.open_files(i, port, nonce, &begin, fds);
                 }
             }
             Ok(FromSession::Mounted) => {
-                if let Some(ninep) = &mut session.ninep {
-                    ninep.deadline = None;
+                let of_this = |t: &&mut Tunnel| t.session == i && t.kind != Kind::Nfs;
+                if let Some(tunnel) = self.tunnels.iter_mut().flatten().find(of_this) {
+                    tunnel.kind = Kind::Ninep { deadline: None };
                 }
             }
-            Err(_) => session.control = None,
+            Ok(FromSession::Nfs { port }) if NFS => session.listener = fds.into_iter().next().map(|fd| (port, fd)),
+            Ok(FromSession::Nfs { .. }) | Err(_) => session.control = None,
         }
     }
 
-    /// Opens the channel to the client's file server. When that cannot be, `fd` closes, and the mount fails.
-    fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, fd: rustix::fd::OwnedFd) {
-        let Some(session) = self.sessions[i].as_mut().filter(|s| s.ninep.is_none()) else { return };
-        let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
-        let (address, port) = (&forward.address, forward.port);
-        let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, ninep::WINDOW) else {
+    /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
+    fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
+        let Ok([kernel, theirs, ours, counters]) = fds.into_array() else { return };
+        let Some(relay) = &self.relay else { return };
+        if self.tunnels.iter().flatten().any(|t| t.session == i) {
             return;
-        };
-        if let Some(check) = self.checks[i].take() {
-            session.ninep = Some(Ninep::new(channel, fd, nonce, now().0 + ninep::MOUNT_MS, check));
+        }
+        let mut message = [0; relay_protocol::MESSAGE_MAX];
+        if let Ok(n) = begin.encode(&mut message)
+            && fdpass::send(relay, &message[..n], &[kernel.as_fd(), theirs.as_fd(), counters.as_fd()]).is_ok()
+        {
+            self.open_tunnel(i, port, ours, Kind::Ninep { deadline: Some(now().0 + tunnel::MOUNT_MS) }, nonce);
+        }
+    }
+
+    /// Asks the client for a channel to what it has at `port`, for `fd`.
+    fn open_tunnel(&mut self, session: usize, port: u32, fd: OwnedFd, kind: Kind, nonce: Nonce) {
+        let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
+        let Some(place) = self.tunnels.iter_mut().find(|t| t.is_none()) else { return };
+        let (address, port) = (&forward.address, forward.port);
+        if let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, tunnel::WINDOW) {
+            *place = Some(Tunnel { session, channel, fd, kind, nonce, open: false });
         }
     }
 
     /// The client has opened the channel: the nonce is the first thing on it.
-    fn start_files(&mut self, channel: ChannelId) {
+    fn start_tunnel(&mut self, channel: ChannelId) {
         // Its session may have ended while the client was being asked.
-        let Some((i, ninep)) = find_ninep(&mut self.sessions, channel) else { return self.server.close(channel) };
-        ninep.open = true;
-        self.pump_kernel(i);
+        let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) else { return self.server.close(channel) };
+        tunnel.open = true;
+        self.pump_tunnel(t);
+    }
+
+    pub(super) fn close_tunnel(&mut self, t: usize) {
+        let Some(tunnel) = self.tunnels[t].take() else { return };
+        if self.stalled == Some(t) {
+            self.stalled = None;
+        }
+        if tunnel.open {
+            self.server.close(tunnel.channel);
+        }
     }
 
     /// Takes the files from under a session: what it asks of them from now on fails at once.
-    pub(super) fn close_files(&mut self, i: usize) {
-        let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.take()) else { return };
-        if self.stalled == Some(i) {
-            self.stalled = None;
+    fn close_files(&mut self, i: usize) {
+        for t in 0..TUNNELS {
+            if self.tunnels[t].as_ref().is_some_and(|t| t.session == i) {
+                self.close_tunnel(t);
+            }
         }
-        if ninep.open {
-            self.server.close(ninep.channel);
+    }
+
+    /// A connection of the kernel's NFS client.
+    pub(super) fn hear_listener(&mut self, i: usize) {
+        let Some(session) = self.sessions[i].as_mut().filter(|_| NFS) else { return };
+        let Some((port, listener)) = &session.listener else { return };
+        match fdpass::receive(listener, &mut [0; 1], false) {
+            Ok((1.., fds)) => {
+                let port = *port;
+                if let Some(fd) = fds.into_iter().next() {
+                    self.open_tunnel(i, port, fd, Kind::Nfs, Nonce::new());
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => session.listener = None,
         }
-        self.checks[i] = ninep.into_room();
+    }
+
+    /// The relay says what was wrong with the files of a session, or is gone.
+    pub(super) fn hear_relay(&mut self) {
+        let Some(relay) = &self.relay else { return };
+        let mut message = [0; relay_protocol::MESSAGE_MAX];
+        match fdpass::receive(relay, &mut message, false) {
+            Ok((n @ 1.., _)) => {
+                if let Ok(Fault { session, text }) = Fault::decode(&message[..n])
+                    && (session as usize) < SESSIONS
+                {
+                    self.fail_files(session as usize, text);
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => self.relay = None,
+        }
     }
 
     /// A 9P message that must not reach the other side ends the session.
-    pub(super) fn fail_files(&mut self, i: usize, fault: &::ninep::frame::FrameError) {
+    fn fail_files(&mut self, i: usize, fault: &str) {
         let mut reason = String::<200>::new();
         let _ = core::fmt::write(&mut reason, format_args!("cpud: the session's files: {fault}\n"));
         self.close_files(i);
@@ -242,8 +298,8 @@ impl Wire<'_> {
 
     /// Brings sessions whose command has ended, or whose client has left, to their end.
     pub(super) fn end_sessions(&mut self) {
+        self.check_mounts();
         for i in 0..SESSIONS {
-            self.check_mount(i);
             let Some(session) = &mut self.sessions[i] else { continue };
             if session.closed {
                 session.hang_up();
@@ -271,10 +327,11 @@ impl Wire<'_> {
     }
 
     /// A client whose file server says nothing does not hold a session in mount(2) for good.
-    fn check_mount(&mut self, i: usize) {
-        let ninep = self.sessions[i].as_ref().and_then(|s| s.ninep.as_ref());
-        if ninep.and_then(|n| n.deadline).is_some_and(|due| due <= now().0) {
-            self.close_files(i);
+    fn check_mounts(&mut self) {
+        for t in 0..TUNNELS {
+            if self.tunnels[t].as_ref().and_then(Tunnel::deadline).is_some_and(|due| due <= now().0) {
+                self.close_tunnel(t);
+            }
         }
     }
 }
@@ -292,9 +349,9 @@ fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, 
     sessions.into_iter().find(|(_, s)| s.channel == channel && !s.closed)
 }
 
-fn find_ninep(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Ninep)> {
-    let files = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?.ninep.as_mut()?)));
-    files.into_iter().find(|(_, n)| n.channel == channel)
+fn find_tunnel(tunnels: &mut [Option<Tunnel>], channel: ChannelId) -> Option<(usize, &mut Tunnel)> {
+    let tunnels = tunnels.iter_mut().enumerate().filter_map(|(t, tunnel)| Some((t, tunnel.as_mut()?)));
+    tunnels.into_iter().find(|(_, tunnel)| tunnel.channel == channel)
 }
 
 /// Does what a session's client asks for, or passes it on. None: the session answers later.

@@ -1,14 +1,14 @@
 //! wire: the connection's socket on one side, the descriptors of its sessions on the other, and the ssh protocol in
 //! between. It has no key, no file system and hardly a system call.
 //!
-//! One loop: wait until a descriptor is ready, take in what the client sent, read what commands and the kernel's 9P
-//! client wrote straight into outgoing packets, write those out. Nothing in it waits for anything else.
+//! One loop: wait until a descriptor is ready, take in what the client sent, read what commands and the user's relay
+//! wrote straight into outgoing packets, write those out. Nothing in it waits for anything else.
 
 mod ending;
 mod events;
-mod ninep;
 mod ring;
 mod session;
+mod tunnel;
 
 use core::time::Duration;
 
@@ -25,11 +25,17 @@ use crate::session::protocol as session_protocol;
 use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox};
-use ninep::CheckRoom;
-pub use ninep::MSIZE;
 use session::Session;
+use tunnel::Tunnel;
 
 const SESSIONS: usize = limits::SESSIONS;
+const TUNNELS: usize = limits::FORWARDED;
+
+/// The socket, guard and the way to the relay, five descriptors a session, and the tunnels'.
+const SOURCES: usize = 3 + 5 * SESSIONS + TUNNELS;
+
+/// Whether a session's files may come by NFS; when not, what is for that alone is not compiled in.
+const NFS: bool = cfg!(feature = "nfs");
 
 /// Go sends packets of up to 256 KiB, in an environment variable for one.
 const RX: usize = 257 * 1024;
@@ -46,10 +52,12 @@ const LINGER_MS: u64 = 1000;
 enum Source {
     Socket,
     Guard,
+    Relay,
     Control(usize),
     Stdin(usize),
     Output(usize, Stream),
-    Ninep(usize),
+    Listener(usize),
+    Tunnel(usize),
 }
 
 /// Why the connection ends.
@@ -62,7 +70,7 @@ enum End {
     Guard,
 }
 
-/// A forwarded port that exists on this connection only: nobody listens (RFC 4254 section 7.1).
+/// A forwarded port that exists on this connection only (RFC 4254 section 7.1).
 struct Forward {
     address: String<46>,
     port: u16,
@@ -74,13 +82,15 @@ struct Wire<'a> {
     server: Server<'a>,
     random: Pool,
     sessions: [Option<Session>; SESSIONS],
-    checks: [CheckRoom; SESSIONS],
+    tunnels: [Option<Tunnel>; TUNNELS],
+    /// The way to the user's relay.
+    relay: Option<OwnedFd>,
     /// Memory for the input of sessions that are not open.
     inputs: [Option<&'static mut [u8]>; SESSIONS],
     forwards: Vec<Forward, SESSIONS>,
     /// The channel that guard is opening a session for.
     opening: Option<(SessionId, ChannelId)>,
-    /// The session whose kernel does not take the data at hand: no event before it does.
+    /// The tunnel that does not take the data at hand: no event before it does.
     stalled: Option<usize>,
     /// For messages to a session.
     scratch: &'static mut [u8],
@@ -100,7 +110,6 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
 
     let buffers = Buffers { rx: memory::pages(RX)?, tx: memory::pages(TX)? };
     let mut inputs = memory::pages(SESSIONS * session::WINDOW)?.chunks_exact_mut(session::WINDOW);
-    let rooms = memory::rooms::<_, SESSIONS>()?;
     let scratch = memory::pages(session_protocol::MESSAGE_MAX)?;
     let mut random = Pool::new();
     let start = now();
@@ -112,15 +121,14 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     }
 
     let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key, config.ciphers);
-    let mut checks = rooms.each_mut().map(CheckRoom::Unused);
-    checks.reverse();
     let mut wire = Wire {
         server: Server::new(ssh, buffers, start, &mut random),
         socket,
         guard,
         random,
         sessions: [const { None }; SESSIONS],
-        checks,
+        tunnels: [const { None }; TUNNELS],
+        relay: None,
         inputs: core::array::from_fn(|_| inputs.next()),
         forwards: Vec::new(),
         opening: None,
@@ -163,15 +171,17 @@ impl Wire<'_> {
                 }
             }
             Source::Guard => self.hear_guard()?,
+            Source::Relay => self.hear_relay(),
             Source::Control(i) => self.hear_session(i),
             Source::Stdin(i) => self.pump_input(i),
             Source::Output(i, stream) => self.pump_output(i, stream),
-            Source::Ninep(i) => {
-                if flags.contains(PollFlags::OUT) && self.stalled == Some(i) {
+            Source::Listener(i) => self.hear_listener(i),
+            Source::Tunnel(t) => {
+                if flags.contains(PollFlags::OUT) && self.stalled == Some(t) {
                     self.stalled = None;
                 }
                 if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                    self.pump_kernel(i);
+                    self.pump_tunnel(t);
                 }
             }
         }
@@ -179,21 +189,24 @@ impl Wire<'_> {
     }
 
     /// What can become ready and is waited for, and the time at which something is due.
-    fn wait(&mut self) -> Vec<(Source, PollFlags), { 2 + 5 * SESSIONS }> {
+    fn wait(&mut self) -> Vec<(Source, PollFlags), SOURCES> {
         let due = self.deadline();
-        let mut sources = Vec::<_, { 2 + 5 * SESSIONS }>::new();
-        let mut fds = Vec::<_, { 2 + 5 * SESSIONS }>::new();
+        let mut sources = Vec::<_, SOURCES>::new();
+        let mut fds = Vec::<_, SOURCES>::new();
         let server = &mut self.server;
         let mut socket_flags = PollFlags::empty();
         socket_flags.set(PollFlags::IN, self.stalled.is_none() && !server.input_space().is_empty());
         socket_flags.set(PollFlags::OUT, !server.output().is_empty());
         let mut watch = |source, fd, flags| {
-            // As many as the vectors have room for: two, and five a session.
+            // As many as the vectors have room for.
             let _ = sources.push(source);
             let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
         watch(Source::Socket, self.socket.as_fd(), socket_flags);
         watch(Source::Guard, self.guard.as_fd(), PollFlags::IN);
+        if let Some(relay) = &self.relay {
+            watch(Source::Relay, relay.as_fd(), PollFlags::IN);
+        }
         for (i, session) in self.sessions.iter().enumerate() {
             let Some(session) = session else { continue };
             if let Some(control) = &session.control {
@@ -210,13 +223,17 @@ impl Wire<'_> {
                     watch(Source::Output(i, stream), fd.as_fd(), PollFlags::IN);
                 }
             }
-            if let Some(ninep) = session.ninep.as_ref().filter(|n| n.open) {
-                let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN, !server.data_space(ninep.channel, Stream::Stdout).is_empty());
-                flags.set(PollFlags::OUT, self.stalled == Some(i));
-                if !flags.is_empty() {
-                    watch(Source::Ninep(i), ninep.fd.as_fd(), flags);
-                }
+            if NFS && let Some((_, listener)) = &session.listener {
+                watch(Source::Listener(i), listener.as_fd(), PollFlags::IN);
+            }
+        }
+        for (t, tunnel) in self.tunnels.iter().enumerate() {
+            let Some(tunnel) = tunnel.as_ref().filter(|t| t.open) else { continue };
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !server.data_space(tunnel.channel, Stream::Stdout).is_empty());
+            flags.set(PollFlags::OUT, self.stalled == Some(t));
+            if !flags.is_empty() {
+                watch(Source::Tunnel(t), tunnel.fd.as_fd(), flags);
             }
         }
         let timeout = due.map(|due| {
@@ -234,13 +251,12 @@ impl Wire<'_> {
         let server = &mut self.server;
         let ssh = server.deadline().map(|Instant(ms)| ms);
         let sessions = self.sessions.iter_mut().flatten().filter_map(|s| {
-            let mount = s.ninep.as_ref().and_then(|n| n.deadline);
             let close = s.ending.as_mut().filter(|_| !s.closing);
             // The time may have come since the last look: then it is now, and not never.
-            let close = close.map(|e| e.wait_until(now, server.unacknowledged(s.channel)).unwrap_or(now));
-            mount.into_iter().chain(close).min()
+            close.map(|e| e.wait_until(now, server.unacknowledged(s.channel)).unwrap_or(now))
         });
-        ssh.into_iter().chain(sessions).min()
+        let mounts = self.tunnels.iter().flatten().filter_map(Tunnel::deadline);
+        ssh.into_iter().chain(sessions).chain(mounts).min()
     }
 
     fn read_socket(&mut self) -> Result<(), End> {
@@ -301,25 +317,24 @@ impl Wire<'_> {
         }
     }
 
-    /// Reads what the kernel asks of the client's file server into packets.
-    fn pump_kernel(&mut self, i: usize) {
-        let Some(ninep) = self.sessions[i].as_mut().and_then(|s| s.ninep.as_mut()) else { return };
+    /// Reads what the client's file server is asked into packets.
+    fn pump_tunnel(&mut self, t: usize) {
+        let Some(tunnel) = &mut self.tunnels[t] else { return };
         loop {
-            let space = self.server.data_space(ninep.channel, Stream::Stdout);
+            let space = self.server.data_space(tunnel.channel, Stream::Stdout);
             let room = space.len();
             if room == 0 {
                 return;
             }
-            match ninep.read_kernel(space) {
-                Ok(Io::Moved(n)) => {
-                    self.server.data_commit(ninep.channel, Stream::Stdout, n);
+            match tunnel.read(space) {
+                Io::Moved(n) => {
+                    self.server.data_commit(tunnel.channel, Stream::Stdout, n);
                     if n < room {
                         return;
                     }
                 }
-                Ok(Io::Wait) => return,
-                Ok(Io::Ended) => return self.close_files(i),
-                Err(fault) => return self.fail_files(i, &fault),
+                Io::Wait => return,
+                Io::Ended => return self.close_tunnel(t),
             }
         }
     }
@@ -339,6 +354,7 @@ impl Wire<'_> {
         }
         // The sessions' file systems fail at once instead of waiting for the client.
         self.sessions = [const { None }; SESSIONS];
+        self.tunnels = [const { None }; TUNNELS];
         let _ = self.write_socket();
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         let deadline = now().0 + LINGER_MS;

@@ -6,7 +6,6 @@ use rustix::fd::OwnedFd;
 use ssh_lite::connection::ChannelId;
 
 use super::ending::Ending;
-use super::ninep::Ninep;
 use super::ring::Ring;
 use crate::sys::fdpass::Fds;
 use crate::sys::fs::{self, Io};
@@ -29,7 +28,8 @@ pub struct Session {
     /// From the command; a terminal has no stderr of its own.
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
-    pub ninep: Option<Ninep>,
+    /// The forwarded port of its NFS, and who accepts the kernel's connections to it.
+    pub listener: Option<(u32, OwnedFd)>,
     /// How the command ended, as guard says.
     pub status: Option<Status>,
     /// The status has been sent, and CLOSE is waited for.
@@ -51,7 +51,7 @@ impl Session {
             input_ended: false,
             stdout: None,
             stderr: None,
-            ninep: None,
+            listener: None,
             status: None,
             ending: None,
             closing: false,
@@ -124,6 +124,7 @@ impl Session {
     /// Lets go of the command's streams.
     pub fn hang_up(&mut self) {
         (self.control, self.stdin, self.stdout, self.stderr) = (None, None, None, None);
+        self.listener = None;
         self.input.clear();
     }
 

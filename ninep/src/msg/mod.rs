@@ -31,13 +31,30 @@ pub trait Body<'a>: Wire<'a> {
     /// [`WireError::NoRoom`] when `out` or a count field is too small, [`WireError::Nul`] for a NUL
     /// in a string.
     fn encode<'o>(&self, tag: u16, out: &'o mut [u8]) -> Result<&'o mut [u8], WireError> {
-        let (head, body) = out.split_at_mut_checked(HDRSZ as usize).ok_or(WireError::NoRoom)?;
-        let mut writer = Writer::new(body);
-        self.write(&mut writer)?;
-        let end = head.len() + writer.written();
-        let size = u32::try_from(end).map_err(|_| WireError::NoRoom)?;
-        Header { size, kind: Self::TYPE as u8, tag }.write(&mut Writer::new(head))?;
+        let mut writer = Writer::after_header(out);
+        self.write(&mut writer);
+        let end = writer.finish(Self::TYPE, tag)?;
         Ok(&mut out[..end])
+    }
+}
+
+/// What all messages share is code once.
+impl<'o> Writer<'o> {
+    /// For the body of a frame that begins where `out` does.
+    #[inline(never)]
+    pub(crate) fn after_header(out: &'o mut [u8]) -> Self {
+        let mut writer = Self::new(out);
+        writer.bytes(&[0; HDRSZ as usize]);
+        writer
+    }
+
+    /// Puts the header before the body; the length of the frame.
+    #[inline(never)]
+    pub(crate) fn finish(self, kind: Type, tag: u16) -> Result<usize, WireError> {
+        let end = self.written()?;
+        let size = u32::try_from(end).map_err(|_| WireError::NoRoom)?;
+        Header { size, kind: kind as u8, tag }.write(&mut self.rewrite());
+        Ok(end)
     }
 }
 
@@ -56,9 +73,9 @@ impl<'a> Frame<'a> {
     /// bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
-        let header = Header::read(&mut reader)?;
+        let header = Header::read(&mut reader);
         let size = usize::try_from(header.size).map_err(|_| WireError::Truncated)?;
-        let body = reader.bytes(size.checked_sub(HDRSZ as usize).ok_or(WireError::Truncated)?)?;
+        let body = reader.bytes(size.checked_sub(HDRSZ as usize).ok_or(WireError::Truncated)?);
         reader.finish()?;
         Ok(Self { header, body })
     }
@@ -66,7 +83,7 @@ impl<'a> Frame<'a> {
     /// The body as a `B`, whatever the header's type says.
     pub fn body<B: Body<'a>>(&self) -> Result<B, WireError> {
         let mut reader = Reader::new(self.body);
-        let body = B::read(&mut reader)?;
+        let body = B::read(&mut reader);
         reader.finish()?;
         Ok(body)
     }
@@ -154,10 +171,12 @@ macro_rules! define {
                 let frame = Frame::parse(frame).map_err(DecodeError::Frame)?;
                 let Header { kind, tag, .. } = frame.header;
                 let kind = Type::from_number(kind).ok_or(DecodeError::UnknownType(kind))?;
+                let mut reader = Reader::new(frame.body);
                 let message = match kind {
-                    $(Type::$name => frame.body().map(Self::$name),)*
+                    $(Type::$name => Self::$name(Wire::read(&mut reader)),)*
                 };
-                Ok((tag, message.map_err(|error| DecodeError::Body(kind, error))?))
+                reader.finish().map_err(|error| DecodeError::Body(kind, error))?;
+                Ok((tag, message))
             }
 
             /// As [`Body::encode`].

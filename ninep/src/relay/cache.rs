@@ -1,8 +1,13 @@
 //! What outlives a request and a session: the bytes of files, listings and symbolic links, each under a key made of what
 //! the far side says about the file.
 //!
+//! The memory of blocks may lose pages to whoever needs them more ([`Cache::reclaimable`]): each block knows the place of
+//! one byte that is not 0, its witness, and counts as evicted when that has become 0. A block of zeroes has lost nothing.
+//!
 //! Both tables are set-associative, eight ways, least recently used goes first: a look-up reads eight entries, nothing
 //! is linked, and forgetting a content is one counter, which makes its blocks free.
+
+use core::sync::atomic::{Ordering, fence};
 
 use super::hash::Hash;
 
@@ -40,8 +45,12 @@ pub struct Block {
     index: u32,
     used: u32,
     /// Valid bytes from the block's start.
-    end: u32,
+    end: u16,
+    /// Where one of them is that is not 0; [`NO_WITNESS`] when none is.
+    witness: u16,
 }
+
+const NO_WITNESS: u16 = BLOCK as u16;
 
 /// A content that may have been forgotten since.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -58,6 +67,8 @@ pub struct Cache<'m> {
     data: &'m mut [u8],
     clock: u32,
     generation: u32,
+    /// Bytes have been put in since [`reclaimable`](Self::reclaimable) was asked.
+    changed: bool,
     pub evictions: u64,
 }
 
@@ -87,6 +98,7 @@ impl<'m> Cache<'m> {
             data: &mut data[..b * BLOCK],
             clock: 0,
             generation: 0,
+            changed: false,
             evictions: 0,
         }
     }
@@ -94,6 +106,23 @@ impl<'m> Cache<'m> {
     /// Bytes of file data it can hold.
     pub const fn capacity(&self) -> usize {
         self.data.len()
+    }
+
+    /// Bytes of blocks that were filled and not given up for others.
+    pub fn used(&self) -> usize {
+        self.blocks.iter().filter(|b| b.generation != 0).count() * BLOCK
+    }
+
+    /// The memory of the blocks, once after each change. Its pages may become zeroes from then on, when others need
+    /// them, as with `MADV_FREE` of madvise(2).
+    pub fn reclaimable(&mut self) -> Option<&mut [u8]> {
+        core::mem::take(&mut self.changed).then_some(&mut *self.data)
+    }
+
+    /// What was put into a block is still in it.
+    fn is_intact(&self, block: usize) -> bool {
+        let witness = self.blocks[block].witness;
+        witness == NO_WITNESS || self.data[block * BLOCK + usize::from(witness)] != 0
     }
 
     /// The content with this key, if it is known.
@@ -157,21 +186,7 @@ impl<'m> Cache<'m> {
 
     fn find_block(&self, at: ContentRef, index: u32) -> Option<usize> {
         let is_it = |b: &Block| b.generation == at.generation && b.owner == at.index && b.index == index;
-        self.block_set(at, index).find(|&i| is_it(&self.blocks[i]))
-    }
-
-    /// The valid bytes from `offset` to the end of its block, none when they are not here.
-    pub fn bytes(&mut self, at: ContentRef, offset: u64) -> &[u8] {
-        let Ok(index) = u32::try_from(offset / BLOCK as u64) else { return &[] };
-        let start = (offset % BLOCK as u64) as usize;
-        if self.get(at).is_none() {
-            return &[];
-        }
-        let Some(block) = self.find_block(at, index) else { return &[] };
-        self.clock = self.clock.wrapping_add(1);
-        self.blocks[block].used = self.clock;
-        let end = self.blocks[block].end as usize;
-        self.data[block * BLOCK..][..BLOCK].get(start..end).unwrap_or(&[])
+        self.block_set(at, index).find(|&i| is_it(&self.blocks[i]) && self.is_intact(i))
     }
 
     /// How many of the `wanted` bytes from `offset` on are here in one piece.
@@ -200,12 +215,18 @@ impl<'m> Cache<'m> {
             let Ok(index) = u32::try_from(offset / BLOCK as u64) else { return false };
             let start = (offset % BLOCK as u64) as usize;
             let Some(block) = self.block_for(at, index) else { return false };
-            if (self.blocks[block].end as usize) < start {
+            let Block { end, witness, .. } = &mut self.blocks[block];
+            if usize::from(*end) < start {
                 return false;
             }
             let n = bytes.len().min(BLOCK - start);
             self.data[block * BLOCK + start..][..n].copy_from_slice(&bytes[..n]);
-            self.blocks[block].end = self.blocks[block].end.max((start + n) as u32);
+            *end = (*end).max((start + n) as u16);
+            if (start..start + n).contains(&usize::from(*witness)) || *witness == NO_WITNESS {
+                let found = bytes[..n].iter().position(|&b| b != 0);
+                *witness = found.map_or(NO_WITNESS, |at| (start + at) as u16);
+            }
+            self.changed = true;
             offset += n as u64;
             bytes = &bytes[n..];
         }
@@ -233,19 +254,30 @@ impl<'m> Cache<'m> {
         let (age, block) = best?;
         self.evictions += u64::from(age != u32::MAX);
         self.clock = self.clock.wrapping_add(1);
-        self.blocks[block] = Block { owner: at.index, generation: at.generation, index, used: self.clock, end: 0 };
+        self.blocks[block] =
+            Block { owner: at.index, generation: at.generation, index, used: self.clock, end: 0, witness: NO_WITNESS };
         Some(block)
     }
 
     /// Copies bytes to `out`; false when one of them is not here.
     pub fn copy(&mut self, at: ContentRef, mut offset: u64, mut out: &mut [u8]) -> bool {
+        if self.get(at).is_none() {
+            return out.is_empty();
+        }
         while !out.is_empty() {
-            let bytes = self.bytes(at, offset);
+            let place = u32::try_from(offset / BLOCK as u64).ok().and_then(|index| self.find_block(at, index));
+            let Some(block) = place else { return false };
+            let start = (offset % BLOCK as u64) as usize;
+            let bytes = self.data[block * BLOCK..].get(start..self.blocks[block].end.into()).unwrap_or_default();
             let n = bytes.len().min(out.len());
-            if n == 0 {
+            out[..n].copy_from_slice(&bytes[..n]);
+            // The page may have gone meanwhile; what is there after the copy was there before it.
+            fence(Ordering::Acquire);
+            if n == 0 || !self.is_intact(block) {
                 return false;
             }
-            out[..n].copy_from_slice(&bytes[..n]);
+            self.clock = self.clock.wrapping_add(1);
+            self.blocks[block].used = self.clock;
             offset += n as u64;
             out = &mut out[n..];
         }

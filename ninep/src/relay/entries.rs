@@ -41,8 +41,8 @@ impl Relay<'_> {
                 let mut bytes = [0; ENTRY];
                 let mut writer = Writer::new(&mut bytes);
                 // As long as it was.
-                let _ = Dirent { qid, kind, ..entry.clone() }.write(&mut writer);
-                let n = writer.written();
+                Dirent { qid, kind, ..entry.clone() }.write(&mut writer);
+                let n = writer.written().unwrap_or(0);
                 self.to_kernel.fill(&bytes[..n]);
             }
             return;
@@ -77,8 +77,8 @@ impl Relay<'_> {
         let mut bytes = [0; ENTRY];
         let mut writer = Writer::new(&mut bytes);
         let end = got + (HEAD + entry.name.len()) as u64;
-        let _ = Dirent { offset: end, ..entry.clone() }.write(&mut writer);
-        let n = writer.written();
+        Dirent { offset: end, ..entry.clone() }.write(&mut writer);
+        let n = writer.written().unwrap_or(0);
         self.requests[tag].lost = lost || !cache.put(content, got, &bytes[..n]);
         self.requests[tag].got = end;
     }

@@ -4,14 +4,14 @@ use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
 use super::listing::Pieces;
 use super::owner::Owner;
-use super::run::{JobKind, read_head, readdir_head};
+use super::run::{JobKind, absence, read_head, readdir_head};
 use super::tree::{Moment, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_KERNEL, Relay, State};
 use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
 use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
 use crate::msg::{
-    DecodeError, Header, Message, Rgetattr, Rlerror, Rreadlink, Rversion, Rwalkgetattr, Tgetattr, Type, VERSION,
+    DecodeError, Header, Message, Rgetattr, Rlerror, Rreadlink, Rversion, Rwalkgetattr, Rwrite, Tgetattr, Type, VERSION,
 };
 use crate::types::getattr;
 use crate::wire::{Reader, Wire, WireError};
@@ -64,6 +64,7 @@ pub(super) enum RequestKind {
     Listing,
     DirectListing,
     Create,
+    Zeroes,
     Forward,
 }
 
@@ -89,7 +90,7 @@ impl<'m> FarInput<'m> {
 
     fn header(&self) -> Option<Header> {
         let head = self.bytes.first_chunk::<{ HDRSZ as usize }>().filter(|_| self.filled >= HDRSZ as usize)?;
-        Header::read(&mut Reader::new(head)).ok()
+        Some(Header::read(&mut Reader::new(head)))
     }
 }
 
@@ -384,6 +385,10 @@ impl Relay<'_> {
                 match found {
                     Some((qid, attr)) => self.learn_child(&request, &qid, &attr, cache),
                     None if code == Errno::ENOENT.0 => {
+                        let directory = self.tree.node(request.node);
+                        if (1..=request.moment.seq).contains(&directory.asked.seq) {
+                            cache.find_or_make(absence(directory.key, request.name));
+                        }
                         self.learn_absent(request.node, request.name, request.moment, cache);
                     }
                     None => {}
@@ -442,6 +447,17 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             (RequestKind::Create, message) => self.create_goes_on(tag, &request, message, code, cache),
+            (RequestKind::Zeroes, message) => {
+                let node = self.tree.node(request.node);
+                match message {
+                    &Message::Rwrite(Rwrite { count: count @ 1.. }) => {
+                        node.attr.size = node.attr.size.max(request.offset + u64::from(count));
+                    }
+                    _ => node.cut = u64::MAX,
+                }
+                self.wake(tag, code, cache);
+                self.release_node(request.node, cache);
+            }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),
             (
                 RequestKind::None

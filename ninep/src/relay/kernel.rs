@@ -4,7 +4,7 @@ use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
 use super::run::{Job, JobKind, NAMES};
-use super::tree::{Fid, NodeId, OpenId};
+use super::tree::{Fid, Node, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_FAR, JOB_KERNEL, Relay, State};
 use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
@@ -28,9 +28,11 @@ pub(super) enum Taken {
 type Refused = Errno;
 
 /// `valid` of Tsetattr (`P9_ATTR_*`).
-mod set {
+pub(super) mod set {
+    pub const MODE: u32 = 1 << 0;
     pub const UID: u32 = 1 << 1;
     pub const GID: u32 = 1 << 2;
+    pub const SIZE: u32 = 1 << 3;
     pub const CTIME: u32 = 1 << 6;
 }
 
@@ -357,6 +359,11 @@ impl Relay<'_> {
                 if open.access == 0 || open.ffid == 0 {
                     return Err(Errno::EBADF);
                 }
+                let n = self.tree.node(job.node);
+                if n.own & set::SIZE != 0 && n.attr.size < n.cut.min(*offset) {
+                    self.zeroes(job.node, job.open, *offset)?;
+                    return Ok(Taken::Later);
+                }
                 self.begin(j, job);
                 self.change_begins(job.node, cache);
                 self.counters.written += data.len() as u64;
@@ -378,10 +385,21 @@ impl Relay<'_> {
             }
             Message::Tsetattr(setattr) => {
                 self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
+                job.flags = setattr.valid;
                 let Some(setattr) = self.far_setattr(job.node, setattr) else {
                     self.to_kernel.message(job.tag, &crate::msg::Rsetattr {});
                     return Ok(Taken::Yes);
                 };
+                let n = self.tree.node(job.node);
+                if (n.gone && !n.linked) || n.qid.kind & qt::SYMLINK != 0 {
+                    if setattr.valid & (set::UID | set::GID) != 0 {
+                        return Err(Errno::EPERM);
+                    }
+                    (job.kind, job.offset, job.mode) = (JobKind::Own, setattr.size, setattr.mode);
+                    self.begin(j, job);
+                    self.run(j, cache);
+                    return Ok(Taken::Yes);
+                }
                 let fid = self.any_fid(job.node, job.open).ok_or(Errno::ESTALE)?;
                 self.begin(j, job);
                 self.change_begins(job.node, cache);
@@ -473,8 +491,12 @@ impl Relay<'_> {
 
     /// What of Tsetattr is left to be done by the far side.
     fn far_setattr(&mut self, node: NodeId, setattr: &Tsetattr) -> Option<Tsetattr> {
-        let attr = self.tree.node(node).attr;
+        let Node { attr, qid, .. } = *self.tree.node(node);
         let mut far = setattr.clone();
+        if qid.kind & qt::SYMLINK != 0 {
+            // The far side would set the times of what the link points to.
+            far.valid &= set::UID | set::GID;
+        }
         if far.valid & set::UID != 0 {
             match self.owner.far_uid(far.uid, attr.uid) {
                 Some(uid) => far.uid = uid,
@@ -522,7 +544,7 @@ fn error(bytes: &[u8], fault: Fault) -> FrameError {
     let mut head = [0; HDRSZ as usize];
     let n = bytes.len().min(head.len());
     head[..n].copy_from_slice(&bytes[..n]);
-    let header = Header::read(&mut Reader::new(&head)).unwrap_or_default();
+    let header = Header::read(&mut Reader::new(&head));
     FrameError { good: 0, sender: Sender::Kernel, header, fault }
 }
 
@@ -535,9 +557,9 @@ impl Job {
             if name.len() > 255 {
                 return Err(Errno::ENAMETOOLONG);
             }
-            name.write(&mut writer).map_err(|_| Errno::ENAMETOOLONG)?;
+            name.write(&mut writer);
         }
-        self.names_end = writer.written() as u16;
+        self.names_end = writer.written().map_err(|_| Errno::ENAMETOOLONG)? as u16;
         Ok(())
     }
 }

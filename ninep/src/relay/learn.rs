@@ -4,10 +4,12 @@ use super::Relay;
 use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
+use super::kernel::set;
 use super::owner::device_of;
 use super::run::{Job, JobKind};
 use super::tree::{Moment, NodeId};
 use crate::errno::Errno;
+use crate::limits::NOTAG;
 use crate::msg::{
     Message, Rfsync, Rlink, Rmkdir, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type,
 };
@@ -44,12 +46,20 @@ impl Relay<'_> {
         if moment.seq < node.asked.seq {
             return;
         }
-        let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = *attr;
+        let Attr { size: own_size, mode: own_mode, .. } = node.attr;
+        node.attr = *attr;
+        if node.own & set::SIZE != 0 {
+            node.attr.size = own_size;
+        }
+        if node.own & set::MODE != 0 {
+            node.attr.mode = own_mode;
+        }
+        let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = node.attr;
         let device = u64::from(node.device);
         let key = Hash::of_words(&[mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec]);
         node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
-        (node.qid, node.attr, node.key, node.absent) = (*qid, *attr, key, false);
+        (node.qid, node.key, node.absent) = (*qid, key, false);
         // An answer that a change of our own has overtaken is good for those who asked before the change.
         let ms = if moment.seq > node.changed && node.changing == 0 { moment.ms } else { 0 };
         node.asked = Moment { ms, ..moment };
@@ -157,7 +167,7 @@ impl Relay<'_> {
     pub(super) fn cloned(&mut self, tag: usize, request: &Request, code: u32, cache: &mut Cache<'_>) {
         let &Request { node: id, ffid, .. } = request;
         let node = self.tree.node(id);
-        node.cloning = 0;
+        node.cloning = if code == 0 { 0 } else { NOTAG };
         if code == 0 {
             let unused = if node.ffid == 0 || node.dir_open {
                 node.dir_open = false;
@@ -189,6 +199,7 @@ impl Relay<'_> {
             }
         } else {
             let unused = o.refs == 0;
+            o.refused = true;
             match &mut self.tree.node(id).ffid {
                 own @ 0 => *own = ffid,
                 _ => self.let_go(ffid),
@@ -264,11 +275,21 @@ impl Relay<'_> {
         self.job(j).wait = [0; 2];
         let tag = job.tag;
         if code != 0 {
-            let missing = kind == Type::Tmknod && code == Errno::ENOSYS.0;
-            return self.fail(j, if missing { Errno::EPERM } else { Errno(code) }, cache);
+            // The stock server has one number for errors that Go thinks alike.
+            let errno = match (kind, Errno(code)) {
+                (Type::Tmknod, Errno::ENOSYS) => Errno::EPERM,
+                (Type::Tsetattr, Errno::EACCES) if job.flags & set::SIZE == 0 => Errno::EPERM,
+                (Type::Tunlinkat | Type::Trenameat, Errno::EEXIST) => Errno::ENOTEMPTY,
+                (_, errno) => errno,
+            };
+            return self.fail(j, errno, cache);
         }
         match message {
             Message::Rwrite(Rwrite { count }) => {
+                let n = self.tree.node(job.node);
+                if n.own & set::SIZE != 0 {
+                    n.attr.size = n.attr.size.max(job.offset + u64::from((*count).min(job.count)));
+                }
                 self.to_kernel.message(tag, &Rwrite { count: (*count).min(job.count) });
             }
             Message::Rsetattr(_) => self.to_kernel.message(tag, &Rsetattr {}),

@@ -52,7 +52,9 @@ impl Pieces {
             }
             if wanted > HEAD || (self.end >= HEAD && self.bytes[HEAD - 2..HEAD] == [0, 0]) {
                 self.end = 0;
-                return Dirent::read(&mut Reader::new(&self.bytes[..wanted])).map(Some);
+                let mut reader = Reader::new(&self.bytes[..wanted]);
+                let entry = Dirent::read(&mut reader);
+                return reader.finish().map(|()| Some(entry));
             }
         }
     }

@@ -202,6 +202,7 @@ impl Model {
             return Err(Errno::EINVAL);
         }
         let mut path = from.path;
+        self.find(&path)?;
         let mut qids = vec![];
         for name in names {
             path.push(name.to_vec());
@@ -293,10 +294,9 @@ impl Model {
                 for (i, (name, &child)) in self.inodes[&ino].children.iter().enumerate().skip(t.offset as usize) {
                     let qid = self.qid(child);
                     let entry = Dirent { qid, offset: i as u64 + 1, kind: qid.kind, name };
-                    if entry.write(&mut writer).is_err() {
-                        break;
-                    }
-                    end = writer.written();
+                    entry.write(&mut writer);
+                    let Ok(written) = writer.written() else { break };
+                    end = written;
                 }
                 put(tag, &Rreaddir { data: Data(&payload[..end]) }, out)
             }
@@ -338,7 +338,7 @@ impl Model {
                 path.push(t.name.to_vec());
                 let ino = self.find(&path)?;
                 if !self.inodes[&ino].children.is_empty() {
-                    return Err(Errno::ENOTEMPTY);
+                    return Err(Errno::EEXIST);
                 }
                 self.inodes.get_mut(&parent).unwrap().children.remove(t.name);
                 self.inodes.get_mut(&ino).unwrap().nlink -= 1;
@@ -355,7 +355,7 @@ impl Model {
                 let ino = self.find(&old)?;
                 match self.find(&new) {
                     Ok(other) if other == ino => return put(tag, &Rrenameat {}, out),
-                    Ok(other) if !self.inodes[&other].children.is_empty() => return Err(Errno::ENOTEMPTY),
+                    Ok(other) if !self.inodes[&other].children.is_empty() => return Err(Errno::EEXIST),
                     Ok(other) if self.inodes[&other].mode != self.inodes[&ino].mode => return Err(Errno::ENOTDIR),
                     _ if new.starts_with(&old) => return Err(Errno::EINVAL),
                     _ => {}
@@ -381,7 +381,7 @@ impl Model {
                     self.inodes.get_mut(&ino).unwrap().data.resize(t.size as usize, 0);
                 }
                 if t.valid & 6 != 0 {
-                    return Err(Errno::EPERM);
+                    return Err(Errno::EACCES);
                 }
                 self.touch(ino);
                 put(tag, &Rsetattr {}, out)

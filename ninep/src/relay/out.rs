@@ -1,6 +1,7 @@
 //! Bytes that wait to be taken by one side.
 
 use crate::msg::Body;
+use crate::wire::Writer;
 
 /// A queue in memory that it is handed. A frame may be put into it before its bytes are known ([`reserve`](Out::reserve));
 /// what stands behind it waits until they have come.
@@ -54,10 +55,17 @@ impl<'m> Out<'m> {
 
     /// Appends a message. The caller has seen to it that there is room.
     pub fn message<'a, M: Body<'a>>(&mut self, tag: u16, message: &M) {
+        let mut writer = self.frame();
+        message.write(&mut writer);
+        let written = writer.finish(M::TYPE, tag);
+        debug_assert!(written.is_ok(), "{} does not fit", M::TYPE);
+        self.end += written.unwrap_or(0);
+    }
+
+    #[inline(never)]
+    fn frame(&mut self) -> Writer<'_> {
         let room = self.room();
-        let written = message.encode(tag, self.space(room)).map_or(0, |frame| frame.len());
-        debug_assert!(written > 0, "{} does not fit", M::TYPE);
-        self.end += written;
+        Writer::after_header(self.space(room))
     }
 
     /// Appends what `write` puts into `n` bytes, if it says that it did.

@@ -40,8 +40,9 @@ const fn far(id: u32, now: u32, own: u32) -> Option<u32> {
 }
 
 /// The qid that the kernel is shown: the far side's path is an inode number, which is one file's only on one device.
+/// v9fs's inode numbers are paths and 2, and git compares the lower 32 bits with what it saw at home.
 pub fn shown_qid(far: &Qid, device: u32, version: Hash) -> Qid {
-    let path = if device == 0 { far.path } else { Hash::of_words(&[u64::from(device), far.path]).0 >> 1 };
+    let path = far.path.wrapping_sub(2) ^ u64::from(device & 0x7fff_ffff) << 32;
     // v9fs takes a version of 0 for a file that must not be cached.
     Qid { kind: far.kind, version: (version.0 as u32).max(1), path }
 }

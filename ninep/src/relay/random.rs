@@ -6,6 +6,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::Config;
+use super::cache::BLOCK;
 use super::model::Model;
 use super::testkit::{Bench, FRESH, Owned, cache, memory};
 use crate::errno::Errno;
@@ -59,7 +60,7 @@ impl History {
         let (directory, name) = self.place();
         let path = format!("{directory}/{name}");
         let there = self.b.far.at(&path).map(|inode| inode.data.clone());
-        match self.dice.roll(14) {
+        match self.dice.roll(15) {
             0 => match self.b.create(directory, name, 0o302) {
                 Ok(fid) => {
                     assert_eq!(there, None, "{path}");
@@ -104,6 +105,7 @@ impl History {
                 assert_eq!(self.b.stat(&path).map(|a| a.size), size, "{path}");
             }
             12 => self.list(directory),
+            13 => self.lose_pages(),
             _ => self.b.now += self.dice.roll(600) as u64,
         }
     }
@@ -115,6 +117,16 @@ impl History {
             let at = self.dice.roll(6);
             let (fid, _) = self.open.swap_remove(at);
             self.b.clunk(fid);
+        }
+    }
+
+    /// As a kernel that is short of memory.
+    fn lose_pages(&mut self) {
+        let Some(memory) = self.b.cache.reclaimable() else { return };
+        for page in memory.chunks_mut(BLOCK) {
+            if self.dice.roll(2) == 0 {
+                page.fill(0);
+            }
         }
     }
 

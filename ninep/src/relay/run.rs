@@ -2,20 +2,21 @@
 
 use heapless::Vec;
 
-use super::Relay;
 use super::cache::{BLOCK, Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
+use super::kernel::set;
 use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
-use super::tree::{Moment, Node, NodeId, OpenId};
+use super::tree::{Moment, Node, NodeId, Open, OpenId};
+use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
-use crate::limits::{IOHDRSZ, MAXWELEM, NOFID};
+use crate::limits::{IOHDRSZ, MAXWELEM, NOFID, NOTAG};
 use crate::msg::{
-    Rattach, Rflush, Rgetattr, Rlcreate, Rlopen, Rread, Rreaddir, Rreadlink, Rwalk, Tattach, Tgetattr, Tlcreate,
-    Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Type,
+    Rattach, Rflush, Rgetattr, Rlcreate, Rlopen, Rread, Rreaddir, Rreadlink, Rsetattr, Rwalk, Tattach, Tgetattr,
+    Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Twrite, Type,
 };
-use crate::types::{Qid, getattr, open, qt};
+use crate::types::{Attr, Qid, getattr, open, qt};
 use crate::wire::{Data, Reader, Wire, Writer};
 
 /// Bytes of the names in a walk that can wait.
@@ -70,6 +71,8 @@ pub(super) enum JobKind {
     Read,
     Readdir,
     Create,
+    /// Attributes of a file without a name, which the far side could only set by name.
+    Own,
     /// The far side does it; the reply is passed on.
     Forward(Type),
 }
@@ -147,6 +150,7 @@ impl Relay<'_> {
             JobKind::Read => self.run_read(j, cache),
             JobKind::Readdir => self.run_readdir(j, cache),
             JobKind::Create => self.run_create(j, cache),
+            JobKind::Own => self.run_own(j, cache),
         }
     }
 
@@ -240,15 +244,10 @@ impl Relay<'_> {
 
     /// Asks for a node's attributes, unless that is under way.
     fn ask_attributes(&mut self, j: usize, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
-        let mut tag = self.tree.node(node).asking;
-        if tag == 0 {
-            let Some(fid) = self.any_fid(node, open) else { return self.fail(j, Errno::ESTALE, cache) };
-            let request = Request { node, ffid: fid, ..Request::default() };
-            tag = self.send(RequestKind::Getattr, &Tgetattr { fid, request_mask: getattr::BASIC }, request);
-            let n = self.tree.node(node);
-            (n.asking, n.pins) = (tag, n.pins + 1);
+        match self.any_fid(node, open) {
+            Some(fid) => self.ask_attributes_by(j, node, fid),
+            None => self.fail(j, Errno::ESTALE, cache),
         }
-        self.wait_for(j, tag);
     }
 
     fn wait_for(&mut self, j: usize, tag: u16) {
@@ -308,8 +307,8 @@ impl Relay<'_> {
         let mut node = job.node;
         let mut wqid = Vec::new();
         let mut names = Reader::new(&job.names[..job.names_end.into()]);
-        while names.finish().is_err() {
-            let Ok(name) = <&[u8]>::read(&mut names) else { break };
+        while !names.is_empty() {
+            let name = <&[u8]>::read(&mut names);
             match self.look_up(node, name, job.seq, cache) {
                 Ok(Known::Child(child)) => {
                     node = child;
@@ -339,10 +338,7 @@ impl Relay<'_> {
                 return Ok(if node.absent { Known::Absent } else { Known::Child(id) });
             }
         }
-        if self.is_fresh(&directory, seq)
-            && let Some(listing) = cache.find(directory.key)
-            && is_listed(cache, listing, name) == Some(false)
-        {
+        if self.is_fresh(&directory, seq) && is_absent(cache, directory.key, name) {
             return Ok(Known::Absent);
         }
         Ok(Known::Nothing)
@@ -351,12 +347,8 @@ impl Relay<'_> {
     /// Asks what a name stands for.
     fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
         let directory = self.tree.view(parent);
-        // A listing that still holds answers for all the names that are not in it.
-        if self.freshness_ms > 0
-            && self.job(j).kind == JobKind::Walk
-            && let Some(listing) = cache.find(directory.key)
-            && is_listed(cache, listing, name) == Some(false)
-        {
+        // A directory that is as it was answers for all the names that were not in it.
+        if self.freshness_ms > 0 && self.job(j).kind == JobKind::Walk && is_absent(cache, directory.key, name) {
             return self.ask_attributes(j, parent, 0, cache);
         }
         let hash = Hash::of(name);
@@ -368,7 +360,7 @@ impl Relay<'_> {
             let node = self.tree.view(child);
             // The stock server's fids stand for paths, as long as they are not open.
             if self.google && node.ffid != 0 && !node.dir_open && !node.absent {
-                return self.ask_attributes_of_path(j, child);
+                return self.ask_attributes_by(j, child, node.ffid);
             }
         }
         let fid = directory.ffid;
@@ -388,10 +380,9 @@ impl Relay<'_> {
         self.wait_for(j, tag);
     }
 
-    fn ask_attributes_of_path(&mut self, j: usize, node: NodeId) {
+    fn ask_attributes_by(&mut self, j: usize, node: NodeId, fid: u32) {
         let mut tag = self.tree.node(node).asking;
         if tag == 0 {
-            let fid = self.tree.node(node).ffid;
             let request = Request { node, ffid: fid, ..Request::default() };
             tag = self.send(RequestKind::Getattr, &Tgetattr { fid, request_mask: getattr::BASIC }, request);
             let n = self.tree.node(node);
@@ -541,9 +532,13 @@ impl Relay<'_> {
 
     /// Asks for a fid of the node's own; the tag of the request.
     pub(super) fn clone_fid(&mut self, node: NodeId) -> Option<u16> {
-        let pending = self.tree.node(node).cloning;
-        if pending != 0 {
-            return Some(pending);
+        match self.tree.node(node).cloning {
+            0 => {}
+            NOTAG => {
+                self.tree.node(node).cloning = 0;
+                return None;
+            }
+            pending => return Some(pending),
         }
         let fid = self.any_fid(node, 0)?;
         let newfid = self.new_ffid();
@@ -594,10 +589,14 @@ impl Relay<'_> {
         let Some(content) = cache.find_or_make(n.key) else { return self.read_direct(j, count, cache) };
         let have = cache.available(content, job.offset, wanted);
         if have == wanted {
-            self.to_kernel.with(11 + wanted as usize, |out| {
+            let sent = self.to_kernel.with(11 + wanted as usize, |out| {
                 let (head, data) = out.split_at_mut(11);
                 read_head(job.tag, wanted as u32, head) && cache.copy(content, job.offset, data)
             });
+            if !sent {
+                // Its memory was needed by others this very moment.
+                return self.read_direct(j, count, cache);
+            }
             self.read_ahead(&job, &n, content, wanted, cache);
             return self.finish(j, cache);
         }
@@ -710,6 +709,9 @@ impl Relay<'_> {
             return self.fail(j, Errno::EBADF, cache);
         }
         let Some(fid) = self.opened_fid(j, job.open, cache) else { return };
+        let n = self.tree.node(job.node);
+        let left = if n.own & set::SIZE == 0 { u64::MAX } else { n.attr.size.saturating_sub(job.offset) };
+        let count = u64::from(count).min(left) as u32;
         let read = Tread { fid, offset: job.offset, count };
         let tag = self.send(RequestKind::Direct, &read, Request { job: j as u32, count, ..Request::default() });
         self.wait_for(j, tag);
@@ -727,7 +729,12 @@ impl Relay<'_> {
             return;
         }
         let mut o = *self.tree.open(job.open);
-        if job.offset == 0 && !o.direct {
+        let kept = cache.get(o.listing).and_then(|c| c.listing());
+        let is_here = kept.is_some_and(|end| {
+            let rest = end.saturating_sub(job.offset);
+            cache.available(o.listing, job.offset, rest) == rest
+        });
+        if (job.offset == 0 || !is_here) && !o.direct {
             if !self.is_fresh(&n, job.seq) && !n.gone {
                 return self.ask_attributes(j, job.node, 0, cache);
             }
@@ -748,6 +755,7 @@ impl Relay<'_> {
                     o.listing = at;
                 }
                 Some(_) => {}
+                None if job.tries >= 2 && job.offset > 0 => return self.fail(j, Errno::EIO, cache),
                 None if job.tries >= 2 => {
                     self.tree.open(job.open).direct = true;
                     o.direct = true;
@@ -782,10 +790,15 @@ impl Relay<'_> {
                 let (head, data) = out.split_at_mut(11);
                 readdir_head(job.tag, taken as u32, head) && cache.copy(o.listing, job.offset, data)
             });
-        if !sent {
-            return self.fail(j, Errno::EIO, cache);
+        match sent {
+            true => self.finish(j, cache),
+            // Its memory was needed by others this very moment, or the offset is none that was given out.
+            false if job.tries < 2 => {
+                self.job(j).tries += 1;
+                self.run(j, cache);
+            }
+            false => self.fail(j, Errno::EIO, cache),
         }
-        self.finish(j, cache);
     }
 
     /// Asks for all entries of a directory.
@@ -828,10 +841,59 @@ impl Relay<'_> {
         self.wait_for(j, tag);
     }
 
+    fn run_own(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, open, seq, tag, flags, offset: size, mode, .. } = *self.job(j);
+        if !self.fresh(node, seq) {
+            return self.ask_attributes(j, node, open, cache);
+        }
+        let n = self.tree.node(node);
+        if flags & set::SIZE != 0 {
+            n.own |= set::SIZE;
+            if size > n.attr.size {
+                return match self.zeroes(node, open, size) {
+                    Ok(zeroes) => self.wait_for(j, zeroes),
+                    Err(errno) => self.fail(j, errno, cache),
+                };
+            }
+            if size < n.attr.size {
+                (n.cut, n.attr.size) = (n.cut.max(n.attr.size), size);
+            }
+        }
+        if flags & set::MODE != 0 {
+            n.own |= set::MODE;
+            n.attr.mode = n.attr.mode & mode::FORMAT | mode & !mode::FORMAT;
+        }
+        self.forget_content(node, cache);
+        self.stale(node);
+        self.to_kernel.message(tag, &Rsetattr {});
+        self.finish(j, cache);
+    }
+
+    /// Makes a file whose size is its own longer, up to `end` or a part of the way.
+    pub(super) fn zeroes(&mut self, node: NodeId, open: OpenId, end: u64) -> Result<u16, Errno> {
+        let pending = |r: &Request| r.kind == RequestKind::Zeroes && r.node == node;
+        if let Some(tag) = self.requests.iter().position(pending) {
+            return Ok(tag as u16);
+        }
+        let zeroes = [0; JOB_FAR / 2];
+        let &mut Node { attr: Attr { size, .. }, cut, .. } = self.tree.node(node);
+        let Open { ffid: fid, access: 1.., .. } = *self.tree.open(open) else { return Err(Errno::EINVAL) };
+        if cut == u64::MAX || fid == 0 {
+            return Err(Errno::EIO);
+        }
+        // Behind what was cut off the far side finds zeroes itself.
+        let offset = if size < cut { size } else { end - 1 };
+        let end = if size < cut { end.min(cut) } else { end };
+        let count = (end - offset).min(zeroes.len() as u64);
+        let request = Request { node, offset, ..Request::default() };
+        self.tree.node(node).pins += 1;
+        Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
+    }
+
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
         let parent = self.tree.view(job.node);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
+        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
         if job.created {
             return self.created(j, cache);
         }
@@ -879,7 +941,7 @@ impl Relay<'_> {
     /// The far side has created the file, and its attributes are known.
     fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()])).unwrap_or_default();
+        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
@@ -906,7 +968,7 @@ impl Relay<'_> {
         let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
         let lazy = opens.into_iter().find(|&o| {
             let o = &self.tree.opens[o as usize];
-            o.refs > 0 && o.ffid == 0 && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
+            o.refs > 0 && o.ffid == 0 && !o.refused && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
         });
         let Some(lazy) = lazy else {
             let opening = self
@@ -974,6 +1036,10 @@ impl Relay<'_> {
             }
             self.stale(directory);
             self.forget_content(directory, cache);
+            // A second change may leave the directory's times as the first has made them.
+            if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {
+                cache.forget(at);
+            }
             if let Some(child) = self.tree.find(directory, name) {
                 self.stale(child);
             }
@@ -988,6 +1054,17 @@ const SYNC: u32 = open::DSYNC | open::SYNC;
 fn is_kept(node: &Node) -> bool {
     let regular = node.attr.mode & mode::FORMAT == mode::REGULAR;
     regular && node.attr.size > 0 && node.attr.blocks > 0 && node.changing == 0
+}
+
+/// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
+fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
+    let listed = cache.find(directory).and_then(|listing| is_listed(cache, listing, name));
+    listed.map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
+}
+
+/// The key of a content that stands for nothing but the absence of a name in a directory.
+pub(super) fn absence(directory: Hash, name: Hash) -> Hash {
+    Hash::of_words(&[directory.0, directory.1, name.0, name.1])
 }
 
 /// Whether a complete listing has a name; None when it is not complete.
@@ -1026,7 +1103,9 @@ pub(super) fn readdir_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
 fn data_head(kind: Type, tag: u16, count: u32, out: &mut [u8]) -> bool {
     let mut writer = Writer::new(out);
     let header = crate::msg::Header { size: 11 + count, kind: kind as u8, tag };
-    header.write(&mut writer).and_then(|()| count.write(&mut writer)).is_ok()
+    header.write(&mut writer);
+    count.write(&mut writer);
+    writer.written().is_ok()
 }
 
 const _: () = {

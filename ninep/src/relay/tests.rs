@@ -84,6 +84,26 @@ fn a_second_session_asks_only_whether_files_are_the_same() {
 }
 
 #[test]
+fn a_second_session_asks_a_directory_for_names_that_were_absent() {
+    let mut b = Bench::new(far());
+    let absent = ["/usr/bin/a", "/usr/bin/b", "/usr/bin/c"];
+    let all_absent = |b: &mut Bench| assert!(absent.iter().all(|name| b.walk(name) == Err(Errno::ENOENT)));
+    all_absent(&mut b);
+    let mut b = b.next_session();
+    b.far.asked.clear();
+    all_absent(&mut b);
+    assert_eq!(b.far.total(), 2, "{:?}", b.far.asked);
+    b.far.file("/usr/bin/b", b"new");
+    let mut b = b.next_session();
+    assert_eq!(b.cat("/usr/bin/b").unwrap(), b"new");
+    b.unlink("/usr/bin", "b").unwrap();
+    assert_eq!(b.walk("/usr/bin/b"), Err(Errno::ENOENT));
+    b.create("/usr/bin", "b", 0o302).unwrap();
+    b.now += 2 * FRESH;
+    assert!(b.walk("/usr/bin/b").is_ok());
+}
+
+#[test]
 fn a_second_session_sees_what_has_changed_in_between() {
     let mut b = Bench::new(far());
     b.cat("/usr/bin/true").unwrap();
@@ -207,6 +227,69 @@ fn an_unlinked_file_that_is_open_goes_on() {
 }
 
 #[test]
+fn an_unlinked_file_has_a_size_and_a_mode_of_its_own() {
+    let mut b = Bench::new(far());
+    let f = b.create("/usr/empty", "f", 0o102).unwrap();
+    b.write_at(f, 0, &bytes(3000)).unwrap();
+    b.unlink("/usr/empty", "f").unwrap();
+    b.truncate(f, 10).unwrap();
+    assert_eq!((b.attr(f).unwrap().size, b.read_all(f).unwrap()), (10, bytes(10)));
+    b.write_at(f, 10, b"on").unwrap();
+    b.write_at(f, 2500, b"x").unwrap();
+    b.truncate(f, 2800).unwrap();
+    let mut wanted = [&bytes(10)[..], b"on"].concat();
+    wanted.resize(2500, 0);
+    wanted.push(b'x');
+    wanted.resize(2800, 0);
+    assert!(b.read_all(f).unwrap() == wanted);
+    b.truncate(f, 5000).unwrap();
+    b.now += FRESH;
+    wanted.resize(5000, 0);
+    assert!(b.attr(f).unwrap().size == 5000 && b.read_all(f).unwrap() == wanted);
+    b.ask(&Tsetattr { fid: f, valid: 1, mode: 0o600, ..Tsetattr::default() }).unwrap();
+    assert_eq!(b.attr(f).unwrap().mode, 0o100_600);
+    assert_eq!(b.ask(&Tsetattr { fid: f, valid: 2, uid: 7, ..Tsetattr::default() }), Err(Errno::EPERM));
+    b.clunk(f);
+    b.settle();
+    assert_eq!(b.far.open_fids(), 0);
+}
+
+#[test]
+fn what_is_set_on_a_link_does_not_reach_its_target() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/bin").unwrap();
+    b.ask(&Tsetattr { fid, valid: 0x1b0, mtime_sec: 7, ..Tsetattr::default() }).unwrap();
+    b.ask(&Tsetattr { fid, valid: 2, uid: 0, ..Tsetattr::default() }).unwrap();
+    assert_eq!(b.ask(&Tsetattr { fid, valid: 2, uid: 7, ..Tsetattr::default() }), Err(Errno::EPERM));
+    assert_eq!(asked(&b, "Tsetattr"), 0);
+}
+
+#[test]
+fn a_name_that_somebody_else_removed_is_an_error_and_no_endless_question() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/small").unwrap();
+    let mut b = b.next_session();
+    // In the cache, so the far side has not opened it.
+    b.open("/usr/bin/small", 0).unwrap();
+    b.far.unlink("/usr/bin/small");
+    assert_eq!(b.unlink("/usr/bin", "small"), Err(Errno::ENOENT));
+    b.list("/usr/empty").unwrap();
+    let dfid = b.walk("/usr/empty").unwrap();
+    b.far.unlink("/usr/empty");
+    let mkdir = crate::msg::Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 };
+    assert_eq!(b.ask(&mkdir), Err(Errno::ESTALE));
+}
+
+#[test]
+fn the_kernel_numbers_files_as_they_are_numbered_at_home() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/usr/bin/small").unwrap();
+    let Owned::Attr(_, path, _) = b.ask(&Tgetattr { fid, request_mask: 0x7ff }).unwrap() else { panic!("no Rgetattr") };
+    // v9fs adds 2.
+    assert_eq!(Some(path + 2), b.far.ino("/usr/bin/small"));
+}
+
+#[test]
 fn a_rename_over_an_open_file_leaves_both_readable() {
     let mut b = Bench::new(far());
     let old = b.open("/usr/bin/small", 0).unwrap();
@@ -225,6 +308,7 @@ fn a_directory_that_was_read_can_be_changed() {
     let f = b.open("/usr/bin", 0).unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 4);
     b.unlink("/usr/bin", "small").unwrap();
+    assert_eq!(b.unlink("/usr", "bin"), Err(Errno::ENOTEMPTY));
     b.unlink("/usr/bin", "true").unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 2);
     b.unlink("/usr", "bin").unwrap();
@@ -256,6 +340,23 @@ fn a_file_larger_than_the_cache_reads_as_it_is() {
             bytes(1_000_000)[at as usize..][..8000.min(1_000_000 - at as usize)]
         );
     }
+}
+
+#[test]
+fn what_the_kernel_took_back_is_asked_for_again() {
+    let mut far = far();
+    far.file("/zeroes-first", &[&[0; 5000], &*bytes(9000)].concat());
+    let mut b = Bench::new(far);
+    let whole = b.cat("/zeroes-first").unwrap();
+    let names = b.list("/usr/bin").unwrap();
+    let pages = b.cache.reclaimable().expect("there are new bytes");
+    pages.fill(0);
+    assert!(b.cache.reclaimable().is_none());
+    b.far.asked.clear();
+    assert_eq!(b.cat("/zeroes-first").unwrap(), whole);
+    assert_eq!(b.list("/usr/bin").unwrap(), names);
+    assert!(asked(&b, "Tread") > 0 && asked(&b, "Treaddir") > 0);
+    assert!(b.cache.reclaimable().is_some());
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub struct Node {
     pub lru: u32,
     /// Tag of a request that asks for its attributes; 0: none.
     pub asking: u16,
-    /// Tag of a request for a fid of its own; 0: none.
+    /// Tag of a request for a fid of its own; 0: none, NOTAG: it failed.
     pub cloning: u16,
     /// Writes and changes of size that the far side has not answered.
     pub changing: u32,
@@ -54,6 +54,10 @@ pub struct Node {
     pub changed: u64,
     /// Stands for the version of the content that `attr` tells.
     pub key: Hash,
+    /// What `attr` has of a file without a name that the far side was not told ([`super::kernel::set`]).
+    pub own: u32,
+    /// Of such a file: the far side has other bytes than zeroes from its size up to here. `u64::MAX`: and keeps them.
+    pub cut: u64,
 }
 
 /// A point in time, and its place among all requests.
@@ -86,6 +90,8 @@ pub struct Open {
     pub refs: u32,
     /// Tag of the Tlopen under way; 0: none.
     pub opening: u16,
+    /// The far side would not open it.
+    pub refused: bool,
     pub lru: u32,
     /// Where a sequential reader goes on.
     pub next_read: u64,

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/hugelgupf/p9/fsimpl/localfs"
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/crypto/ssh"
 )
@@ -69,17 +68,19 @@ func (f *files) accept(listener net.Listener) error {
 		return fmt.Errorf("the server's nonce is %q, not ours", said)
 	}
 	f.count.from = channel
-	return p9.NewServer(localfs.Attacher(*root)).Handle(&f.count, channel)
+	return p9.NewServer(&disk{path: *root}).Handle(&f.count, channel)
 }
 
 // requests names the 9P2000.L requests, from the Linux kernel's
-// include/net/9p/9p.h.
+// include/net/9p/9p.h, and from 124 on those of 9P2000.L.Google, from
+// hugelgupf/p9's p9/p9.go.
 var requests = map[uint8]string{
 	8: "Tstatfs", 12: "Tlopen", 14: "Tlcreate", 16: "Tsymlink", 18: "Tmknod", 20: "Trename",
 	22: "Treadlink", 24: "Tgetattr", 26: "Tsetattr", 30: "Txattrwalk", 32: "Txattrcreate",
 	40: "Treaddir", 50: "Tfsync", 52: "Tlock", 54: "Tgetlock", 70: "Tlink", 72: "Tmkdir",
 	74: "Trenameat", 76: "Tunlinkat", 100: "Tversion", 102: "Tauth", 104: "Tattach",
 	108: "Tflush", 110: "Twalk", 116: "Tread", 118: "Twrite", 120: "Tclunk", 122: "Tremove",
+	124: "Tflushf", 126: "Twalkgetattr", 128: "Tucreate", 130: "Tumkdir", 132: "Tumknod", 134: "Tusymlink",
 }
 
 const tread = 116

@@ -37,6 +37,7 @@ var (
 	cipher    = flag.String("cipher", "", "the one cipher to offer; none: the library's own list")
 	rekey     = flag.Uint64("rekey", 0, "ask for new keys every so many `bytes`; 0: the library's own limit")
 	ninep     = flag.Bool("9p", true, "serve files to the session")
+	byNFS     = flag.Bool("nfs", false, "serve them by NFS, not by 9P")
 	root      = flag.String("root", "/", "`directory` to serve")
 	namespace = flag.String("namespace", "/lib:/lib64:/usr:/bin:/etc:/home", "directories to bind, as [TARGET=]SOURCE, separated by colons")
 	fstab     = flag.String("fstab", "", "`file` with an fstab to send in place of the name space's")
@@ -70,8 +71,16 @@ func run(command []string) (int, error) {
 	}
 	defer client.Close()
 
-	variables, line := environment(), quote(command)
-	if *ninep {
+	line, table := quote(command), mounts()
+	if *byNFS {
+		first, err := export(client)
+		if err != nil {
+			return 255, err
+		}
+		table = first + table
+	}
+	variables := environment(table)
+	if *ninep && !*byNFS {
 		files, err := serve(client)
 		if err != nil {
 			return 255, err

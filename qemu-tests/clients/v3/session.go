@@ -113,7 +113,7 @@ func forwardSignals(s *ssh.Session) {
 
 // environment is what goes into env requests: our own variables, the fstab
 // under both of its names, the working directory. The last one of a name holds.
-func environment() []string {
+func environment(table string) []string {
 	var variables []string
 	if *inherit {
 		variables = os.Environ()
@@ -123,7 +123,6 @@ func environment() []string {
 		// An error leaves it empty, and the server names the missing $PWD.
 		directory, _ = os.Getwd()
 	}
-	table := mounts()
 	variables = append(variables, "PWD="+directory, "TMPDIR=/tmp", "CPU_FSTAB="+table, "LC_GLENDA_CPU_FSTAB="+table)
 	for _, l := range large {
 		name, value, _ := strings.Cut(l, "=")

@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use qemu_tests::artifacts::{Artifact, scratch};
 use qemu_tests::daemon::Daemon;
-use qemu_tests::keys::{Key, Kind};
+use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
 use qemu_tests::run::{Outcome, feed, run, sha256, spawn};
@@ -32,6 +33,18 @@ fn every_signal_that_ssh_knows_reaches_the_command() {
         let outcome = go(&daemon, &["-on", &format!("ready=signal {signal}")], &remote);
         assert_eq!((outcome.code(), outcome.text().as_str()), (5, "ready\ncaught\n"), "{signal}");
     }
+}
+
+#[test]
+fn a_signal_that_the_daemon_was_started_without_reaches_the_command() {
+    or_skip!(Peer::Go.here());
+    let keys = scratch("daemon").join("authorized_keys");
+    authorize(&keys);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "nohup"]).arg(Artifact::Cpud.path("qemu-q35"));
+    let daemon = Daemon::under(nohup, "127.0.0.1", &keys, &["--no-9p"]);
+    let outcome = go(&daemon, &["-on", "ready=signal HUP"], "echo ready; exec sleep 60");
+    assert!(outcome.complaint().contains("signal HUP\n"), "{}", outcome.complaint());
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn nobody_but_its_owner_holds_a_socket_of_a_session() {
 }
 
 #[test]
-fn wire_has_a_filter_and_no_capability_no_key_and_no_file() {
+fn wire_and_relay_have_a_filter_and_no_capability_no_key_and_no_file() {
     let vm = machine!(alone);
     let seed = seed();
     let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -61,8 +61,8 @@ fn wire_has_a_filter_and_no_capability_no_key_and_no_file() {
     session.finish(LIMIT);
     let all = parse(&text);
     let wires: Vec<&Process> = all.iter().filter(|process| process.filtered).collect();
-    // The waiting session's and the look's.
-    assert_eq!(wires.len(), 2, "{all:#?}");
+    // The waiting session's, the look's, and their user's relay.
+    assert_eq!(wires.len(), 3, "{all:#?}");
     for wire in &wires {
         assert_eq!(wire.capabilities, 0, "{wire:?}");
         let foreign = |link: &&String| {

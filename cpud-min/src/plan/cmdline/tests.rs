@@ -75,3 +75,16 @@ fn pid_1_serves_9p_on_the_port_of_the_protocol() {
     let Config { listen, ninep, .. } = Config::APPLIANCE;
     assert_eq!((listen.as_slice(), ninep), ([any(17010)].as_slice(), true));
 }
+
+#[test]
+fn the_kernel_is_told_how_much_memory_a_relay_has() {
+    let read = |line: &'static str| relay_memory(line.as_bytes(), 256 << 10..=64 << 20);
+    assert_eq!(read("console=ttyS0 ip=dhcp\n"), None);
+    assert_eq!(read("cpud.relay=256K ip=dhcp\n"), Some(Ok(256 << 10)));
+    assert_eq!(read("ip=dhcp cpud.relay=64M\n"), Some(Ok(64 << 20)));
+    assert_eq!(read("cpud.relay=300000"), Some(Ok(300_000)));
+    for bad in ["255K", "65M", "lots", "K", "", "-1M", "99999999999999999999M"] {
+        let line = ["quiet cpud.relay=", bad, " ip=dhcp"].concat();
+        assert_eq!(relay_memory(line.as_bytes(), 256 << 10..=64 << 20), Some(Err(bad.as_bytes())));
+    }
+}

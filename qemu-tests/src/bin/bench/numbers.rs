@@ -1,24 +1,19 @@
-//! The numbers that every change is held against; scripts/bench.sh builds what this measures.
-//!
-//! `bench [REFERENCE]`: with another cpud as the reference, it runs as `/init` on the same kernel, the same machine
-//! and the same CPU model, in the same run.
+//! Sizes, memory, times and throughput, without any distance.
 
-use std::env;
-use std::fs::{self, File};
-use std::io::Read;
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use qemu_tests::artifacts::{Artifact, scratch};
+use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::run::{noise, run, start};
-use qemu_tests::vm::{Machine, Vm, parse, program, served};
+use qemu_tests::vm::{Vm, parse, program, served};
 
-const LIMIT: Duration = Duration::from_secs(120);
+use crate::contender::{Contender, LIMIT, first_word};
+
 const MIB: f64 = 1_048_576.0;
 /// What is read and printed in the throughput rows.
 const BULK: usize = 64 << 20;
@@ -40,14 +35,14 @@ struct Row {
 }
 
 const ROWS: [Row; 12] = [
-    Row { name: "program, stripped", unit: "KiB", goal: Goal::AtMost(256.0), measure: |s| kib(&s.program) },
+    Row { name: "program, stripped", unit: "KiB", goal: Goal::AtMost(256.0), measure: |s| kib(&s.contender.program) },
     Row {
         name: "initramfs, compressed",
         unit: "KiB",
         goal: Goal::AtMost(128.0),
-        measure: |s| kib(&s.machine.initramfs),
+        measure: |s| kib(&s.contender.machine.initramfs),
     },
-    Row { name: "bzImage", unit: "KiB", goal: Goal::AtMost(2252.8), measure: |s| kib(&s.machine.kernel) },
+    Row { name: "bzImage", unit: "KiB", goal: Goal::AtMost(2252.8), measure: |s| kib(&s.contender.machine.kernel) },
     Row { name: "power-on to ready", unit: "s", goal: Goal::TimesLess(2.0), measure: |s| s.ready },
     Row { name: "the same from the ROM", unit: "times", goal: Goal::AtMost(1.3), measure: from_rom },
     Row { name: "PID 1 resident", unit: "KiB", goal: Goal::AtMost(160.0), measure: resident },
@@ -59,23 +54,18 @@ const ROWS: [Row; 12] = [
     Row { name: "64 MiB of stdout", unit: "MiB/s", goal: Goal::TimesMore(2.0), measure: print },
 ];
 
-/// What is measured: a program as PID 1 of a machine that runs.
-struct Subject {
-    program: PathBuf,
-    machine: Machine,
+/// What is measured: a contender on a machine that runs.
+struct Subject<'a> {
+    contender: &'a Contender,
     vm: Vm,
     /// Seconds from power-on until it sent its ssh version.
     ready: f64,
 }
 
-fn main() {
-    let ours = Subject::boot(Artifact::Cpud.path("qemu-q35"), Machine::direct());
-    let figures = ours.figures();
-    drop(ours);
-    let reference = env::args().nth(1).map(PathBuf::from).map(|program| {
-        let machine = Machine { initramfs: reference_image(&program), ..Machine::direct() };
-        Subject::boot(program, machine).figures()
-    });
+/// Prints the table.
+pub fn print_table(ours: &Contender, reference: Option<&Contender>) {
+    let figures = Subject::boot(ours).figures();
+    let reference = reference.map(|reference| Subject::boot(reference).figures());
 
     println!("{:26}{:>12}{:>12}{:>8}  goal", "", "cpud", "reference", "better");
     for (n, row) in ROWS.iter().enumerate() {
@@ -114,15 +104,14 @@ impl Goal {
 
 /// How many times as long the same image takes in a ROM.
 fn from_rom(subject: &Subject) -> f64 {
-    let machine = subject.machine.clone().in_rom("bench", &[]);
+    let machine = subject.contender.machine.clone().in_rom("bench", &[]);
     first_word(&Vm::power_on(&machine)).as_secs_f64() / subject.ready
 }
 
-impl Subject {
-    fn boot(program: PathBuf, machine: Machine) -> Self {
-        let vm = Vm::power_on(&machine);
-        let ready = first_word(&vm).as_secs_f64();
-        Self { program, machine, vm, ready }
+impl<'a> Subject<'a> {
+    fn boot(contender: &'a Contender) -> Self {
+        let (vm, ready) = contender.boot();
+        Self { contender, vm, ready: ready.as_secs_f64() }
     }
 
     fn figures(&self) -> Vec<f64> {
@@ -155,28 +144,7 @@ impl Subject {
     }
 }
 
-/// Knocks until an ssh version comes back. QEMU takes connections before the guest listens, and hangs up on them.
-fn first_word(vm: &Vm) -> Duration {
-    loop {
-        let mut version = [0; 4];
-        let socket = TcpStream::connect(("127.0.0.1", vm.port));
-        let answered = socket.and_then(|mut socket| {
-            socket.set_read_timeout(Some(Duration::from_millis(500)))?;
-            socket.read_exact(&mut version)
-        });
-        if answered.is_ok() && &version == b"SSH-" {
-            return vm.power_on.elapsed();
-        }
-        assert!(
-            vm.power_on.elapsed() < LIMIT,
-            "no ssh version; the console said:\n{}",
-            vm.console.since(Default::default())
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn kib(path: &PathBuf) -> f64 {
+fn kib(path: &Path) -> f64 {
     fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).len() as f64 / 1024.0
 }
 
@@ -234,22 +202,4 @@ fn print(subject: &Subject) -> f64 {
     let outcome = start(client.command(&["head", "-c", &BULK.to_string(), "/dev/zero"]), Vec::new()).finish(LIMIT);
     assert_eq!(outcome.stdout.len(), BULK, "{}", outcome.complaint());
     BULK as f64 / MIB / began.elapsed().as_secs_f64()
-}
-
-/// An image with `program` as `/init`, the key where u-root's cpud looks for it, which is `key.pub` in its directory,
-/// and the mount points of the default name space, which it does not make.
-fn reference_image(program: &Path) -> PathBuf {
-    let folder = scratch("reference");
-    let tree = folder.join("tree");
-    for mount_point in ["bin", "etc", "home", "lib", "lib64", "usr/bin", "usr/lib", "usr/lib64"] {
-        fs::create_dir_all(tree.join(mount_point)).expect("a folder in the scratch folder");
-    }
-    fs::copy(program, tree.join("init")).unwrap_or_else(|e| panic!("{}: {e}", program.display()));
-    fs::copy(Key::user(Kind::Rsa2048).public, tree.join("key.pub")).expect("the key was made");
-    let image = folder.join("initramfs.cpio.xz");
-    let pack = "find . | cpio --quiet -o -H newc -R 0:0 | xz --check=crc32 --x86 --lzma2=preset=9e,dict=1MiB";
-    let file = File::create(&image).expect("a file in the scratch folder");
-    let packed = Command::new("sh").args(["-c", pack]).current_dir(&tree).stdout(file).status();
-    assert!(packed.is_ok_and(|status| status.success()), "cpio and xz make no image");
-    image
 }

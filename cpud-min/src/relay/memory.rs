@@ -1,0 +1,65 @@
+//! How a relay's memory is divided: one cache, and tables and buffers for each session.
+
+use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Node, Open, Request};
+use rustix::io::Result;
+
+use crate::sys::memory;
+
+/// The least memory of a relay, and the most that one is given.
+pub const LEAST: usize = 256 * 1024;
+pub const MOST: usize = 64 * 1024 * 1024;
+
+/// The longest message from the kernel, which allocates each in one piece.
+pub const MSIZE: usize = 128 * 1024;
+
+/// Small messages from the far side: a link's target has up to 4095 bytes.
+const SMALL: usize = 8192;
+
+/// Half of a relay's memory, as blocks with a content for each four of them.
+pub fn cache(arena: usize) -> Result<Cache<'static>> {
+    let blocks = (arena / 2 / (BLOCK + size_of::<Block>() + size_of::<Content>() / 4)).max(16);
+    let contents = (blocks / 4).max(64);
+    Ok(Cache::new(memory::table::<Content>(contents)?, memory::table::<Block>(blocks)?, memory::pages(blocks * BLOCK)?))
+}
+
+/// The memory of one session.
+pub struct Room {
+    pub memory: Memory<'static>,
+    /// Bytes that have come from the far side.
+    pub held: &'static mut [u8],
+}
+
+/// The tables and buffers of one session in about so many bytes, from 128 KiB on; pages that are not used cost nothing.
+pub fn session(bytes: usize) -> Result<Room> {
+    let msize = (bytes / 16).clamp(8 * 1024, MSIZE);
+    let jobs = (bytes / 16 / size_of::<Job>()).clamp(8, 64);
+    let nodes = (bytes / 3 / size_of::<Node>()).clamp(128, 16 * 1024);
+    let memory = Memory {
+        nodes: memory::table::<Node>(nodes)?,
+        heads: memory::table::<u32>(nodes)?,
+        fids: memory::table::<Fid>(nodes * 2)?,
+        opens: memory::table::<Open>((nodes / 8).clamp(64, 512))?,
+        jobs: memory::filled(jobs, Job::default())?,
+        requests: memory::filled(4 * jobs + 16, Request::default())?,
+        from_kernel: memory::pages(msize)?,
+        to_kernel: memory::pages(2 * msize + jobs * 256)?,
+        from_far: memory::pages(SMALL)?,
+        to_far: memory::pages(2 * msize + (jobs + 2) * 1024)?,
+    };
+    Ok(Room { memory, held: memory::pages(msize)? })
+}
+
+/// Makes the memory of a session that has ended as it was.
+pub fn clear(room: &mut Room) {
+    let memory = &mut room.memory;
+    memory::clear(memory.nodes);
+    memory::clear(memory.heads);
+    memory::clear(memory.fids);
+    memory::clear(memory.opens);
+    memory.jobs.fill(Job::default());
+    memory.requests.fill(Request::default());
+    for buffer in [&mut memory.from_kernel, &mut memory.to_kernel, &mut memory.from_far, &mut memory.to_far] {
+        memory::release(buffer);
+    }
+    memory::release(room.held);
+}

@@ -1,0 +1,183 @@
+//! relay: between the kernel's 9P client and the client's file server, for all sessions of one authorized key, so that
+//! the second command finds what the first one fetched. It has no key, no file system and hardly a system call.
+//!
+//! One loop: wait until a descriptor is ready, move bytes between the kernel, [`ninep::relay`] and wire.
+
+mod memory;
+pub mod protocol;
+mod session;
+
+use heapless::Vec;
+use ninep::relay::Cache;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+
+use crate::init::Config;
+use crate::sys::{fdpass, now, process, sandbox};
+use memory::Room;
+pub use memory::{LEAST, MOST, MSIZE};
+use protocol::{Begin, Fault, MESSAGE_MAX};
+use session::{Over, Session};
+
+/// Sessions at a time, and connections that they come from.
+const SESSIONS: usize = 32;
+const CONNECTIONS: usize = 32;
+
+/// How long what was fetched belongs to the cache, before the kernel may take it when memory is short.
+const KEPT_MS: u64 = 1000;
+
+/// Serves one user until `control`, by which connections come, is closed.
+pub fn run(config: &Config, control: OwnedFd, arena: usize) -> ! {
+    process::set_name(c"cpud relay");
+    process::close_all_but(0, &[control.as_fd()]);
+    process::exit(i32::from(serve(config, control, arena).is_err()))
+}
+
+struct Relay {
+    control: OwnedFd,
+    cache: Cache<'static>,
+    connections: [Option<OwnedFd>; CONNECTIONS],
+    sessions: [Option<Session>; SESSIONS],
+    /// When the cache's memory was last offered to the kernel; since then something has happened.
+    offered: u64,
+    busy: bool,
+    /// Of sessions that are not open.
+    memories: Vec<Room, SESSIONS>,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Control,
+    Connection(usize),
+    Kernel(usize),
+    Far(usize),
+}
+
+fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<()> {
+    let cache = memory::cache(arena)?;
+    let mut memories = Vec::new();
+    for _ in 0..SESSIONS {
+        let _ = memories.push(memory::session(arena / 8)?);
+    }
+    sandbox::enter_wire(config.root)?;
+    let mut relay = Relay {
+        control,
+        cache,
+        connections: [const { None }; CONNECTIONS],
+        sessions: [const { None }; SESSIONS],
+        offered: now().0,
+        busy: false,
+        memories,
+    };
+    while relay.round() {}
+    Ok(())
+}
+
+impl Relay {
+    /// False when init has let go of this relay.
+    fn round(&mut self) -> bool {
+        let ready = self.wait();
+        self.busy = !ready.is_empty();
+        if now().0 - self.offered >= KEPT_MS {
+            self.offered = now().0;
+            if let Some(blocks) = self.cache.reclaimable() {
+                crate::sys::memory::offer(blocks);
+            }
+            self.sessions.iter().flatten().for_each(|session| session.show_counters(&self.cache));
+        }
+        for (source, flags) in ready {
+            match source {
+                Source::Control => {
+                    let mut byte = [0; 1];
+                    match fdpass::receive(&self.control, &mut byte, false) {
+                        Ok((1.., fds)) => {
+                            let free = self.connections.iter_mut().find(|c| c.is_none());
+                            if let Some((free, fd)) = free.zip(fds.into_iter().next()) {
+                                *free = Some(fd);
+                            }
+                        }
+                        Err(Errno::AGAIN) => {}
+                        Ok((0, _)) | Err(_) => return false,
+                    }
+                }
+                Source::Connection(c) => self.hear(c),
+                Source::Kernel(s) | Source::Far(s) => {
+                    let Some(session) = &mut self.sessions[s] else { continue };
+                    let moved = match source {
+                        Source::Kernel(_) => session.serve_kernel(flags, &mut self.cache),
+                        _ => session.serve_far(flags, &mut self.cache),
+                    };
+                    if let Err(over) = moved {
+                        self.end(s, over);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn wait(&mut self) -> Vec<(Source, PollFlags), { 1 + CONNECTIONS + 2 * SESSIONS }> {
+        let mut sources = Vec::<_, { 1 + CONNECTIONS + 2 * SESSIONS }>::new();
+        let mut fds = Vec::<_, { 1 + CONNECTIONS + 2 * SESSIONS }>::new();
+        let mut watch = |source, fd, flags| {
+            // As many as the vectors have room for.
+            let _ = sources.push(source);
+            let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        watch(Source::Control, self.control.as_fd(), PollFlags::IN);
+        for (i, connection) in self.connections.iter().enumerate() {
+            if let Some(connection) = connection {
+                watch(Source::Connection(i), connection.as_fd(), PollFlags::IN);
+            }
+        }
+        for (i, session) in self.sessions.iter_mut().enumerate() {
+            let Some(session) = session else { continue };
+            let (kernel, far) = session.wants();
+            watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
+            watch(Source::Far(i), session.far.as_fd(), far);
+        }
+        // An error is EINTR at most, after which nothing is ready.
+        let soon = Timespec { tv_sec: (KEPT_MS / 1000) as i64, tv_nsec: 0 };
+        let ready = poll(&mut fds, self.busy.then_some(&soon)).unwrap_or(0);
+        let pairs = sources.into_iter().zip(fds.iter().map(PollFd::revents));
+        pairs.filter(|(_, flags)| ready > 0 && !flags.is_empty()).collect()
+    }
+
+    fn hear(&mut self, c: usize) {
+        let Some(connection) = &self.connections[c] else { return };
+        let mut message = [0; MESSAGE_MAX];
+        match fdpass::receive(connection, &mut message, false) {
+            Ok((n @ 1.., fds)) => {
+                if let (Ok(begin), Ok(fds)) = (Begin::decode(&message[..n]), fds.into_array()) {
+                    self.begin(c, &begin, fds);
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            // wire is gone, and with it the streams of its sessions.
+            Ok((0, _)) | Err(_) => self.connections[c] = None,
+        }
+    }
+
+    /// When there is no room, the descriptors close, and the mount fails.
+    fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
+        let Some(place) = self.sessions.iter().position(Option::is_none) else { return };
+        let Some(memory) = self.memories.pop() else { return };
+        self.sessions[place] = Some(Session::new(connection, begin, fds, memory));
+    }
+
+    fn end(&mut self, s: usize, over: Over) {
+        let Some(session) = self.sessions[s].take() else { return };
+        if let (Over::Malformed(error), Some(connection)) = (over, &self.connections[session.connection]) {
+            let mut text = heapless::String::<200>::new();
+            let _ = core::fmt::write(&mut text, format_args!("{error}"));
+            let mut message = [0; MESSAGE_MAX];
+            if let Ok(n) = (Fault { session: session.number, text: &text }).encode(&mut message) {
+                let _ = fdpass::send(connection, &message[..n], &[]);
+            }
+        }
+        let mut memory = session.close(&mut self.cache);
+        memory::clear(&mut memory);
+        let _ = self.memories.push(memory);
+    }
+}

@@ -1,0 +1,74 @@
+//! What wire and a relay say to each other: one message per packet of a SOCK_SEQPACKET socketpair that guard has made
+//! for the connection, in the types of RFC 4251 section 5.
+
+use ssh_lite::wire::{Reader, WireError, Writer};
+
+/// The longest message.
+pub const MESSAGE_MAX: usize = 400;
+
+/// From wire: the files of a session. Three descriptors come along: the far end of the kernel's 9P socket, the end of
+/// the byte stream to the channel, and the file for the counters.
+#[derive(Debug, PartialEq)]
+pub struct Begin<'a> {
+    pub session: u32,
+    /// Milliseconds for which an answer may be reused.
+    pub freshness_ms: u32,
+    /// The user's home directory at the client, empty when it is not known.
+    pub home: &'a [u8],
+}
+
+/// From a relay: a frame of this session's was malformed, in words.
+#[derive(Debug, PartialEq)]
+pub struct Fault<'a> {
+    pub session: u32,
+    pub text: &'a str,
+}
+
+impl<'a> Begin<'a> {
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
+        let mut w = Writer::new(out);
+        w.uint32(self.session)?;
+        w.uint32(self.freshness_ms)?;
+        w.string(self.home)?;
+        Ok(w.written())
+    }
+
+    pub fn decode(message: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = Reader::new(message);
+        let decoded = Self { session: r.uint32()?, freshness_ms: r.uint32()?, home: r.string()? };
+        r.finish().map(|()| decoded)
+    }
+}
+
+impl<'a> Fault<'a> {
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
+        let mut w = Writer::new(out);
+        w.uint32(self.session)?;
+        w.string(self.text.as_bytes())?;
+        Ok(w.written())
+    }
+
+    pub fn decode(message: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = Reader::new(message);
+        let decoded = Self { session: r.uint32()?, text: r.text()? };
+        r.finish().map(|()| decoded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_as_they_were_written() {
+        let mut out = [0; MESSAGE_MAX];
+        let begin = Begin { session: 3, freshness_ms: 1000, home: b"/home/glenda" };
+        let n = begin.encode(&mut out).unwrap();
+        assert_eq!(Begin::decode(&out[..n]), Ok(begin));
+        assert_eq!(Begin::decode(&out[..n + 1]), Err(WireError::Trailing));
+        let fault = Fault { session: 3, text: "9P frame from the far side" };
+        let n = fault.encode(&mut out).unwrap();
+        assert_eq!(Fault::decode(&out[..n]), Ok(fault));
+        assert!((0..n).all(|cut| Fault::decode(&out[..cut]).is_err()));
+    }
+}

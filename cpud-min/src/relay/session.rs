@@ -1,0 +1,145 @@
+//! One session: the kernel on one side, wire on the other.
+
+use core::fmt::Write;
+
+use ninep::frame::FrameError;
+use ninep::relay::{Cache, Config, Counters, Relay};
+use rustix::event::PollFlags;
+use rustix::fd::OwnedFd;
+
+use super::memory::Room;
+use super::protocol::Begin;
+use crate::sys::fs::{self, Io};
+use crate::sys::now;
+
+pub struct Session {
+    /// The connection's place, and the session's number there.
+    pub connection: usize,
+    pub number: u32,
+    pub kernel: OwnedFd,
+    pub far: OwnedFd,
+    counters: OwnedFd,
+    relay: Relay<'static>,
+    /// What was read from the far side. Bytes are left when the kernel has to take replies first.
+    held: &'static mut [u8],
+    held_end: usize,
+}
+
+/// Why a session ends.
+pub enum Over {
+    /// One of the sides is gone.
+    Gone,
+    Malformed(FrameError),
+}
+
+impl From<FrameError> for Over {
+    fn from(error: FrameError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl Session {
+    pub fn new(connection: usize, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
+        let Room { memory, held } = room;
+        let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home };
+        let relay = Relay::new(&config, memory);
+        Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
+    }
+
+    /// What the kernel's and the far side's descriptors are to be watched for.
+    pub fn wants(&mut self) -> (PollFlags, PollFlags) {
+        let (mut kernel, mut far) = (PollFlags::empty(), PollFlags::empty());
+        kernel.set(PollFlags::IN, !self.relay.kernel_space().is_empty());
+        kernel.set(PollFlags::OUT, !self.relay.kernel_output().is_empty());
+        far.set(PollFlags::IN, self.held_end == 0);
+        far.set(PollFlags::OUT, !self.relay.far_output().is_empty());
+        (kernel, far)
+    }
+
+    pub fn serve_kernel(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
+        if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            let space = self.relay.kernel_space();
+            if !space.is_empty() {
+                match fs::read(&self.kernel, space) {
+                    Io::Moved(n) => self.relay.kernel_commit(n),
+                    Io::Wait => {}
+                    Io::Ended => return Err(Over::Gone),
+                }
+            }
+        }
+        self.go_on(cache)
+    }
+
+    pub fn serve_far(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
+        if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && self.held_end == 0 {
+            match fs::read(&self.far, &mut *self.held) {
+                Io::Moved(n) => self.held_end = n,
+                Io::Wait => {}
+                Io::Ended => {
+                    self.relay.far_closed(cache);
+                    self.write()?;
+                    return Err(Over::Gone);
+                }
+            }
+        }
+        self.go_on(cache)
+    }
+
+    fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
+        loop {
+            let taken = self.relay.far_input(&self.held[..self.held_end], now().0, cache)?;
+            self.held.copy_within(taken..self.held_end, 0);
+            self.held_end -= taken;
+            self.relay.poll(now().0, cache)?;
+            if !self.write()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether anything was written.
+    fn write(&mut self) -> Result<bool, Over> {
+        let mut moved = false;
+        while !self.relay.kernel_output().is_empty() {
+            match fs::write(&self.kernel, self.relay.kernel_output()) {
+                Io::Moved(n) => self.relay.kernel_consume(n),
+                Io::Wait => break,
+                Io::Ended => return Err(Over::Gone),
+            }
+            moved = true;
+        }
+        while !self.relay.far_output().is_empty() {
+            match fs::write(&self.far, self.relay.far_output()) {
+                Io::Moved(n) => self.relay.far_consume(n),
+                Io::Wait => break,
+                Io::Ended => return Err(Over::Gone),
+            }
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    /// For the user, as lines of the same length whatever the numbers are.
+    pub fn show_counters(&self, cache: &Cache<'_>) {
+        let Counters { asked, sent, read, written } = self.relay.counters;
+        let lines = [
+            (asked, "requests of the kernel"),
+            (sent, "requests sent"),
+            (read, "bytes of files fetched"),
+            (written, "bytes of files written"),
+            (cache.capacity() as u64, "bytes of cache, for all sessions"),
+            (cache.used() as u64, "bytes of cache in use"),
+            (cache.evictions, "blocks of cache evicted"),
+        ];
+        let mut text = heapless::String::<400>::new();
+        for (number, what) in lines {
+            let _ = writeln!(text, "{number:20} {what}");
+        }
+        fs::write_start(&self.counters, text.as_bytes());
+    }
+
+    /// Its memory, not cleared.
+    pub fn close(self, cache: &mut Cache<'_>) -> Room {
+        Room { memory: self.relay.into_memory(cache), held: self.held }
+    }
+}

@@ -1,0 +1,95 @@
+//! The stock client's `-nfs`: its files by NFS version 3 on a forwarded port, for the kernel's NFS client.
+//!
+//! The kernel connects by TCP. So that it can and nobody else here does, the session's mounts are made in a network name
+//! space of their own, where a process of ours, the listener, accepts at the forwarded port and hands the connections to
+//! wire. What the command runs in is the machine's network.
+//!
+//! An NFS mount waits for its server for good, even when all that used it is killed. So the listener outlives the
+//! session, and tells the kernel to give the mount up when wire has let go of it.
+
+use core::ffi::CStr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, Result};
+
+use super::protocol::FromSession;
+use super::tell;
+use crate::cpath;
+use crate::plan::fstab::nfs_port;
+use crate::sys::mount::{self, MountFlags, UnmountFlags};
+use crate::sys::{fdpass, fs, net, process};
+
+/// The network name space in which the mounts are made, and the way to the listener.
+pub struct Nfs {
+    /// The name space that the session came from.
+    machine: OwnedFd,
+    listener: OwnedFd,
+}
+
+impl Nfs {
+    /// Begins what the table asks for, if it has a line for NFS on this machine's loopback interface. From here on this
+    /// process is in the new name space.
+    pub fn begin(table: &[u8], socket: &OwnedFd) -> Result<Option<Self>> {
+        let Some(port) = nfs_port(table) else { return Ok(None) };
+        let machine = fs::open(c"/proc/thread-self/ns/net", OFlags::RDONLY)?;
+        mount::private_network()?;
+        net::loopback_up()?;
+        let server = net::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .or_else(|_| net::listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))))?;
+        let (listener, wire) = fdpass::pair()?;
+        if process::fork_apart()? {
+            drop((machine, wire));
+            listen(&server, &listener);
+        }
+        tell(socket, &FromSession::Nfs { port: port.into() }, &[wire.as_fd()])?;
+        // What the session says on wire's end is heard by the listener.
+        Ok(Some(Self { machine, listener: wire }))
+    }
+
+    /// The mount at `target` is there: the listener gets the file by which it is given up. Only a sysfs that was mounted
+    /// in the mount's network name space shows it.
+    pub fn mounted(&self, target: &CStr) -> Result<()> {
+        let device = fs::stat(target)?.st_dev;
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let path = cpath!("/tmp/root/fs/nfs/{major}:{minor}/shutdown").ok_or(Errno::NAMETOOLONG)?;
+        mount::mount(c"sysfs", c"/tmp/root", c"sysfs", MountFlags::NOSUID, None)?;
+        let file = fs::open(path.as_c_str(), OFlags::WRONLY);
+        mount::unmount(c"/tmp/root", UnmountFlags::DETACH)?;
+        fdpass::send(&self.listener, &[0], &[file?.as_fd()])
+    }
+
+    /// Back to the machine's network.
+    pub fn leave(self) -> Result<()> {
+        mount::enter_network(&self.machine)
+    }
+}
+
+/// Accepts connections for wire until it lets go, and then ends the process.
+fn listen(server: &OwnedFd, wire: &OwnedFd) -> ! {
+    process::set_name(c"cpud listener");
+    process::close_all_but(0, &[server.as_fd(), wire.as_fd()]);
+    let mut shutdown = None;
+    loop {
+        let mut fds = [PollFd::new(server, PollFlags::IN), PollFd::new(wire, PollFlags::IN)];
+        // An error is EINTR at most, after which nothing is ready.
+        let _ = poll(&mut fds, None);
+        let [connecting, talking] = fds.map(|fd| !fd.revents().is_empty());
+        if connecting && let Ok(Some((connection, _))) = net::accept(server) {
+            let _ = fdpass::send(wire, &[0], &[connection.as_fd()]);
+        }
+        if talking {
+            match fdpass::receive(wire, &mut [0; 1], false) {
+                Ok((1.., fds)) => shutdown = fds.into_iter().next(),
+                Err(Errno::AGAIN) => {}
+                Ok((0, _)) | Err(_) => break,
+            }
+        }
+    }
+    if let Some(file) = shutdown {
+        let _ = rustix::io::write(file, b"1");
+    }
+    process::exit(0)
+}

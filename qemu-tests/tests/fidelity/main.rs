@@ -1,0 +1,105 @@
+//! Programs at home and through the appliance, by a client that is root and one that is not: standard output, exit
+//! status and the tree that they leave are the same, byte for byte.
+//!
+//! A row of [`rows`] is a shell script. Both runs are in the same folder, made anew in between. What has to differ is
+//! taken out by the script itself. What differs as long as something is not done is marked with the reason, and has to
+//! differ: a mark that is no longer true fails.
+
+mod place;
+mod rows;
+mod suites;
+mod tree;
+
+use std::process::Command;
+use std::time::Duration;
+
+use place::{Place, Who};
+use qemu_tests::or_skip;
+use qemu_tests::run::{Outcome, run};
+use qemu_tests::skip::{Reason, on_path};
+use qemu_tests::{client, vm};
+use tree::{Tree, first_difference};
+
+/// At home everything takes seconds; there, one emulated processor does everything.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A script's own way to say that this machine lacks something: its last line is the reason.
+const SKIP: i32 = 77;
+
+struct Row {
+    /// Debian packages.
+    needs: &'static [&'static str],
+    /// Lines for sh, run at home before either run.
+    setup: &'static [&'static str],
+    script: &'static [&'static str],
+    as_root: Expect,
+    as_user: Expect,
+}
+
+/// What this row would have most often.
+const ROW: Row = Row { needs: &[], setup: &[], script: &[], as_root: Expect::Same, as_user: Expect::Same };
+
+enum Expect {
+    Same,
+    /// Why it is not.
+    Differs(&'static str),
+}
+
+/// What a script did.
+struct Done {
+    outcome: Outcome,
+    tree: Tree,
+}
+
+fn compare(name: &str, row: &Row, who: Who) {
+    for package in row.needs {
+        or_skip!(installed(package));
+    }
+    or_skip!(who.here());
+    or_skip!(client::v3());
+    or_skip!(on_path("qemu-system-x86_64"));
+    let place = Place::new(name, who);
+    let home = done(&place, row, |place| place.at_home(row.script));
+    if home.outcome.code() == SKIP {
+        let text = home.outcome.text();
+        or_skip!(Err::<(), _>(text.lines().last().unwrap_or("the script gives no reason").to_owned()));
+    }
+    assert_eq!(home.outcome.code(), 0, "at home: {}{}", home.outcome.text(), home.outcome.complaint());
+    let vm = vm::shared();
+    let away = done(&place, row, |place| place.there(vm.port, row.script));
+    let expect = match who {
+        Who::Root => &row.as_root,
+        Who::User => &row.as_user,
+    };
+    match (expect, difference(&home, &away)) {
+        (Expect::Same, None) => {}
+        (Expect::Same, Some(difference)) => panic!("{difference}"),
+        (Expect::Differs(reason), Some(difference)) => println!("expected ({reason}): {difference}"),
+        (Expect::Differs(reason), None) => panic!("it is as at home now; take the mark away: {reason}"),
+    }
+}
+
+fn done(place: &Place, row: &Row, command: impl FnOnce(&Place) -> Command) -> Done {
+    place.empty();
+    run(&mut place.at_home(row.setup), LIMIT).ok();
+    let outcome = run(&mut command(place), LIMIT);
+    Done { outcome, tree: Tree::read(&place.work(), place.began()) }
+}
+
+fn difference(home: &Done, away: &Done) -> Option<String> {
+    let complaint = || format!("; it complains:\n{}", away.outcome.complaint());
+    if home.outcome.code() != away.outcome.code() {
+        return Some(format!("it exits {} and not 0{}", away.outcome.code(), complaint()));
+    }
+    if home.outcome.stdout != away.outcome.stdout {
+        let lines = |done: &Done| done.outcome.text().lines().map(str::to_owned).collect::<Vec<_>>();
+        return Some(format!("stdout: {}{}", first_difference(&lines(home), &lines(away)), complaint()));
+    }
+    home.tree.difference(&away.tree).map(|difference| format!("its tree: {difference}{}", complaint()))
+}
+
+fn installed(package: &str) -> Result<(), Reason> {
+    let status = run(Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status} ", package]), LIMIT).text();
+    let there = status.split(' ').any(|status| status == "installed");
+    if there { Ok(()) } else { Err(format!("the package {package} is not installed")) }
+}

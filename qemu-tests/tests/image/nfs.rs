@@ -1,0 +1,131 @@
+//! The stock client's `-nfs`, on a kernel with an NFS client and on one without.
+
+use std::fs;
+use std::process::Command;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::thread;
+use std::time::Instant;
+
+use qemu_tests::artifacts::scratch;
+use qemu_tests::client::Client;
+use qemu_tests::run::run;
+use qemu_tests::vm::{Machine, Vm, served};
+use qemu_tests::{or_skip, programs};
+
+use crate::{LIMIT, machine, v3};
+
+/// How long what a vanished client leaves behind may last.
+const SECONDS: u64 = 5;
+
+/// One of these tests looks for what is left, and no other may have a session then.
+static TURN: RwLock<()> = RwLock::new(());
+
+fn with_others() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A machine that `build-image.sh --nfs` would make.
+fn with_nfs() -> &'static Vm {
+    static BOOTED: OnceLock<Vm> = OnceLock::new();
+    BOOTED.get_or_init(|| Vm::boot(&Machine::with_nfs()))
+}
+
+/// Waits until no process of a command by this name is there, and no listener. A mount that cannot end would hold the
+/// process that used it last.
+fn assert_nothing_is_left(vm: &Vm, name: &str) {
+    let gone = Instant::now();
+    loop {
+        let processes = vm.processes();
+        let left: Vec<_> = processes.iter().filter(|p| p.name == name || p.name == "cpud listener").collect();
+        if left.is_empty() {
+            break;
+        }
+        assert!(gone.elapsed().as_secs() < SECONDS, "left over: {left:#?}");
+    }
+}
+
+#[test]
+fn a_command_sees_the_clients_files() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
+    assert_eq!(v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok(), local);
+    assert_eq!(v3(vm.port, &["-nfs"], &["sh", "-c", "exit 7"]).code(), 7);
+}
+
+#[test]
+fn two_sessions_have_the_same_port_number_and_each_its_own_files() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    let sessions = ["one", "two"].map(|word| {
+        let name = scratch("files").join(format!("nfs-{word}"));
+        fs::write(&name, word).expect("a file");
+        let words = format!("cat '{}'; sleep 2; cat '{0}'", served(&name));
+        thread::spawn(move || (word, v3(vm.port, &["-nfs"], &["sh", "-c", &words]).ok()))
+    });
+    for session in sessions {
+        let (word, printed) = session.join().expect("no panic");
+        assert_eq!(printed, word.repeat(2));
+    }
+}
+
+#[test]
+fn what_the_command_says_to_the_network_is_the_machines() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    let devices = |options: &[&str]| v3(vm.port, options, &["cat", "/proc/net/dev"]).ok().contains("eth0:");
+    assert!(devices(&[]) && devices(&["-nfs"]));
+}
+
+#[test]
+fn neither_a_command_nor_a_client_killed_in_mid_read_leaves_a_process_or_a_mount() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (TURN.write().unwrap_or_else(PoisonError::into_inner), with_nfs());
+    v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok();
+    assert_nothing_is_left(vm, "ls");
+    let path = scratch("files").join("nfs-endless");
+    fs::write(&path, vec![7; 50_000_000]).expect("50 MB of room");
+    let words = format!("echo ready; while :; do dd if='{}' bs=64k; done | wc -c", served(&path));
+    let dead = v3(vm.port, &["-nfs", "-on", "ready=die"], &["sh", "-c", &words]);
+    assert_eq!(dead.code(), 128 + 9);
+    assert_nothing_is_left(vm, "dd");
+}
+
+#[test]
+fn a_kernel_without_it_says_so() {
+    let vm = machine!(shared);
+    let outcome = v3(vm.port, &["-nfs"], &["ls"]);
+    assert_eq!(outcome.code(), 1);
+    assert!(outcome.complaint().contains("this kernel has no NFS client"), "{}", outcome.complaint());
+}
+
+/// The stock client, serving by NFS.
+fn stock(vm: &Vm, options: &[&str]) -> Result<Client, qemu_tests::skip::Reason> {
+    Ok(Client::stock(vm.port)?.with(&["-nfs"]).with(options))
+}
+
+#[test]
+fn cpu_nfs_runs_a_program_of_the_client() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    let mut cpu = or_skip!(stock(vm, &[]));
+    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
+    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), local);
+}
+
+/// Today's client puts its own tree over the archive's root, so that is what is seen (docs/cpu-compat.md).
+#[test]
+fn cpu_nfs_cpio_runs_a_program_of_the_client() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    or_skip!(stock(vm, &[]));
+    let folder = scratch("files/archive");
+    fs::write(folder.join("word"), "word").expect("a file");
+    let pack = "find . | cpio --quiet -o -H newc >../archive.cpio";
+    let packed = Command::new("sh").args(["-c", pack]).current_dir(folder).status();
+    assert!(packed.expect("sh runs").success());
+    let archive = scratch("files").join("archive.cpio");
+    let mut cpu = or_skip!(stock(vm, &["-cpio", archive.to_str().expect("text")]));
+    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
+    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), local);
+}
