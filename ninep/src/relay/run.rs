@@ -660,6 +660,8 @@ impl Relay<'_> {
     fn fetch(&mut self, opened: OpenId, content: ContentRef, start: u64, end: u64, cache: &Cache<'_>) -> Option<u16> {
         let o = *self.tree.open(opened);
         let most = u64::from(self.far_msize - IOHDRSZ).min(cache.capacity() as u64 / 4).min(WINDOW_MOST.into());
+        // What comes after it begins with a block, unless messages are shorter than that.
+        let most = if most < BLOCK as u64 { most } else { most / BLOCK as u64 * BLOCK as u64 };
         let count = end.saturating_sub(start).min(most);
         if count == 0 || self.ahead + count > cache.capacity() as u64 / 2 {
             return None;
@@ -681,11 +683,17 @@ impl Relay<'_> {
         let sequential = o.next_read == job.offset && job.offset != 0;
         let o_ = self.tree.open(job.open);
         o_.next_read = end;
-        if !sequential || o.ffid == 0 || o.opening != 0 {
+        let window = u64::from(o.window.max(WINDOW_LEAST));
+        if !sequential {
+            o_.ahead = end + cache.available(content, end, 4 * window);
             return;
         }
-        let window = u64::from(o.window.max(WINDOW_LEAST));
-        let target = (end + 4 * window).min(node.attr.size).min(end + cache.capacity() as u64 / 4);
+        if o.ffid == 0 || o.opening != 0 {
+            return;
+        }
+        // Whole blocks: what comes after them begins with a block.
+        let most = (end + (4 * window).min(cache.capacity() as u64 / 4)) / BLOCK as u64 * BLOCK as u64;
+        let target = most.min(node.attr.size);
         let mut start = o.ahead.max(end).div_ceil(BLOCK as u64) * BLOCK as u64;
         // In pieces that are worth a message.
         while start < target

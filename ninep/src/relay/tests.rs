@@ -459,3 +459,25 @@ fn sequential_reading_is_supplied_ahead() {
     assert_eq!(b.cat("/big").unwrap(), bytes(4_000_000));
     assert!(asked(&b, "Tread") < 20, "{:?}", b.far.asked);
 }
+
+#[test]
+fn what_is_read_once_is_fetched_once() {
+    let mut far = far();
+    far.file("/big", &bytes(30_000_000));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 128 * 1024), cache(2048));
+    for _ in 0..2 {
+        let before = b.relay.counters.read;
+        let fid = b.open("/big", 0).unwrap();
+        let mut offset = 0;
+        loop {
+            let n = b.read_at(fid, offset, 128 * 1024 - 24).unwrap().len();
+            offset += n as u64;
+            if n == 0 {
+                break;
+            }
+        }
+        b.clunk(fid);
+        let fetched = b.relay.counters.read - before;
+        assert!(fetched < 30_100_000, "{fetched} {:?}", b.far.asked);
+    }
+}
