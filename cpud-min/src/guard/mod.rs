@@ -152,7 +152,11 @@ impl Guard<'_> {
         let (peer, user) = (self.peer, request.user);
         let Some(session_id) = &self.session_id else { return };
         let verdict = auth::verify(session_id, self.authorized, request);
-        let relay = verdict.as_ref().ok().filter(|_| self.user.is_none()).and_then(|_| fdpass::pair().ok());
+        let relay = verdict
+            .as_ref()
+            .ok()
+            .filter(|_| self.user.is_none() && self.config.ninep)
+            .and_then(|_| fdpass::pair().ok());
         let (to_relay, to_wire) = relay.unzip();
         self.answer(&FromGuard::Verdict { accepted: verdict.is_ok() }, to_wire.as_ref());
         let key = ssh_lite::keys::fingerprint(request.key);

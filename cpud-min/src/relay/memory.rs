@@ -1,5 +1,7 @@
 //! How a relay's memory is divided: one cache, and tables and buffers for each session.
 
+use core::mem::MaybeUninit;
+
 use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Node, Open, Request};
 use rustix::io::Result;
 
@@ -22,11 +24,13 @@ pub fn cache(arena: usize) -> Result<Cache<'static>> {
     Ok(Cache::new(memory::table::<Content>(contents)?, memory::table::<Block>(blocks)?, memory::pages(blocks * BLOCK)?))
 }
 
-/// The memory of one session.
+/// The memory of a session that is not open: hardly any of it is resident.
 pub struct Room {
-    pub memory: Memory<'static>,
-    /// Bytes that have come from the far side.
-    pub held: &'static mut [u8],
+    /// All but these.
+    memory: Memory<'static>,
+    jobs: &'static mut [MaybeUninit<Job>],
+    requests: &'static mut [MaybeUninit<Request>],
+    held: &'static mut [u8],
 }
 
 /// The tables and buffers of one session in about so many bytes, from 128 KiB on; pages that are not used cost nothing.
@@ -39,27 +43,36 @@ pub fn session(bytes: usize) -> Result<Room> {
         heads: memory::table::<u32>(nodes)?,
         fids: memory::table::<Fid>(nodes * 2)?,
         opens: memory::table::<Open>((nodes / 8).clamp(64, 512))?,
-        jobs: memory::filled(jobs, Job::default())?,
-        requests: memory::filled(4 * jobs + 16, Request::default())?,
+        jobs: &mut [],
+        requests: &mut [],
         from_kernel: memory::pages(msize)?,
         to_kernel: memory::pages(2 * msize + jobs * 256)?,
         from_far: memory::pages(SMALL)?,
         to_far: memory::pages(2 * msize + (jobs + 2) * 1024)?,
     };
-    Ok(Room { memory, held: memory::pages(msize)? })
+    let requests = memory::unfilled(4 * jobs + 16)?;
+    Ok(Room { memory, jobs: memory::unfilled(jobs)?, requests, held: memory::pages(msize)? })
 }
 
-/// Makes the memory of a session that has ended as it was.
-pub fn clear(room: &mut Room) {
-    let memory = &mut room.memory;
-    memory::clear(memory.nodes);
-    memory::clear(memory.heads);
-    memory::clear(memory.fids);
-    memory::clear(memory.opens);
-    memory.jobs.fill(Job::default());
-    memory.requests.fill(Request::default());
-    for buffer in [&mut memory.from_kernel, &mut memory.to_kernel, &mut memory.from_far, &mut memory.to_far] {
-        memory::release(buffer);
+impl Room {
+    /// The memory of a session, and that for bytes that have come from the far side.
+    pub fn open(self) -> (Memory<'static>, &'static mut [u8]) {
+        let jobs = memory::fill(self.jobs, Job::default());
+        let requests = memory::fill(self.requests, Request::default());
+        (Memory { jobs, requests, ..self.memory }, self.held)
     }
-    memory::release(room.held);
+
+    /// The same after the session's end.
+    pub fn close(memory: Memory<'static>, held: &'static mut [u8]) -> Self {
+        let (jobs, requests) = (memory::unfill(memory.jobs), memory::unfill(memory.requests));
+        let memory = Memory { jobs: &mut [], requests: &mut [], ..memory };
+        memory::clear(memory.nodes);
+        memory::clear(memory.heads);
+        memory::clear(memory.fids);
+        memory::clear(memory.opens);
+        for buffer in [&mut *memory.from_kernel, memory.to_kernel, memory.from_far, memory.to_far, held] {
+            memory::release(buffer);
+        }
+        Self { memory, jobs, requests, held }
+    }
 }

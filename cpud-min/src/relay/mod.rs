@@ -176,8 +176,7 @@ impl Relay {
                 let _ = fdpass::send(connection, &message[..n], &[]);
             }
         }
-        let mut memory = session.close(&mut self.cache);
-        memory::clear(&mut memory);
-        let _ = self.memories.push(memory);
+        let room = session.close(&mut self.cache);
+        let _ = self.memories.push(room);
     }
 }

@@ -40,7 +40,7 @@ impl From<FrameError> for Over {
 
 impl Session {
     pub fn new(connection: usize, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
-        let Room { memory, held } = room;
+        let (memory, held) = room.open();
         let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home };
         let relay = Relay::new(&config, memory);
         Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
@@ -138,8 +138,8 @@ impl Session {
         fs::write_start(&self.counters, text.as_bytes());
     }
 
-    /// Its memory, not cleared.
+    /// Its memory, as it was.
     pub fn close(self, cache: &mut Cache<'_>) -> Room {
-        Room { memory: self.relay.into_memory(cache), held: self.held }
+        Room::close(self.relay.into_memory(cache), self.held)
     }
 }

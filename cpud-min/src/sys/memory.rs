@@ -78,17 +78,28 @@ pub fn table<T: Zeroes>(n: usize) -> Result<&'static mut [T]> {
     Ok(unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), n) })
 }
 
-/// A table of `n` entries that are `value`.
-pub fn filled<T: Copy>(n: usize, value: T) -> Result<&'static mut [T]> {
+/// Room for a table of `n` entries, which costs memory once it is filled.
+pub fn unfilled<T: Copy>(n: usize) -> Result<&'static mut [MaybeUninit<T>]> {
     const { assert!(align_of::<T>() <= PAGE) };
     let bytes = pages((n * size_of::<T>()).next_multiple_of(PAGE))?;
-    let start = bytes.as_mut_ptr().cast::<T>();
-    for i in 0..n {
-        // SAFETY: inside the pages, which are large enough and on a page's boundary.
-        unsafe { start.add(i).write(value) };
+    // SAFETY: large enough, on a page's boundary, borrowed for good; any bytes are a valid MaybeUninit.
+    Ok(unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), n) })
+}
+
+/// The table, all of its entries being `value`.
+pub fn fill<T: Copy>(room: &'static mut [MaybeUninit<T>], value: T) -> &'static mut [T] {
+    room.fill(MaybeUninit::new(value));
+    // SAFETY: all entries have been written, and a MaybeUninit is laid out as what is in it.
+    unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+}
+
+/// The room of such a table again; its whole pages go back to the kernel.
+pub fn unfill<T: Copy>(table: &'static mut [T]) -> &'static mut [MaybeUninit<T>] {
+    // SAFETY: the room of a table that nobody refers to any more, as bytes and then as what it was.
+    unsafe {
+        release(core::slice::from_raw_parts_mut(table.as_mut_ptr().cast(), size_of_val(table)));
+        core::slice::from_raw_parts_mut(table.as_mut_ptr().cast(), table.len())
     }
-    // SAFETY: as above, and all entries have been written.
-    Ok(unsafe { core::slice::from_raw_parts_mut(start, n) })
 }
 
 /// Makes all entries zeroes again, and gives their pages back.
