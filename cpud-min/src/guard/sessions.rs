@@ -20,6 +20,10 @@ use crate::sys::{fdpass, fs, now, process, signal};
 /// How long guard waits for killed processes to be gone, at the end of a connection. PID 1 reaps what is later.
 const LAST_WAIT_MS: u64 = 5000;
 
+/// How long of that orphans are left alone: pumps and listeners end by themselves, and a listener that is killed before
+/// it has given its mount up leaves one that waits for good.
+const GRACE_MS: u64 = 1000;
+
 pub struct Sessions {
     use_cgroups: bool,
     /// How many have been opened: their groups' names.
@@ -140,13 +144,12 @@ impl Sessions {
     /// The connection is over: kills every session and waits until nothing is left of them.
     pub fn end_all(mut self, children: &OwnedFd) {
         let deadline = now().0 + LAST_WAIT_MS;
-        let mut first = true;
+        let grace = now().0 + GRACE_MS;
         loop {
             self.table.iter().flatten().for_each(Session::kill);
             while self.next_ended().is_some() {}
-            // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER). In the first round those that end by
-            // themselves may.
-            let orphans = kill_children(!core::mem::take(&mut first));
+            // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
+            let orphans = kill_children(now().0 >= grace);
             self.remove_empty_groups();
             let done = self.table.iter().all(Option::is_none) && self.leaving.is_empty() && !orphans;
             if done || now().0 >= deadline {

@@ -35,12 +35,12 @@ impl Entry<'_> {
 const NFS: &CStr = c"nfs";
 
 /// The port of the first line of `table` that mounts NFS from this machine itself, as the stock client's `-nfs` writes
-/// it: of type `nfs`, with the options `addr=`, 127.0.0.1 or ::1, and `port=`.
+/// it: of type `nfs`, with the options `addr=127.0.0.1` and `port=`.
 pub fn nfs_port(table: &[u8]) -> Option<u16> {
     Lines::new(table).find_map(|(_, fields)| {
         let fields = fields.ok().filter(|fields| fields.fstype == NFS.to_bytes())?;
         let value = |name: &[u8]| fields.options().find_map(|option| option.strip_prefix(name));
-        matches!(value(b"addr="), Some(b"127.0.0.1" | b"::1")).then_some(())?;
+        matches!(value(b"addr="), Some(b"127.0.0.1")).then_some(())?;
         core::str::from_utf8(value(b"port=")?).ok()?.parse().ok()
     })
 }

@@ -66,10 +66,7 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     }
     let nfs = match Nfs::begin(parameters.environ.get(environ::CPU_FSTAB).map_or(b"", CStr::to_bytes), socket) {
         Ok(nfs) => nfs,
-        Err(error) => {
-            say!("cpud: no way for NFS: {}", Sentence(error));
-            return Failed(NOT_STARTED);
-        }
+        Err(failed) => return failed,
     };
     // From here on: the pump and the listener outlive the group.
     if cgroup.is_some_and(|cgroup| cgroup.join().is_err()) {

@@ -8,7 +8,7 @@
 //! session, and tells the kernel to give the mount up when wire has let go of it.
 
 use core::ffi::CStr;
-use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{Ipv4Addr, SocketAddr};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -16,9 +16,11 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
 use super::protocol::FromSession;
-use super::tell;
+use super::{Failed, NOT_STARTED, tell};
 use crate::cpath;
 use crate::plan::fstab::nfs_port;
+use crate::say;
+use crate::sys::errno::Sentence;
 use crate::sys::mount::{self, MountFlags, UnmountFlags};
 use crate::sys::{fdpass, fs, net, process};
 
@@ -32,19 +34,33 @@ pub struct Nfs {
 impl Nfs {
     /// Begins what the table asks for, if it has a line for NFS on this machine's loopback interface. From here on this
     /// process is in the new name space.
-    pub fn begin(table: &[u8], socket: &OwnedFd) -> Result<Option<Self>> {
+    pub fn begin(table: &[u8], socket: &OwnedFd) -> core::result::Result<Option<Self>, Failed> {
         let Some(port) = nfs_port(table) else { return Ok(None) };
+        match Self::at(port, socket) {
+            Ok(Some(nfs)) => return Ok(Some(nfs)),
+            Ok(None) => say!("cpud: CPU_FSTAB has NFS at port {port}, which this connection does not forward"),
+            Err(error) => say!("cpud: no way for NFS: {}", Sentence(error)),
+        }
+        Err(Failed(NOT_STARTED))
+    }
+
+    /// None: wire knows of no such port.
+    fn at(port: u16, socket: &OwnedFd) -> Result<Option<Self>> {
+        let (listener, wire) = fdpass::pair()?;
+        tell(socket, &FromSession::Nfs { port: port.into() }, &[wire.as_fd()])?;
+        let mut forwarded = [0];
+        fdpass::receive(socket, &mut forwarded, true)?;
+        if forwarded == [0] {
+            return Ok(None);
+        }
         let machine = fs::open(c"/proc/thread-self/ns/net", OFlags::RDONLY)?;
         mount::private_network()?;
         net::loopback_up()?;
-        let server = net::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-            .or_else(|_| net::listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))))?;
-        let (listener, wire) = fdpass::pair()?;
+        let server = net::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         if process::fork_apart()? {
             drop((machine, wire));
             listen(&server, &listener);
         }
-        tell(socket, &FromSession::Nfs { port: port.into() }, &[wire.as_fd()])?;
         // What the session says on wire's end is heard by the listener.
         Ok(Some(Self { machine, listener: wire }))
     }

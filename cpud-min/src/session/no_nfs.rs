@@ -6,10 +6,12 @@ use core::ffi::CStr;
 use rustix::fd::OwnedFd;
 use rustix::io::Result;
 
+use super::Failed;
+
 pub struct Nfs(Infallible);
 
 impl Nfs {
-    pub const fn begin(_: &[u8], _: &OwnedFd) -> Result<Option<Self>> {
+    pub const fn begin(_: &[u8], _: &OwnedFd) -> core::result::Result<Option<Self>, Failed> {
         Ok(None)
     }
 

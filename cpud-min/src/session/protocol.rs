@@ -43,7 +43,7 @@ pub enum FromSession<'a> {
     /// The kernel has the file server mounted.
     Mounted,
     /// The kernel's NFS client will connect to the client's file server on this forwarded port. Each message on the
-    /// descriptor that comes along carries one such connection.
+    /// descriptor that comes along carries one such connection. The answer is one byte: 1 when the port is forwarded.
     Nfs { port: u32 },
 }
 

@@ -192,7 +192,11 @@ impl Wire<'_> {
                     tunnel.kind = Kind::Ninep { deadline: None };
                 }
             }
-            Ok(FromSession::Nfs { port }) if NFS => session.listener = fds.into_iter().next().map(|fd| (port, fd)),
+            Ok(FromSession::Nfs { port }) if NFS => {
+                let forwarded = self.forwards.iter().any(|f| u32::from(f.port) == port);
+                let _ = fdpass::send(control, &[u8::from(forwarded)], &[]);
+                session.listener = fds.into_iter().next().filter(|_| forwarded).map(|fd| (port, fd));
+            }
             Ok(FromSession::Nfs { .. }) | Err(_) => session.control = None,
         }
     }

@@ -78,17 +78,33 @@ fn what_the_command_says_to_the_network_is_the_machines() {
 }
 
 #[test]
-fn neither_a_command_nor_a_client_killed_in_mid_read_leaves_a_process_or_a_mount() {
+fn neither_a_command_nor_a_client_killed_in_mid_read_or_write_leaves_a_process_or_a_mount() {
     or_skip!(qemu_tests::client::v3());
     let (_turn, vm) = (TURN.write().unwrap_or_else(PoisonError::into_inner), with_nfs());
     v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok();
     assert_nothing_is_left(vm, "ls");
     let path = scratch("files").join("nfs-endless");
     fs::write(&path, vec![7; 50_000_000]).expect("50 MB of room");
-    let words = format!("echo ready; while :; do dd if='{}' bs=64k; done | wc -c", served(&path));
-    let dead = v3(vm.port, &["-nfs", "-on", "ready=die"], &["sh", "-c", &words]);
-    assert_eq!(dead.code(), 128 + 9);
-    assert_nothing_is_left(vm, "dd");
+    let written = path.with_extension("written");
+    for (from, to) in [(served(&path), "/dev/null".to_owned()), ("/dev/zero".to_owned(), served(&written))] {
+        let words = format!("while :; do dd if='{from}' of='{to}' bs=64k count=500; echo ready; done");
+        let dead = v3(vm.port, &["-nfs", "-on", "ready=die"], &["sh", "-c", &words]);
+        assert_eq!(dead.code(), 128 + 9);
+        assert_nothing_is_left(vm, "dd");
+    }
+}
+
+#[test]
+fn nfs_at_a_port_that_is_not_forwarded_is_refused_by_its_number() {
+    or_skip!(qemu_tests::client::v3());
+    let (_turn, vm) = (with_others(), with_nfs());
+    let table = scratch("files").join("fstab.nfs");
+    fs::write(&table, "127.0.0.1:/x /tmp/cpu nfs vers=3,nolock,port=7,mountport=7,addr=127.0.0.1 0 0\n")
+        .expect("a file");
+    let outcome = v3(vm.port, &["-9p=false", "-fstab", table.to_str().expect("UTF-8")], &["ls"]);
+    assert_eq!(outcome.code(), 1);
+    let expected = "cpud: CPU_FSTAB has NFS at port 7, which this connection does not forward\n";
+    assert_eq!(outcome.complaint(), expected);
 }
 
 #[test]
