@@ -21,8 +21,8 @@ use protocol::{Begin, Fault, MESSAGE_MAX};
 use session::{Over, Session};
 
 /// Sessions at a time, and connections that they come from.
-const SESSIONS: usize = 32;
-const CONNECTIONS: usize = 32;
+const SESSIONS: usize = 64;
+const CONNECTIONS: usize = 64;
 
 /// How long what was fetched belongs to the cache, before the kernel may take it when memory is short.
 const KEPT_MS: u64 = 1000;
