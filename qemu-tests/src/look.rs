@@ -69,17 +69,30 @@ impl Process {
         })
     }
 
-    /// Whether `needle` is anywhere in the process's readable memory.
+    /// Whether `needle` is anywhere in the process's readable memory, as far as it is there at all: a relay maps much more
+    /// than it has.
     pub fn remembers(&self, needle: &[u8]) -> bool {
+        let open = |name: &str| File::open(format!("/proc/{}/{name}", self.pid));
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default();
-        let Ok(memory) = File::open(format!("/proc/{}/mem", self.pid)) else { return false };
-        maps.lines().filter_map(range).any(|(start, end)| {
-            let mut bytes = vec![0; (end - start) as usize];
-            // [vvar] and the like cannot be read, and hold nothing of the process.
-            memory.read_exact_at(&mut bytes, start).is_ok() && bytes.windows(needle.len()).any(|at| at == needle)
+        let (Ok(memory), Ok(pagemap)) = (open("mem"), open("pagemap")) else { return false };
+        maps.lines().filter_map(range).any(|(mut start, end)| {
+            // proc_pid_pagemap(5): 64 bits a page, the upper two for a page that is in memory or in swap.
+            let mut entries = vec![0; ((end - start) / PAGE * 8) as usize];
+            pagemap.read_exact_at(&mut entries, start / PAGE * 8).expect("a page has an entry");
+            let there: Vec<bool> = entries.chunks_exact(8).map(|entry| entry[7] >> 6 != 0).collect();
+            there.chunk_by(bool::eq).any(|run| {
+                let mut bytes = vec![0; if run[0] { run.len() * PAGE as usize } else { 0 }];
+                // [vvar] and the like cannot be read, and hold nothing of the process.
+                let read = memory.read_exact_at(&mut bytes, start).is_ok();
+                start += run.len() as u64 * PAGE;
+                read && bytes.windows(needle.len()).any(|at| at == needle)
+            })
         })
     }
 }
+
+/// The bytes of a page on every machine here.
+const PAGE: u64 = 4096;
 
 fn range(line: &str) -> Option<(u64, u64)> {
     let (start, end) = line.split_whitespace().next()?.split_once('-')?;

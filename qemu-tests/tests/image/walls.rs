@@ -71,6 +71,8 @@ fn wire_and_relay_have_a_filter_and_no_capability_no_key_and_no_file() {
         assert_eq!(wire.descriptors.iter().find(foreign), None, "{wire:?}");
     }
     let remember: Vec<u32> = text.lines().filter_map(|line| line.strip_prefix("remembers ")?.parse().ok()).collect();
+    // Its guard has it, so it can be found.
+    assert!(!remember.is_empty(), "{text}");
     for pid in remember {
         let holder = all.iter().find(|process| process.pid == pid).expect("a process of the list");
         assert!(pid != 1 && !holder.filtered, "{holder:?} has the host key in memory");
