@@ -86,8 +86,9 @@ impl Connections {
         }
     }
 
-    /// Takes note of every child that has ended: connections' processes, and orphans that are init's to reap.
-    pub fn reap(&mut self, relays: &mut super::relays::Relays) {
+    /// Takes note of every child that has ended: connections' processes, orphans that are init's to reap, and what `ended`
+    /// knows.
+    pub fn reap(&mut self, ended: &mut dyn FnMut(Pid, Status)) {
         while let Some((pid, status)) = process::reap() {
             for connection in &mut self.0 {
                 let (role, slot) = match pid {
@@ -103,7 +104,7 @@ impl Connections {
                     _ => {}
                 }
             }
-            relays.ended(pid, status);
+            ended(pid, status);
             self.0.retain(|c| c.guard.is_some() || c.wire.is_some());
         }
     }

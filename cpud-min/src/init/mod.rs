@@ -159,7 +159,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
         hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
-                signal::SIGCHLD => connections.reap(&mut relays),
+                signal::SIGCHLD => connections.reap(&mut |pid, status| relays.ended(pid, status)),
                 signal::SIGUSR1 if config.appliance => return Ok(goodbye(connections, Order::Halt)),
                 signal::SIGUSR2 if config.appliance => return Ok(goodbye(connections, Order::PowerOff)),
                 signal::SIGTERM | signal::SIGINT => return Ok(goodbye(connections, Order::Restart)),
@@ -240,7 +240,7 @@ fn goodbye(mut connections: Connections, order: Order) -> Order {
     connections.end_all();
     while !connections.is_empty() && now().0 < deadline {
         rest_ms(20);
-        connections.reap(&mut Relays::new());
+        connections.reap(&mut |_, _| ());
     }
     order
 }

@@ -18,23 +18,21 @@ pub struct Reporter(pub OwnedFd);
 impl Reporter {
     /// A line for the console. When init is behind with its reading the line is lost, never the caller held up.
     pub fn line(&self, text: fmt::Arguments<'_>) {
-        let mut line = Line::new();
-        let _ = fmt::write(&mut line, text);
-        self.send(0, line.as_bytes(), None);
+        self.send(0, text, None);
     }
 
     /// The connection of this guard is now a user's, whose key has this fingerprint. `relay` is the connection's way to
     /// the user's relay.
     pub fn logged_in(&self, guard: Pid, key: &dyn fmt::Display, relay: Option<&OwnedFd>) {
-        let mut text = Line::new();
-        let _ = fmt::write(&mut text, format_args!("{key}"));
-        self.send(guard.as_raw_nonzero().get(), text.as_bytes(), relay);
+        self.send(guard.as_raw_nonzero().get(), format_args!("{key}"), relay);
     }
 
-    fn send(&self, guard: i32, text: &[u8], fd: Option<&OwnedFd>) {
+    fn send(&self, guard: i32, text: fmt::Arguments<'_>, fd: Option<&OwnedFd>) {
+        let mut line = Line::new();
+        let _ = fmt::write(&mut line, text);
         let mut message = heapless::Vec::<u8, MESSAGE_MAX>::new();
         let _ = message.extend_from_slice(&guard.to_ne_bytes());
-        let _ = message.extend_from_slice(text);
+        let _ = message.extend_from_slice(line.as_bytes());
         let _ = fdpass::send(&self.0, &message, fd.map(AsFd::as_fd).as_slice());
     }
 }

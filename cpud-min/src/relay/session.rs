@@ -87,10 +87,11 @@ impl Session {
 
     fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
         loop {
-            let taken = self.relay.far_input(&self.held[..self.held_end], now().0, cache)?;
+            let now = now().0;
+            let taken = self.relay.far_input(&self.held[..self.held_end], now, cache)?;
             self.held.copy_within(taken..self.held_end, 0);
             self.held_end -= taken;
-            self.relay.poll(now().0, cache)?;
+            self.relay.poll(now, cache)?;
             if !self.write()? {
                 return Ok(());
             }

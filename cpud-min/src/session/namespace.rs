@@ -44,6 +44,7 @@ pub fn build(
     socket: &OwnedFd,
 ) -> core::result::Result<(), Failed> {
     let table = environ.get(environ::CPU_FSTAB).map_or(&[][..], CStr::to_bytes);
+    let no_name_space = |error| fail(&Because("cannot make a name space", error));
     if let Some(ninep) = ninep {
         if !config.ninep {
             return fail(&"this cpud was started with --no-9p, so it mounts no files of a client");
@@ -55,7 +56,7 @@ pub fn build(
                 _ => return fail(&"the client sent no CPUNONCE of 32 bytes for its files"),
             },
         };
-        private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
+        private_root(config).or_else(no_name_space)?;
         let cache = environ::freshness(environ.get(environ::CPU_CACHE).map_or(b"", CStr::to_bytes));
         let home = environ.get(b"HOME").map_or(&b""[..], CStr::to_bytes);
         let ninep_message = FromSession::Ninep {
@@ -67,9 +68,9 @@ pub fn build(
         mount_client(&ninep_message, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
     } else if nfs.is_some() {
-        private_root(config).or_else(|error| fail(&Because("cannot make a name space", error)))?;
+        private_root(config).or_else(no_name_space)?;
     } else if mentions_mounts(table) {
-        mount::private_namespace().or_else(|error| fail(&Because("cannot make a name space", error)))?;
+        mount::private_namespace().or_else(no_name_space)?;
     }
     mount_table(ninep, nfs.as_ref(), table)?;
     match nfs {

@@ -43,14 +43,6 @@ pub fn offer(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().cast(), bytes.len(), Advice::LinuxFree) };
 }
 
-/// Room for `N` values in pages of their own, which become resident when a value is written.
-pub fn rooms<T, const N: usize>() -> Result<&'static mut [MaybeUninit<T>; N]> {
-    const { assert!(align_of::<T>() <= PAGE) };
-    let bytes = pages(size_of::<[T; N]>().next_multiple_of(PAGE))?;
-    // SAFETY: large enough, on a page's boundary, borrowed for good; any bytes are a valid MaybeUninit.
-    Ok(unsafe { &mut *bytes.as_mut_ptr().cast() })
-}
-
 /// Types for which bytes of zeroes are a value.
 ///
 /// # Safety
@@ -72,10 +64,8 @@ unsafe impl Zeroes for ninep::relay::Block {}
 
 /// A table of `n` zeroed entries, which become resident when they are touched.
 pub fn table<T: Zeroes>(n: usize) -> Result<&'static mut [T]> {
-    const { assert!(align_of::<T>() <= PAGE) };
-    let bytes = pages((n * size_of::<T>()).next_multiple_of(PAGE))?;
-    // SAFETY: large enough, on a page's boundary, borrowed for good; zeroes are values of T.
-    Ok(unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), n) })
+    // SAFETY: pages are zeroes, which are values of T.
+    unfilled(n).map(|room| unsafe { filled(room) })
 }
 
 /// Room for a table of `n` entries, which costs memory once it is filled.
@@ -89,7 +79,14 @@ pub fn unfilled<T: Copy>(n: usize) -> Result<&'static mut [MaybeUninit<T>]> {
 /// The table, all of its entries being `value`.
 pub fn fill<T: Copy>(room: &'static mut [MaybeUninit<T>], value: T) -> &'static mut [T] {
     room.fill(MaybeUninit::new(value));
-    // SAFETY: all entries have been written, and a MaybeUninit is laid out as what is in it.
+    // SAFETY: all entries have been written.
+    unsafe { filled(room) }
+}
+
+/// # Safety
+/// All entries are values.
+const unsafe fn filled<T>(room: &'static mut [MaybeUninit<T>]) -> &'static mut [T] {
+    // SAFETY: the caller's, and a MaybeUninit is laid out as what is in it.
     unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
 }
 

@@ -8,12 +8,13 @@ use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
 
 use super::ending::Ending;
 use super::session::{self, Session};
-use super::tunnel::{self, Kind, Nonce, Taken, Tunnel};
+use super::tunnel::{self, Kind, Nonce, Tunnel};
 use super::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::plan::signal;
 use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
 use crate::session::protocol::{FROM_SESSION_MAX, FromSession, ToSession};
+use crate::sys::fs::Io;
 use crate::sys::process::Status;
 use crate::sys::{fdpass, now, tty};
 
@@ -64,12 +65,12 @@ impl Wire<'_> {
                         self.server.grant(channel, freed as u32);
                     } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
                         match tunnel.pass(data) {
-                            Taken::Some(n) => {
+                            Io::Moved(n) => {
                                 self.server.data_used(channel, n);
                                 self.server.grant(channel, n as u32);
                             }
-                            Taken::Wait => self.stalled = Some(t),
-                            Taken::Ended => {
+                            Io::Wait => self.stalled = Some(t),
+                            Io::Ended => {
                                 let n = data.len();
                                 self.server.data_used(channel, n);
                                 self.close_tunnel(t);

@@ -36,24 +36,10 @@ pub enum Kind {
     Nfs,
 }
 
-/// What became of bytes from the client's file server.
-pub enum Taken {
-    /// So many were passed on.
-    Some(usize),
-    /// None can be passed on at the moment.
-    Wait,
-    /// The other end is closed: the files are not mounted any more.
-    Ended,
-}
-
 impl Tunnel {
-    /// Passes bytes that came from the file server on.
-    pub fn pass(&mut self, data: &[u8]) -> Taken {
-        match fs::write(&self.fd, data) {
-            Io::Moved(n) => Taken::Some(n),
-            Io::Wait => Taken::Wait,
-            Io::Ended => Taken::Ended,
-        }
+    /// Passes bytes that came from the file server on. When the other end is closed, the files are not mounted any more.
+    pub fn pass(&self, data: &[u8]) -> Io {
+        fs::write(&self.fd, data)
     }
 
     /// Reads the nonce, and then what the file server is asked, into `out`.

@@ -562,4 +562,9 @@ impl Job {
         self.names_end = writer.written().map_err(|_| Errno::ENAMETOOLONG)? as u16;
         Ok(())
     }
+
+    /// Where they can be read.
+    pub(super) fn names(&self) -> Reader<'_> {
+        Reader::new(&self.names[..self.names_end.into()])
+    }
 }

@@ -17,7 +17,7 @@ use crate::msg::{
     Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Twrite, Type,
 };
 use crate::types::{Attr, Qid, getattr, open, qt};
-use crate::wire::{Data, Reader, Wire, Writer};
+use crate::wire::{Data, Wire, Writer};
 
 /// Bytes of the names in a walk that can wait.
 pub const NAMES: usize = 512;
@@ -306,7 +306,7 @@ impl Relay<'_> {
         let job = *self.job(j);
         let mut node = job.node;
         let mut wqid = Vec::new();
-        let mut names = Reader::new(&job.names[..job.names_end.into()]);
+        let mut names = job.names();
         while !names.is_empty() {
             let name = <&[u8]>::read(&mut names);
             match self.look_up(node, name, job.seq, cache) {
@@ -901,7 +901,7 @@ impl Relay<'_> {
     fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
         let parent = self.tree.view(job.node);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
+        let name = <&[u8]>::read(&mut job.names());
         if job.created {
             return self.created(j, cache);
         }
@@ -949,7 +949,7 @@ impl Relay<'_> {
     /// The far side has created the file, and its attributes are known.
     fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = *self.job(j);
-        let name = <&[u8]>::read(&mut Reader::new(&job.names[..job.names_end.into()]));
+        let name = <&[u8]>::read(&mut job.names());
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
