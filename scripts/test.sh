@@ -148,8 +148,8 @@ else
     check "the program look for ARM" look_for_aarch64
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
-    [ "$level" != all ] || check "the image for the rockpro64" run build-image.sh rockpro64
     if [ "$level" = all ]; then
+        check "the image for the rockpro64" run build-image.sh rockpro64
         check "the kernel with NFS for ARM" env NFS=yes scripts/build-kernel.sh --board qemu-aarch64 --out "$arm-nfs/Image"
         check "cpud with NFS for ARM" run build-cpud.sh --nfs --arch aarch64 --out "$arm-nfs/cpud"
     fi

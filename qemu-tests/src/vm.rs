@@ -56,11 +56,7 @@ impl Machine {
     /// The same without a ROM.
     pub fn direct() -> Self {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
-        Self::with(MADE.get_or_init(|| {
-            let keys = scratch("image").join("authorized_keys");
-            authorize(&keys);
-            initramfs("image", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), Key::host().private.as_ref()])
-        }))
+        Self::with(MADE.get_or_init(|| initramfs_with_keys("image", &cpud())))
     }
 
     /// The same with what `--nfs` puts in, from `out/BOARD-nfs/`, which `scripts/test.sh` fills.
@@ -70,18 +66,14 @@ impl Machine {
         let (direct, cpud) = (Self::direct(), folder.join("cpud"));
         let kernel = folder.join(direct.kernel.file_name().expect("a file"));
         assert!(kernel.exists() && cpud.exists(), "{} is not filled: scripts/test.sh does it", folder.display());
-        let keys = scratch("image").join("authorized_keys");
-        let initramfs = MADE.get_or_init(|| {
-            let host = Key::host().private;
-            initramfs_of(&cpud, "nfs", &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), host.as_ref()])
-        });
-        Self { kernel, initramfs: initramfs.clone(), ..direct }
+        let initramfs = MADE.get_or_init(|| initramfs_with_keys("nfs", &cpud)).clone();
+        Self { kernel, initramfs, ..direct }
     }
 
     /// A machine with no key built in.
     pub fn bare() -> Self {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
-        Self::with(MADE.get_or_init(|| initramfs("bare", &["--bare".as_ref()])))
+        Self::with(MADE.get_or_init(|| initramfs("bare", &cpud(), &["--bare".as_ref()])))
     }
 
     fn with(initramfs: &Path) -> Self {
@@ -109,12 +101,21 @@ impl Machine {
     }
 }
 
-/// Makes one in the scratch folder `name`.
-fn initramfs(name: &str, options: &[&OsStr]) -> PathBuf {
-    initramfs_of(&Artifact::Cpud.path(&board::under_test().name), name, options)
+/// The board's.
+fn cpud() -> PathBuf {
+    Artifact::Cpud.path(&board::under_test().name)
 }
 
-fn initramfs_of(cpud: &Path, name: &str, options: &[&OsStr]) -> PathBuf {
+/// Makes one with the tests' own keys in the scratch folder `name`.
+fn initramfs_with_keys(name: &str, cpud: &Path) -> PathBuf {
+    let keys = scratch(name).join("authorized_keys");
+    authorize(&keys);
+    let host = Key::host().private;
+    initramfs(name, cpud, &["--key".as_ref(), keys.as_ref(), "--host-key".as_ref(), host.as_ref()])
+}
+
+/// Makes one in the scratch folder `name`.
+fn initramfs(name: &str, cpud: &Path, options: &[&OsStr]) -> PathBuf {
     let folder = scratch(name);
     let board = board::under_test();
     let mut script = script("build-initramfs.sh");

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use qemu_tests::client;
 use qemu_tests::keys::{Key, Kind};
-use qemu_tests::skip::Reason;
+use qemu_tests::skip::{Reason, on_path};
 
 /// `games` of Debian's base-passwd: neither id is root's, and they are not the same.
 const USER: (u32, u32) = (5, 60);
@@ -27,11 +27,14 @@ impl Who {
         fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
     }
 
+    /// Whether his client and the appliance can be run on this machine.
     pub fn here(self) -> Result<(), Reason> {
-        match self {
-            Self::Root if !Self::is_root_here() => Err("these tests are not run by root".to_owned()),
-            _ => Ok(()),
+        if self == Self::Root && !Self::is_root_here() {
+            return Err("these tests are not run by root".to_owned());
         }
+        client::v3()?;
+        on_path("qemu-system-x86_64")?;
+        Ok(())
     }
 
     /// Every user may look into the folders above `path`, or it is root's business.

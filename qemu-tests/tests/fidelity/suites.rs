@@ -5,8 +5,7 @@ use std::fs;
 
 use qemu_tests::artifacts::{cargo_install, root, scratch};
 use qemu_tests::run::{Outcome, run};
-use qemu_tests::skip::on_path;
-use qemu_tests::{client, or_skip, vm};
+use qemu_tests::{or_skip, vm};
 
 use crate::place::{Place, Who};
 use crate::{LIMIT, tree::first_difference};
@@ -46,8 +45,6 @@ fn results(outcome: &Outcome) -> BTreeMap<String, String> {
 #[ignore = "takes long"]
 fn pjdfstest_passes_and_fails_as_recorded() {
     or_skip!(Who::Root.here());
-    or_skip!(client::v3());
-    or_skip!(on_path("qemu-system-x86_64"));
     let place = place("pjdfstest", "0.2.2", Who::Root);
     fs::write(place.work().join("pjdfstest.toml"), CONFIGURATION).expect("a file of our own");
     let script = ["mkdir -p on; ./pjdfstest -c pjdfstest.toml -p on"];
@@ -69,8 +66,6 @@ fn pjdfstest_passes_and_fails_as_recorded() {
 
 fn fsx_finds_no_difference(who: Who) {
     or_skip!(who.here());
-    or_skip!(client::v3());
-    or_skip!(on_path("qemu-system-x86_64"));
     let place = place("fsx", "0.3.2", who);
     let script = ["./fsx -N 100000 -S 1 data"];
     run(&mut place.at_home(&script), LIMIT).ok();

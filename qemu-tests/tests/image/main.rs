@@ -18,6 +18,7 @@ mod walls;
 use std::time::Duration;
 
 use qemu_tests::client::Client;
+use qemu_tests::programs;
 use qemu_tests::run::{Outcome, feed, run};
 
 /// One emulated processor does everything.
@@ -35,6 +36,11 @@ fn v3(port: u16, options: &[&str], words: &[&str]) -> Outcome {
 fn v3_reading(port: u16, stdin: Vec<u8>, words: &[&str]) -> Outcome {
     let mut client = Client::v3(port).unwrap_or_else(|e| panic!("{e}"));
     feed(client.command(words), stdin, LIMIT)
+}
+
+/// What `ls /bin` prints in a session, listed at home.
+fn listing_of_bin() -> String {
+    run(std::process::Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok()
 }
 
 /// The test's machine, or a return from the test when there is no client for it.

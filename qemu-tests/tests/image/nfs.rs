@@ -7,12 +7,13 @@ use std::thread;
 use std::time::Instant;
 
 use qemu_tests::artifacts::scratch;
-use qemu_tests::client::Client;
+use qemu_tests::client::{self, Client};
 use qemu_tests::run::run;
+use qemu_tests::skip::{self, Reason};
 use qemu_tests::vm::{Machine, Vm, served};
-use qemu_tests::{or_skip, programs};
+use qemu_tests::{board, or_skip};
 
-use crate::{LIMIT, machine, v3};
+use crate::{LIMIT, listing_of_bin, machine, v3};
 
 /// How long what a vanished client leaves behind may last.
 const SECONDS: u64 = 5;
@@ -20,14 +21,18 @@ const SECONDS: u64 = 5;
 /// One of these tests looks for what is left, and no other may have a session then.
 static TURN: RwLock<()> = RwLock::new(());
 
-fn with_others() -> RwLockReadGuard<'static, ()> {
-    TURN.read().unwrap_or_else(PoisonError::into_inner)
+/// A machine that `build-image.sh --nfs` would make.
+fn with_nfs() -> Result<&'static Vm, Reason> {
+    static BOOTED: OnceLock<Vm> = OnceLock::new();
+    client::v3()?;
+    skip::on_path(&board::under_test().qemu())?;
+    Ok(BOOTED.get_or_init(|| Vm::boot(&Machine::with_nfs())))
 }
 
-/// A machine that `build-image.sh --nfs` would make.
-fn with_nfs() -> &'static Vm {
-    static BOOTED: OnceLock<Vm> = OnceLock::new();
-    BOOTED.get_or_init(|| Vm::boot(&Machine::with_nfs()))
+/// The same, with sessions of other tests on it.
+fn with_others() -> Result<(RwLockReadGuard<'static, ()>, &'static Vm), Reason> {
+    let vm = with_nfs()?;
+    Ok((TURN.read().unwrap_or_else(PoisonError::into_inner), vm))
 }
 
 /// Waits until no process of a command by this name is there, and no listener. A mount that cannot end would hold the
@@ -46,17 +51,14 @@ fn assert_nothing_is_left(vm: &Vm, name: &str) {
 
 #[test]
 fn a_command_sees_the_clients_files() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
-    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
-    assert_eq!(v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok(), local);
+    let (_turn, vm) = or_skip!(with_others());
+    assert_eq!(v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok(), listing_of_bin());
     assert_eq!(v3(vm.port, &["-nfs"], &["sh", "-c", "exit 7"]).code(), 7);
 }
 
 #[test]
 fn two_sessions_have_the_same_port_number_and_each_its_own_files() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
+    let (_turn, vm) = or_skip!(with_others());
     let sessions = ["one", "two"].map(|word| {
         let name = scratch("files").join(format!("nfs-{word}"));
         fs::write(&name, word).expect("a file");
@@ -71,16 +73,15 @@ fn two_sessions_have_the_same_port_number_and_each_its_own_files() {
 
 #[test]
 fn what_the_command_says_to_the_network_is_the_machines() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
+    let (_turn, vm) = or_skip!(with_others());
     let devices = |options: &[&str]| v3(vm.port, options, &["cat", "/proc/net/dev"]).ok().contains("eth0:");
     assert!(devices(&[]) && devices(&["-nfs"]));
 }
 
 #[test]
 fn neither_a_command_nor_a_client_killed_in_mid_read_or_write_leaves_a_process_or_a_mount() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (TURN.write().unwrap_or_else(PoisonError::into_inner), with_nfs());
+    let vm = or_skip!(with_nfs());
+    let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
     v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok();
     assert_nothing_is_left(vm, "ls");
     let path = scratch("files").join("nfs-endless");
@@ -96,8 +97,7 @@ fn neither_a_command_nor_a_client_killed_in_mid_read_or_write_leaves_a_process_o
 
 #[test]
 fn nfs_at_a_port_that_is_not_forwarded_is_refused_by_its_number() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
+    let (_turn, vm) = or_skip!(with_others());
     let table = scratch("files").join("fstab.nfs");
     fs::write(&table, "127.0.0.1:/x /tmp/cpu nfs vers=3,nolock,port=7,mountport=7,addr=127.0.0.1 0 0\n")
         .expect("a file");
@@ -116,24 +116,21 @@ fn a_kernel_without_it_says_so() {
 }
 
 /// The stock client, serving by NFS.
-fn stock(vm: &Vm, options: &[&str]) -> Result<Client, qemu_tests::skip::Reason> {
+fn stock(vm: &Vm, options: &[&str]) -> Result<Client, Reason> {
     Ok(Client::stock(vm.port)?.with(&["-nfs"]).with(options))
 }
 
 #[test]
 fn cpu_nfs_runs_a_program_of_the_client() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
+    let (_turn, vm) = or_skip!(with_others());
     let mut cpu = or_skip!(stock(vm, &[]));
-    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
-    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), local);
+    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), listing_of_bin());
 }
 
 /// Today's client puts its own tree over the archive's root, so that is what is seen (docs/cpu-compat.md).
 #[test]
 fn cpu_nfs_cpio_runs_a_program_of_the_client() {
-    or_skip!(qemu_tests::client::v3());
-    let (_turn, vm) = (with_others(), with_nfs());
+    let (_turn, vm) = or_skip!(with_others());
     or_skip!(stock(vm, &[]));
     let folder = scratch("files/archive");
     fs::write(folder.join("word"), "word").expect("a file");
@@ -142,6 +139,5 @@ fn cpu_nfs_cpio_runs_a_program_of_the_client() {
     assert!(packed.expect("sh runs").success());
     let archive = scratch("files").join("archive.cpio");
     let mut cpu = or_skip!(stock(vm, &["-cpio", archive.to_str().expect("text")]));
-    let local = run(Command::new("ls").arg(programs::at_home("/bin")), LIMIT).ok();
-    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), local);
+    assert_eq!(run(cpu.command(&["ls", "/bin"]), LIMIT).ok(), listing_of_bin());
 }
