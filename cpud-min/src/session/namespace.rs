@@ -23,7 +23,8 @@ use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fdpass, fs, mount};
 
-/// Where the relay shows what it has done for the session, each second in which it did something.
+/// Where the relay shows what it has done for the session, about once a second as long as it does something. Empty at
+/// first.
 const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
 /// What the appliance shares with its sessions; everything else in a session's root goes with it.

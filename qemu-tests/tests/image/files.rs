@@ -13,6 +13,19 @@ use qemu_tests::{or_skip, programs};
 
 use crate::{LIMIT, machine, v3};
 
+#[test]
+fn the_relay_writes_down_what_it_did_for_the_session() {
+    let vm = machine!(shared);
+    let script = "until grep -q sent /tmp/cpu-stats; do ls /usr/bin >/dev/null; done; cat /tmp/cpu-stats";
+    let page = v3(vm.port, &[], &["sh", "-c", script]).ok();
+    let number = |what: &str| {
+        let line = page.lines().find_map(|line| line.strip_suffix(what)).unwrap_or_else(|| panic!("{page}"));
+        line.trim().parse::<u64>().unwrap_or_else(|e| panic!("{e}: {page}"))
+    };
+    assert!(number("requests of the kernel") > number("requests sent") && number("requests sent") > 0, "{page}");
+    assert!(number("bytes of cache, for all sessions") >= number("bytes of cache in use"), "{page}");
+}
+
 /// A file of 100 MB, in no directory of the default name space.
 fn large(name: &str) -> (PathBuf, String) {
     let path = scratch("files").join(name);
