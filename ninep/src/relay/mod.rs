@@ -28,6 +28,7 @@
 //! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.
 
 mod cache;
+mod change;
 mod entries;
 mod far;
 mod hash;
@@ -36,6 +37,7 @@ mod learn;
 mod listing;
 mod out;
 mod owner;
+mod read;
 mod run;
 mod tree;
 

@@ -2,22 +2,22 @@
 
 use heapless::Vec;
 
-use super::cache::{BLOCK, Cache, ContentRef};
+use super::Relay;
+use super::cache::{Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
-use super::kernel::set;
 use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
-use super::tree::{Moment, Node, NodeId, Open, OpenId};
-use super::{JOB_FAR, Relay};
+use super::read::is_kept;
+use super::tree::{Moment, Node, NodeId, OpenId};
 use crate::errno::Errno;
-use crate::limits::{IOHDRSZ, MAXWELEM, NOFID, NOTAG};
+use crate::limits::{MAXWELEM, NOFID, NOTAG};
 use crate::msg::{
-    Rattach, Rflush, Rgetattr, Rlcreate, Rlopen, Rread, Rreaddir, Rreadlink, Rsetattr, Rwalk, Tattach, Tgetattr,
-    Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Twalk, Twalkgetattr, Twrite, Type,
+    Rattach, Rflush, Rgetattr, Rlopen, Rreadlink, Rwalk, Tattach, Tgetattr, Tlopen, Treadlink, Twalk, Twalkgetattr,
+    Type,
 };
-use crate::types::{Attr, Qid, getattr, open, qt};
-use crate::wire::{Data, Wire, Writer};
+use crate::types::{Qid, getattr, open, qt};
+use crate::wire::Wire;
 
 /// Bytes of the names in a walk that can wait.
 pub const NAMES: usize = 512;
@@ -115,20 +115,10 @@ enum Known {
 }
 
 /// File types of st_mode (inode(7)).
-mod mode {
+pub(super) mod mode {
     pub const FORMAT: u32 = 0o170_000;
     pub const REGULAR: u32 = 0o100_000;
 }
-
-/// A file up to this size is fetched as a whole.
-const WHOLE: u64 = 256 * 1024;
-
-/// A file up to this size is fetched as a whole when more than one piece of it was asked for.
-const LIBRARY: u64 = 2 * 1024 * 1024;
-
-/// What reading begins with, and the most that is asked for in one message.
-const WINDOW_LEAST: u32 = 128 * 1024;
-const WINDOW_MOST: u32 = 512 * 1024;
 
 impl Relay<'_> {
     /// Does what can be done for a job now.
@@ -228,7 +218,7 @@ impl Relay<'_> {
         asked != 0 && (asked >= seq || young)
     }
 
-    fn fresh(&mut self, id: NodeId, seq: u64) -> bool {
+    pub(super) fn fresh(&mut self, id: NodeId, seq: u64) -> bool {
         let node = self.tree.view(id);
         self.is_fresh(&node, seq)
     }
@@ -243,14 +233,14 @@ impl Relay<'_> {
     }
 
     /// Asks for a node's attributes, unless that is under way.
-    fn ask_attributes(&mut self, j: usize, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
+    pub(super) fn ask_attributes(&mut self, j: usize, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
         match self.any_fid(node, open) {
             Some(fid) => self.ask_attributes_by(j, node, fid),
             None => self.fail(j, Errno::ESTALE, cache),
         }
     }
 
-    fn wait_for(&mut self, j: usize, tag: u16) {
+    pub(super) fn wait_for(&mut self, j: usize, tag: u16) {
         let wait = &mut self.job(j).wait;
         let free = usize::from(wait[0] != 0);
         wait[free] = tag;
@@ -345,7 +335,7 @@ impl Relay<'_> {
     }
 
     /// Asks what a name stands for.
-    fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
+    pub(super) fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
         let directory = self.tree.view(parent);
         // A directory that is as it was answers for all the names that were not in it.
         if self.freshness_ms > 0 && self.job(j).kind == JobKind::Walk && is_absent(cache, directory.key, name) {
@@ -460,7 +450,7 @@ impl Relay<'_> {
         self.finish(j, cache);
     }
 
-    fn new_open(&mut self, node: NodeId, access: u32) -> Option<OpenId> {
+    pub(super) fn new_open(&mut self, node: NodeId, access: u32) -> Option<OpenId> {
         let Self { tree, clunks, .. } = self;
         tree.new_open(node, access, clunks)
     }
@@ -472,7 +462,7 @@ impl Relay<'_> {
         readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }
 
-    fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {
+    pub(super) fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {
         let pending = |r: &Request| r.kind == RequestKind::OpenDirectory && r.node == node;
         let tag = match self.requests.iter().position(pending) {
             Some(tag) => tag as u16,
@@ -550,7 +540,7 @@ impl Relay<'_> {
     }
 
     /// The opened far fid of a file that is being read; None when the job waits for it, or has failed.
-    fn opened_fid(&mut self, j: usize, opened: OpenId, cache: &mut Cache<'_>) -> Option<u32> {
+    pub(super) fn opened_fid(&mut self, j: usize, opened: OpenId, cache: &mut Cache<'_>) -> Option<u32> {
         let o = *self.tree.open(opened);
         if o.opening != 0 {
             self.wait_for(j, o.opening);
@@ -563,506 +553,10 @@ impl Relay<'_> {
         }
         Some(o.ffid)
     }
-
-    fn run_read(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        let n = self.tree.view(job.node);
-        if n.qid.kind & qt::DIR != 0 {
-            return self.fail(j, Errno::EISDIR, cache);
-        }
-        let count = job.count.min(self.msize - IOHDRSZ);
-        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.job(j).stalled = true;
-            return;
-        }
-        let own_change = n.asked.seq == 0 || n.changing > 0;
-        if own_change || self.freshness_ms == 0 {
-            return self.read_direct(j, count, cache);
-        }
-        if !self.is_fresh(&n, job.seq) {
-            return self.ask_attributes(j, job.node, job.open, cache);
-        }
-        if !is_kept(&n) {
-            return self.read_direct(j, count, cache);
-        }
-        let wanted = u64::from(count).min(n.attr.size.saturating_sub(job.offset));
-        let Some(content) = cache.find_or_make(n.key) else { return self.read_direct(j, count, cache) };
-        let have = cache.available(content, job.offset, wanted);
-        if have == wanted {
-            let sent = self.to_kernel.with(11 + wanted as usize, |out| {
-                let (head, data) = out.split_at_mut(11);
-                read_head(job.tag, wanted as u32, head) && cache.copy(content, job.offset, data)
-            });
-            if !sent {
-                // Its memory was needed by others this very moment.
-                return self.read_direct(j, count, cache);
-            }
-            self.read_ahead(&job, &n, content, wanted, cache);
-            return self.finish(j, cache);
-        }
-        // Once more than it takes to read it: the cache has no room, so the data passes by it.
-        if job.tries >= 4 {
-            return self.read_direct(j, count, cache);
-        }
-        let missing = job.offset + have;
-        if let Some(tag) = self.fetch_of(content, missing) {
-            self.job(j).tries += 1;
-            return self.wait_for(j, tag);
-        }
-        if self.opened_fid(j, job.open, cache).is_none() {
-            return;
-        }
-        self.job(j).tries += 1;
-        let start = missing / BLOCK as u64 * BLOCK as u64;
-        let o = self.tree.open(job.open);
-        o.window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
-        let window = u64::from(o.window).max(wanted - have);
-        let end = if n.attr.size <= WHOLE { n.attr.size } else { (start + window).min(n.attr.size) };
-        match self.fetch(job.open, content, start, end, cache) {
-            Some(tag) => self.wait_for(j, tag),
-            None => return self.read_direct(j, count, cache),
-        }
-        if window > WINDOW_LEAST.into() && n.attr.size <= LIBRARY {
-            self.fetch_rest(job.open, content, n.attr.size, cache);
-        }
-    }
-
-    /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
-    fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64, cache: &Cache<'_>) {
-        let missing =
-            |this: &Self, at: u64| cache.available(content, at, 1) == 0 && this.fetch_of(content, at).is_none();
-        let mut start = 0;
-        while start < size {
-            let mut end = start;
-            while end < size && end - start < WINDOW_MOST.into() && missing(self, end) {
-                end += BLOCK as u64;
-            }
-            if end > start
-                && (!self.has_far_room(64) || self.fetch(opened, content, start, end.min(size), cache).is_none())
-            {
-                return;
-            }
-            start = end.max(start + BLOCK as u64);
-        }
-    }
-
-    /// The request that brings the byte at `offset`.
-    fn fetch_of(&self, content: ContentRef, offset: u64) -> Option<u16> {
-        let brings = |r: &Request| {
-            r.kind == RequestKind::Fetch
-                && r.content == content
-                && (r.offset..r.offset + u64::from(r.count)).contains(&offset)
-        };
-        self.requests.iter().position(brings).map(|tag| tag as u16)
-    }
-
-    /// Asks for bytes that are to be kept; None when there is no room for that.
-    fn fetch(&mut self, opened: OpenId, content: ContentRef, start: u64, end: u64, cache: &Cache<'_>) -> Option<u16> {
-        let o = *self.tree.open(opened);
-        let most = u64::from(self.far_msize - IOHDRSZ).min(cache.capacity() as u64 / 4).min(WINDOW_MOST.into());
-        // What comes after it begins with a block, unless messages are shorter than that.
-        let most = if most < BLOCK as u64 { most } else { most / BLOCK as u64 * BLOCK as u64 };
-        let count = end.saturating_sub(start).min(most);
-        if count == 0 || self.ahead + count > cache.capacity() as u64 / 2 {
-            return None;
-        }
-        let read = Tread { fid: o.ffid, offset: start, count: count as u32 };
-        let request = Request { node: o.node, content, offset: start, count: count as u32, ..Request::default() };
-        self.ahead += count;
-        self.tree.node(o.node).pins += 1;
-        let tag = self.send(RequestKind::Fetch, &read, request);
-        let o = self.tree.open(opened);
-        o.ahead = o.ahead.max(start + count);
-        Some(tag)
-    }
-
-    /// Keeps a sequential reader supplied.
-    fn read_ahead(&mut self, job: &Job, node: &Node, content: ContentRef, taken: u64, cache: &Cache<'_>) {
-        let o = *self.tree.open(job.open);
-        let end = job.offset + taken;
-        let sequential = o.next_read == job.offset && job.offset != 0;
-        let o_ = self.tree.open(job.open);
-        o_.next_read = end;
-        let window = u64::from(o.window.max(WINDOW_LEAST));
-        if !sequential {
-            o_.ahead = end + cache.available(content, end, 4 * window);
-            return;
-        }
-        if o.ffid == 0 || o.opening != 0 {
-            return;
-        }
-        // Whole blocks: what comes after them begins with a block.
-        let most = (end + (4 * window).min(cache.capacity() as u64 / 4)) / BLOCK as u64 * BLOCK as u64;
-        let target = most.min(node.attr.size);
-        let mut start = o.ahead.max(end).div_ceil(BLOCK as u64) * BLOCK as u64;
-        // In pieces that are worth a message.
-        while start < target
-            && (target - start >= window / 2 || target == node.attr.size)
-            && self.has_far_room(64)
-            && cache.available(content, start, 1) == 0
-            && self.fetch_of(content, start).is_none()
-        {
-            self.tree.open(job.open).window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
-            if self.fetch(job.open, content, start, (start + window).min(target), cache).is_none() {
-                return;
-            }
-            start = self.tree.open(job.open).ahead.div_ceil(BLOCK as u64) * BLOCK as u64;
-        }
-    }
-
-    /// The bytes go to the kernel as they come.
-    fn read_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        if self.tree.open(job.open).access == open::WRONLY {
-            return self.fail(j, Errno::EBADF, cache);
-        }
-        let Some(fid) = self.opened_fid(j, job.open, cache) else { return };
-        let n = self.tree.node(job.node);
-        let left = if n.own & set::SIZE == 0 { u64::MAX } else { n.attr.size.saturating_sub(job.offset) };
-        let count = u64::from(count).min(left) as u32;
-        let read = Tread { fid, offset: job.offset, count };
-        let tag = self.send(RequestKind::Direct, &read, Request { job: j as u32, count, ..Request::default() });
-        self.wait_for(j, tag);
-    }
-
-    fn run_readdir(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        let n = self.tree.view(job.node);
-        if n.qid.kind & qt::DIR == 0 {
-            return self.fail(j, Errno::ENOTDIR, cache);
-        }
-        let count = job.count.min(self.msize - IOHDRSZ);
-        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.job(j).stalled = true;
-            return;
-        }
-        let mut o = *self.tree.open(job.open);
-        let kept = cache.get(o.listing).and_then(|c| c.listing());
-        let is_here = kept.is_some_and(|end| {
-            let rest = end.saturating_sub(job.offset);
-            cache.available(o.listing, job.offset, rest) == rest
-        });
-        if (job.offset == 0 || !is_here) && !o.direct {
-            if !self.is_fresh(&n, job.seq) && !n.gone {
-                return self.ask_attributes(j, job.node, 0, cache);
-            }
-            let mut known = cache.find(n.key);
-            if let Some(at) = known
-                && let Some(end) = cache.get(at).and_then(|c| c.listing())
-                && cache.available(at, 0, end) < end
-            {
-                // Some of its blocks had to go.
-                cache.forget(at);
-                known = None;
-            }
-            match known.filter(|&at| cache.get(at).is_some_and(|c| c.listing().is_some())) {
-                Some(at) if at != o.listing => {
-                    cache.unpin(o.listing);
-                    cache.pin(at);
-                    self.tree.open(job.open).listing = at;
-                    o.listing = at;
-                }
-                Some(_) => {}
-                None if job.tries >= 2 && job.offset > 0 => return self.fail(j, Errno::EIO, cache),
-                None if job.tries >= 2 => {
-                    self.tree.open(job.open).direct = true;
-                    o.direct = true;
-                }
-                None => return self.fetch_listing(j, cache),
-            }
-        }
-        if o.direct {
-            return self.readdir_direct(j, count, cache);
-        }
-        let Some(end) = cache.get(o.listing).and_then(|c| c.listing()) else {
-            return self.fail(j, Errno::EIO, cache);
-        };
-        let mut taken = 0;
-        let whole = loop {
-            let at = job.offset + taken;
-            let mut head = [0; HEAD];
-            if at >= end {
-                break true;
-            }
-            if !cache.copy(o.listing, at, &mut head) {
-                break false;
-            }
-            let next = taken + (HEAD + usize::from(u16::from_le_bytes([head[HEAD - 2], head[HEAD - 1]]))) as u64;
-            if next > u64::from(count) {
-                break true;
-            }
-            taken = next;
-        };
-        let sent = whole
-            && self.to_kernel.with(11 + taken as usize, |out| {
-                let (head, data) = out.split_at_mut(11);
-                readdir_head(job.tag, taken as u32, head) && cache.copy(o.listing, job.offset, data)
-            });
-        match sent {
-            true => self.finish(j, cache),
-            // Its memory was needed by others this very moment, or the offset is none that was given out.
-            false if job.tries < 2 => {
-                self.job(j).tries += 1;
-                self.run(j, cache);
-            }
-            false => self.fail(j, Errno::EIO, cache),
-        }
-    }
-
-    /// Asks for all entries of a directory.
-    fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, .. } = *self.job(j);
-        let n = self.tree.view(node);
-        if !n.dir_open {
-            return self.open_directory(j, node, cache);
-        }
-        let pending = |r: &Request| r.kind == RequestKind::Listing && r.node == node;
-        if let Some(tag) = self.requests.iter().position(pending) {
-            return self.wait_for(j, tag as u16);
-        }
-        self.job(j).tries += 1;
-        let Some(content) = cache.find_or_make(n.key) else {
-            self.job(j).tries = 2;
-            return self.run(j, cache);
-        };
-        cache.pin(content);
-        let tag = self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() });
-        self.tree.node(node).pins += 1;
-        self.wait_for(j, tag);
-    }
-
-    pub(super) fn send_listing(&mut self, request: Request) -> u16 {
-        let count = self.far_msize - IOHDRSZ;
-        let readdir = Treaddir { fid: request.ffid, offset: request.offset, count };
-        self.send(RequestKind::Listing, &readdir, Request { count, ..request })
-    }
-
-    fn readdir_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
-        let Job { node, offset, .. } = *self.job(j);
-        let n = self.tree.view(node);
-        if !n.dir_open {
-            return self.open_directory(j, node, cache);
-        }
-        let request = Request { job: j as u32, node, count, ..Request::default() };
-        self.tree.node(node).pins += 1;
-        let tag = self.send(RequestKind::DirectListing, &Treaddir { fid: n.ffid, offset, count }, request);
-        self.wait_for(j, tag);
-    }
-
-    fn run_own(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, open, seq, tag, flags, offset: size, mode, .. } = *self.job(j);
-        if !self.fresh(node, seq) {
-            return self.ask_attributes(j, node, open, cache);
-        }
-        let n = self.tree.node(node);
-        if flags & set::SIZE != 0 {
-            n.own |= set::SIZE;
-            if size > n.attr.size {
-                return match self.zeroes(node, open, size) {
-                    Ok(zeroes) => self.wait_for(j, zeroes),
-                    Err(errno) => self.fail(j, errno, cache),
-                };
-            }
-            if size < n.attr.size {
-                (n.cut, n.attr.size) = (n.cut.max(n.attr.size), size);
-            }
-        }
-        if flags & set::MODE != 0 {
-            n.own |= set::MODE;
-            n.attr.mode = n.attr.mode & mode::FORMAT | mode & !mode::FORMAT;
-        }
-        self.forget_content(node, cache);
-        self.stale(node);
-        self.to_kernel.message(tag, &Rsetattr {});
-        self.finish(j, cache);
-    }
-
-    /// Makes a file whose size is its own longer, up to `end` or a part of the way.
-    pub(super) fn zeroes(&mut self, node: NodeId, open: OpenId, end: u64) -> Result<u16, Errno> {
-        let pending = |r: &Request| r.kind == RequestKind::Zeroes && r.node == node;
-        if let Some(tag) = self.requests.iter().position(pending) {
-            return Ok(tag as u16);
-        }
-        let zeroes = [0; JOB_FAR / 2];
-        let &mut Node { attr: Attr { size, .. }, cut, .. } = self.tree.node(node);
-        let Open { ffid: fid, access: 1.., .. } = *self.tree.open(open) else { return Err(Errno::EINVAL) };
-        if cut == u64::MAX || fid == 0 {
-            return Err(Errno::EIO);
-        }
-        // Behind what was cut off the far side finds zeroes itself.
-        let offset = if size < cut { size } else { end - 1 };
-        let end = if size < cut { end.min(cut) } else { end };
-        let count = (end - offset).min(zeroes.len() as u64);
-        let request = Request { node, offset, ..Request::default() };
-        self.tree.node(node).pins += 1;
-        Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
-    }
-
-    fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        let parent = self.tree.view(job.node);
-        let name = <&[u8]>::read(&mut job.names());
-        if job.created {
-            return self.created(j, cache);
-        }
-        if parent.qid.kind & qt::DIR == 0 {
-            return self.fail(j, Errno::ENOTDIR, cache);
-        }
-        if parent.gone {
-            return self.fail(j, Errno::ENOENT, cache);
-        }
-        // The far side would open what somebody else has made meanwhile.
-        let known = self.tree.find(job.node, Hash::of(name)).filter(|&id| self.tree.node(id).asked.seq >= job.seq);
-        match known.map(|id| self.tree.node(id).absent) {
-            Some(true) => {}
-            Some(false) if job.flags & open::EXCL != 0 => return self.fail(j, Errno::EEXIST, cache),
-            // The kernel looks again, and opens it.
-            Some(false) => return self.fail(j, Errno::ESTALE, cache),
-            None => {
-                self.ask_name(j, job.node, name, cache);
-                if self.job(j).kind == JobKind::None {
-                    return;
-                }
-            }
-        }
-        if job.ffid == 0 {
-            let newfid = self.new_ffid();
-            let Some(fid) = self.any_fid(job.node, 0) else { return self.fail(j, Errno::ESTALE, cache) };
-            let clone = Twalk { fid, newfid, wname: Vec::new() };
-            let tag = self.send(RequestKind::Create, &clone, Request { job: j as u32, ..Request::default() });
-            self.job(j).ffid = newfid;
-            self.wait_for(j, tag);
-        }
-        if self.job(j).wait != [0; 2] {
-            return;
-        }
-        let gid = self.owner.far_gid(job.gid, !0).unwrap_or(job.gid);
-        let flags = job.flags & (3 | SYNC | open::EXCL);
-        self.job(j).hashes[0] = Hash::of(name);
-        let create = Tlcreate { fid: job.ffid, name, flags, mode: job.mode, gid };
-        let request = Request { job: j as u32, node: job.node, name: Hash::of(name), ..Request::default() };
-        let tag = self.send(RequestKind::Create, &create, request);
-        self.stale(job.node);
-        self.wait_for(j, tag);
-    }
-
-    /// The far side has created the file, and its attributes are known.
-    fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        let name = <&[u8]>::read(&mut job.names());
-        let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
-        let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
-        let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
-        self.tree.open(opened).ffid = job.ffid;
-        self.job(j).ffid = 0;
-        self.bind(job.fid, node, opened, cache);
-        let reply = Rlcreate { qid: self.qid_of(node), iounit: 0 };
-        self.to_kernel.message(job.tag, &reply);
-        self.finish(j, cache);
-    }
-
-    /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.
-    pub(super) fn closed_fid(&mut self, node: NodeId) -> Result<Option<u32>, Errno> {
-        let n = self.tree.view(node);
-        if n.ffid != 0 && !n.dir_open {
-            return Ok(Some(n.ffid));
-        }
-        self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| None)
-    }
-
-    /// Before a name goes, the far side must have opened what the kernel has open under it. False: not yet.
-    pub(super) fn keep_open(&mut self, parent: NodeId, name: &[u8]) -> Result<bool, Errno> {
-        let Some(node) = self.tree.find(parent, Hash::of(name)) else { return Ok(true) };
-        let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
-        let lazy = opens.into_iter().find(|&o| {
-            let o = &self.tree.opens[o as usize];
-            o.refs > 0 && o.ffid == 0 && !o.refused && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
-        });
-        let Some(lazy) = lazy else {
-            let opening = self
-                .tree
-                .opens_of(self.tree.nodes[node as usize].opens)
-                .any(|o| self.tree.opens[o as usize].opening != 0);
-            return Ok(!opening);
-        };
-        if self.tree.open(lazy).opening != 0 {
-            return Ok(false);
-        }
-        let ffid = core::mem::take(&mut self.tree.node(node).ffid);
-        if ffid == 0 {
-            return self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| false);
-        }
-        let request = Request { node, open: lazy, ffid, ..Request::default() };
-        let tag = self.send(RequestKind::Open, &Tlopen { fid: ffid, flags: open::RDONLY }, request);
-        self.tree.open(lazy).opening = tag;
-        self.tree.node(node).pins += 1;
-        Ok(false)
-    }
-
-    /// What was known of a file's attributes does not hold any more.
-    pub(super) fn stale(&mut self, node: NodeId) {
-        let seq = self.next_moment().seq;
-        let n = self.tree.node(node);
-        (n.asked, n.changed) = (Moment::default(), seq);
-        let (linked, gone, file) = (n.linked, n.gone, n.qid.path);
-        if linked {
-            self.linked = seq;
-        }
-        if linked && gone {
-            // Names that were found after this one went do not know that there was another.
-            for other in self.tree.nodes.iter_mut().filter(|n| n.used && n.qid.path == file) {
-                (other.asked, other.changed) = (Moment::default(), seq);
-            }
-        }
-    }
-
-    /// The session changes a file: nobody is to see what it was, whatever its times will say.
-    pub(super) fn change_begins(&mut self, node: NodeId, cache: &mut Cache<'_>) {
-        self.stale(node);
-        self.tree.node(node).changing += 1;
-        self.forget_content(node, cache);
-    }
-
-    pub(super) fn change_ends(&mut self, node: NodeId, cache: &mut Cache<'_>) {
-        self.stale(node);
-        self.tree.node(node).changing -= 1;
-        self.forget_content(node, cache);
-    }
-
-    fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
-        if let Some(at) = cache.find(self.tree.node(node).key) {
-            cache.forget(at);
-        }
-    }
-
-    /// A name in a job's directories changes: neither the name nor the directory is what it was.
-    pub(super) fn names_change(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, other, hashes, .. } = *self.job(j);
-        for (directory, name) in [(node, hashes[0]), (other, hashes[1])] {
-            if directory == 0 {
-                continue;
-            }
-            self.stale(directory);
-            self.forget_content(directory, cache);
-            // A second change may leave the directory's times as the first has made them.
-            if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {
-                cache.forget(at);
-            }
-            if let Some(child) = self.tree.find(directory, name) {
-                self.stale(child);
-            }
-        }
-    }
 }
 
 /// O_DSYNC and O_SYNC, which are the same numbers on every machine that the client may run on.
-const SYNC: u32 = open::DSYNC | open::SYNC;
-
-/// The file's size says what reading it gives: so not a file of /proc, whose size is 0, nor of /sys, which has no blocks.
-fn is_kept(node: &Node) -> bool {
-    let regular = node.attr.mode & mode::FORMAT == mode::REGULAR;
-    regular && node.attr.size > 0 && node.attr.blocks > 0 && node.changing == 0
-}
+pub(super) const SYNC: u32 = open::DSYNC | open::SYNC;
 
 /// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
 fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
@@ -1098,26 +592,3 @@ fn is_listed(cache: &mut Cache<'_>, listing: ContentRef, name: &[u8]) -> Option<
     }
     Some(false)
 }
-
-/// The head of an Rread with so many bytes.
-pub(super) fn read_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
-    data_head(Type::Rread, tag, count, out)
-}
-
-pub(super) fn readdir_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
-    data_head(Type::Rreaddir, tag, count, out)
-}
-
-fn data_head(kind: Type, tag: u16, count: u32, out: &mut [u8]) -> bool {
-    let mut writer = Writer::new(out);
-    let header = crate::msg::Header { size: 11 + count, kind: kind as u8, tag };
-    header.write(&mut writer);
-    count.write(&mut writer);
-    writer.written().is_ok()
-}
-
-const _: () = {
-    // What the heads above are.
-    assert!(<Rread<'_> as Wire<'_>>::LEAST == 4 && <Rreaddir<'_> as Wire<'_>>::LEAST == 4);
-    assert!(<Data<'_> as Wire<'_>>::LEAST == 4);
-};

@@ -1,0 +1,222 @@
+//! Changes that the session makes: new files, files without a name, and what is not known any more after each.
+
+use heapless::Vec;
+
+use super::cache::Cache;
+use super::far::{Request, RequestKind};
+use super::hash::Hash;
+use super::kernel::set;
+use super::run::{Job, JobKind, SYNC, absence, mode};
+use super::tree::{Moment, Node, NodeId, Open, OpenId};
+use super::{JOB_FAR, Relay};
+use crate::errno::Errno;
+use crate::msg::{Rlcreate, Rsetattr, Tlcreate, Tlopen, Twalk, Twrite};
+use crate::types::{Attr, open, qt};
+use crate::wire::{Data, Wire};
+
+impl Relay<'_> {
+    pub(super) fn run_own(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, open, seq, tag, flags, offset: size, mode, .. } = *self.job(j);
+        if !self.fresh(node, seq) {
+            return self.ask_attributes(j, node, open, cache);
+        }
+        let n = self.tree.node(node);
+        if flags & set::SIZE != 0 {
+            n.own |= set::SIZE;
+            if size > n.attr.size {
+                return match self.zeroes(node, open, size) {
+                    Ok(zeroes) => self.wait_for(j, zeroes),
+                    Err(errno) => self.fail(j, errno, cache),
+                };
+            }
+            if size < n.attr.size {
+                (n.cut, n.attr.size) = (n.cut.max(n.attr.size), size);
+            }
+        }
+        if flags & set::MODE != 0 {
+            n.own |= set::MODE;
+            n.attr.mode = n.attr.mode & mode::FORMAT | mode & !mode::FORMAT;
+        }
+        self.forget_content(node, cache);
+        self.stale(node);
+        self.to_kernel.message(tag, &Rsetattr {});
+        self.finish(j, cache);
+    }
+
+    /// Makes a file whose size is its own longer, up to `end` or a part of the way.
+    pub(super) fn zeroes(&mut self, node: NodeId, open: OpenId, end: u64) -> Result<u16, Errno> {
+        let pending = |r: &Request| r.kind == RequestKind::Zeroes && r.node == node;
+        if let Some(tag) = self.requests.iter().position(pending) {
+            return Ok(tag as u16);
+        }
+        let zeroes = [0; JOB_FAR / 2];
+        let &mut Node { attr: Attr { size, .. }, cut, .. } = self.tree.node(node);
+        let Open { ffid: fid, access: 1.., .. } = *self.tree.open(open) else { return Err(Errno::EINVAL) };
+        if cut == u64::MAX || fid == 0 {
+            return Err(Errno::EIO);
+        }
+        // Behind what was cut off the far side finds zeroes itself.
+        let offset = if size < cut { size } else { end - 1 };
+        let end = if size < cut { end.min(cut) } else { end };
+        let count = (end - offset).min(zeroes.len() as u64);
+        let request = Request { node, offset, ..Request::default() };
+        self.tree.node(node).pins += 1;
+        Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
+    }
+
+    pub(super) fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let parent = self.tree.view(job.node);
+        let name = <&[u8]>::read(&mut job.names());
+        if job.created {
+            return self.created(j, cache);
+        }
+        if parent.qid.kind & qt::DIR == 0 {
+            return self.fail(j, Errno::ENOTDIR, cache);
+        }
+        if parent.gone {
+            return self.fail(j, Errno::ENOENT, cache);
+        }
+        // The far side would open what somebody else has made meanwhile.
+        let known = self.tree.find(job.node, Hash::of(name)).filter(|&id| self.tree.node(id).asked.seq >= job.seq);
+        match known.map(|id| self.tree.node(id).absent) {
+            Some(true) => {}
+            Some(false) if job.flags & open::EXCL != 0 => return self.fail(j, Errno::EEXIST, cache),
+            // The kernel looks again, and opens it.
+            Some(false) => return self.fail(j, Errno::ESTALE, cache),
+            None => {
+                self.ask_name(j, job.node, name, cache);
+                if self.job(j).kind == JobKind::None {
+                    return;
+                }
+            }
+        }
+        if job.ffid == 0 {
+            let newfid = self.new_ffid();
+            let Some(fid) = self.any_fid(job.node, 0) else { return self.fail(j, Errno::ESTALE, cache) };
+            let clone = Twalk { fid, newfid, wname: Vec::new() };
+            let tag = self.send(RequestKind::Create, &clone, Request { job: j as u32, ..Request::default() });
+            self.job(j).ffid = newfid;
+            self.wait_for(j, tag);
+        }
+        if self.job(j).wait != [0; 2] {
+            return;
+        }
+        let gid = self.owner.far_gid(job.gid, !0).unwrap_or(job.gid);
+        let flags = job.flags & (3 | SYNC | open::EXCL);
+        self.job(j).hashes[0] = Hash::of(name);
+        let create = Tlcreate { fid: job.ffid, name, flags, mode: job.mode, gid };
+        let request = Request { job: j as u32, node: job.node, name: Hash::of(name), ..Request::default() };
+        let tag = self.send(RequestKind::Create, &create, request);
+        self.stale(job.node);
+        self.wait_for(j, tag);
+    }
+
+    /// The far side has created the file, and its attributes are known.
+    fn created(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let name = <&[u8]>::read(&mut job.names());
+        let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
+        let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
+        let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
+        self.tree.open(opened).ffid = job.ffid;
+        self.job(j).ffid = 0;
+        self.bind(job.fid, node, opened, cache);
+        let reply = Rlcreate { qid: self.qid_of(node), iounit: 0 };
+        self.to_kernel.message(job.tag, &reply);
+        self.finish(j, cache);
+    }
+
+    /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.
+    pub(super) fn closed_fid(&mut self, node: NodeId) -> Result<Option<u32>, Errno> {
+        let n = self.tree.view(node);
+        if n.ffid != 0 && !n.dir_open {
+            return Ok(Some(n.ffid));
+        }
+        self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| None)
+    }
+
+    /// Before a name goes, the far side must have opened what the kernel has open under it. False: not yet.
+    pub(super) fn keep_open(&mut self, parent: NodeId, name: &[u8]) -> Result<bool, Errno> {
+        let Some(node) = self.tree.find(parent, Hash::of(name)) else { return Ok(true) };
+        let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
+        let lazy = opens.into_iter().find(|&o| {
+            let o = &self.tree.opens[o as usize];
+            o.refs > 0 && o.ffid == 0 && !o.refused && self.tree.nodes[node as usize].qid.kind & qt::DIR == 0
+        });
+        let Some(lazy) = lazy else {
+            let opening = self
+                .tree
+                .opens_of(self.tree.nodes[node as usize].opens)
+                .any(|o| self.tree.opens[o as usize].opening != 0);
+            return Ok(!opening);
+        };
+        if self.tree.open(lazy).opening != 0 {
+            return Ok(false);
+        }
+        let ffid = core::mem::take(&mut self.tree.node(node).ffid);
+        if ffid == 0 {
+            return self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| false);
+        }
+        let request = Request { node, open: lazy, ffid, ..Request::default() };
+        let tag = self.send(RequestKind::Open, &Tlopen { fid: ffid, flags: open::RDONLY }, request);
+        self.tree.open(lazy).opening = tag;
+        self.tree.node(node).pins += 1;
+        Ok(false)
+    }
+
+    /// What was known of a file's attributes does not hold any more.
+    pub(super) fn stale(&mut self, node: NodeId) {
+        let seq = self.next_moment().seq;
+        let n = self.tree.node(node);
+        (n.asked, n.changed) = (Moment::default(), seq);
+        let (linked, gone, file) = (n.linked, n.gone, n.qid.path);
+        if linked {
+            self.linked = seq;
+        }
+        if linked && gone {
+            // Names that were found after this one went do not know that there was another.
+            for other in self.tree.nodes.iter_mut().filter(|n| n.used && n.qid.path == file) {
+                (other.asked, other.changed) = (Moment::default(), seq);
+            }
+        }
+    }
+
+    /// The session changes a file: nobody is to see what it was, whatever its times will say.
+    pub(super) fn change_begins(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        self.stale(node);
+        self.tree.node(node).changing += 1;
+        self.forget_content(node, cache);
+    }
+
+    pub(super) fn change_ends(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        self.stale(node);
+        self.tree.node(node).changing -= 1;
+        self.forget_content(node, cache);
+    }
+
+    fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        if let Some(at) = cache.find(self.tree.node(node).key) {
+            cache.forget(at);
+        }
+    }
+
+    /// A name in a job's directories changes: neither the name nor the directory is what it was.
+    pub(super) fn names_change(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, other, hashes, .. } = *self.job(j);
+        for (directory, name) in [(node, hashes[0]), (other, hashes[1])] {
+            if directory == 0 {
+                continue;
+            }
+            self.stale(directory);
+            self.forget_content(directory, cache);
+            // A second change may leave the directory's times as the first has made them.
+            if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {
+                cache.forget(at);
+            }
+            if let Some(child) = self.tree.find(directory, name) {
+                self.stale(child);
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading files and directories: from the cache, ahead, or straight through.
+
+use super::Relay;
+use super::cache::{BLOCK, Cache, ContentRef};
+use super::far::{Request, RequestKind};
+use super::kernel::set;
+use super::listing::HEAD;
+use super::run::{Job, mode};
+use super::tree::{Node, OpenId};
+use crate::errno::Errno;
+use crate::limits::IOHDRSZ;
+use crate::msg::{Rread, Rreaddir, Tread, Treaddir, Type};
+use crate::types::{open, qt};
+use crate::wire::{Data, Wire, Writer};
+
+/// A file up to this size is fetched as a whole.
+const WHOLE: u64 = 256 * 1024;
+
+/// A file up to this size is fetched as a whole when more than one piece of it was asked for.
+const LIBRARY: u64 = 2 * 1024 * 1024;
+
+/// What reading begins with, and the most that is asked for in one message.
+const WINDOW_LEAST: u32 = 128 * 1024;
+const WINDOW_MOST: u32 = 512 * 1024;
+
+impl Relay<'_> {
+    pub(super) fn run_read(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let n = self.tree.view(job.node);
+        if n.qid.kind & qt::DIR != 0 {
+            return self.fail(j, Errno::EISDIR, cache);
+        }
+        let count = job.count.min(self.msize - IOHDRSZ);
+        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
+            self.job(j).stalled = true;
+            return;
+        }
+        let own_change = n.asked.seq == 0 || n.changing > 0;
+        if own_change || self.freshness_ms == 0 {
+            return self.read_direct(j, count, cache);
+        }
+        if !self.is_fresh(&n, job.seq) {
+            return self.ask_attributes(j, job.node, job.open, cache);
+        }
+        if !is_kept(&n) {
+            return self.read_direct(j, count, cache);
+        }
+        let wanted = u64::from(count).min(n.attr.size.saturating_sub(job.offset));
+        let Some(content) = cache.find_or_make(n.key) else { return self.read_direct(j, count, cache) };
+        let have = cache.available(content, job.offset, wanted);
+        if have == wanted {
+            let sent = self.to_kernel.with(11 + wanted as usize, |out| {
+                let (head, data) = out.split_at_mut(11);
+                read_head(job.tag, wanted as u32, head) && cache.copy(content, job.offset, data)
+            });
+            if !sent {
+                // Its memory was needed by others this very moment.
+                return self.read_direct(j, count, cache);
+            }
+            self.read_ahead(&job, &n, content, wanted, cache);
+            return self.finish(j, cache);
+        }
+        // Once more than it takes to read it: the cache has no room, so the data passes by it.
+        if job.tries >= 4 {
+            return self.read_direct(j, count, cache);
+        }
+        let missing = job.offset + have;
+        if let Some(tag) = self.fetch_of(content, missing) {
+            self.job(j).tries += 1;
+            return self.wait_for(j, tag);
+        }
+        if self.opened_fid(j, job.open, cache).is_none() {
+            return;
+        }
+        self.job(j).tries += 1;
+        let start = missing / BLOCK as u64 * BLOCK as u64;
+        let o = self.tree.open(job.open);
+        o.window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
+        let window = u64::from(o.window).max(wanted - have);
+        let end = if n.attr.size <= WHOLE { n.attr.size } else { (start + window).min(n.attr.size) };
+        match self.fetch(job.open, content, start, end, cache) {
+            Some(tag) => self.wait_for(j, tag),
+            None => return self.read_direct(j, count, cache),
+        }
+        if window > WINDOW_LEAST.into() && n.attr.size <= LIBRARY {
+            self.fetch_rest(job.open, content, n.attr.size, cache);
+        }
+    }
+
+    /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
+    fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64, cache: &Cache<'_>) {
+        let missing =
+            |this: &Self, at: u64| cache.available(content, at, 1) == 0 && this.fetch_of(content, at).is_none();
+        let mut start = 0;
+        while start < size {
+            let mut end = start;
+            while end < size && end - start < WINDOW_MOST.into() && missing(self, end) {
+                end += BLOCK as u64;
+            }
+            if end > start
+                && (!self.has_far_room(64) || self.fetch(opened, content, start, end.min(size), cache).is_none())
+            {
+                return;
+            }
+            start = end.max(start + BLOCK as u64);
+        }
+    }
+
+    /// The request that brings the byte at `offset`.
+    fn fetch_of(&self, content: ContentRef, offset: u64) -> Option<u16> {
+        let brings = |r: &Request| {
+            r.kind == RequestKind::Fetch
+                && r.content == content
+                && (r.offset..r.offset + u64::from(r.count)).contains(&offset)
+        };
+        self.requests.iter().position(brings).map(|tag| tag as u16)
+    }
+
+    /// Asks for bytes that are to be kept; None when there is no room for that.
+    fn fetch(&mut self, opened: OpenId, content: ContentRef, start: u64, end: u64, cache: &Cache<'_>) -> Option<u16> {
+        let o = *self.tree.open(opened);
+        let most = u64::from(self.far_msize - IOHDRSZ).min(cache.capacity() as u64 / 4).min(WINDOW_MOST.into());
+        // What comes after it begins with a block, unless messages are shorter than that.
+        let most = if most < BLOCK as u64 { most } else { most / BLOCK as u64 * BLOCK as u64 };
+        let count = end.saturating_sub(start).min(most);
+        if count == 0 || self.ahead + count > cache.capacity() as u64 / 2 {
+            return None;
+        }
+        let read = Tread { fid: o.ffid, offset: start, count: count as u32 };
+        let request = Request { node: o.node, content, offset: start, count: count as u32, ..Request::default() };
+        self.ahead += count;
+        self.tree.node(o.node).pins += 1;
+        let tag = self.send(RequestKind::Fetch, &read, request);
+        let o = self.tree.open(opened);
+        o.ahead = o.ahead.max(start + count);
+        Some(tag)
+    }
+
+    /// Keeps a sequential reader supplied.
+    fn read_ahead(&mut self, job: &Job, node: &Node, content: ContentRef, taken: u64, cache: &Cache<'_>) {
+        let o = *self.tree.open(job.open);
+        let end = job.offset + taken;
+        let sequential = o.next_read == job.offset && job.offset != 0;
+        let o_ = self.tree.open(job.open);
+        o_.next_read = end;
+        let window = u64::from(o.window.max(WINDOW_LEAST));
+        if !sequential {
+            o_.ahead = end + cache.available(content, end, 4 * window);
+            return;
+        }
+        if o.ffid == 0 || o.opening != 0 {
+            return;
+        }
+        // Whole blocks: what comes after them begins with a block.
+        let most = (end + (4 * window).min(cache.capacity() as u64 / 4)) / BLOCK as u64 * BLOCK as u64;
+        let target = most.min(node.attr.size);
+        let mut start = o.ahead.max(end).div_ceil(BLOCK as u64) * BLOCK as u64;
+        // In pieces that are worth a message.
+        while start < target
+            && (target - start >= window / 2 || target == node.attr.size)
+            && self.has_far_room(64)
+            && cache.available(content, start, 1) == 0
+            && self.fetch_of(content, start).is_none()
+        {
+            self.tree.open(job.open).window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
+            if self.fetch(job.open, content, start, (start + window).min(target), cache).is_none() {
+                return;
+            }
+            start = self.tree.open(job.open).ahead.div_ceil(BLOCK as u64) * BLOCK as u64;
+        }
+    }
+
+    /// The bytes go to the kernel as they come.
+    fn read_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        if self.tree.open(job.open).access == open::WRONLY {
+            return self.fail(j, Errno::EBADF, cache);
+        }
+        let Some(fid) = self.opened_fid(j, job.open, cache) else { return };
+        let n = self.tree.node(job.node);
+        let left = if n.own & set::SIZE == 0 { u64::MAX } else { n.attr.size.saturating_sub(job.offset) };
+        let count = u64::from(count).min(left) as u32;
+        let read = Tread { fid, offset: job.offset, count };
+        let tag = self.send(RequestKind::Direct, &read, Request { job: j as u32, count, ..Request::default() });
+        self.wait_for(j, tag);
+    }
+
+    pub(super) fn run_readdir(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let n = self.tree.view(job.node);
+        if n.qid.kind & qt::DIR == 0 {
+            return self.fail(j, Errno::ENOTDIR, cache);
+        }
+        let count = job.count.min(self.msize - IOHDRSZ);
+        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
+            self.job(j).stalled = true;
+            return;
+        }
+        let mut o = *self.tree.open(job.open);
+        let kept = cache.get(o.listing).and_then(|c| c.listing());
+        let is_here = kept.is_some_and(|end| {
+            let rest = end.saturating_sub(job.offset);
+            cache.available(o.listing, job.offset, rest) == rest
+        });
+        if (job.offset == 0 || !is_here) && !o.direct {
+            if !self.is_fresh(&n, job.seq) && !n.gone {
+                return self.ask_attributes(j, job.node, 0, cache);
+            }
+            let mut known = cache.find(n.key);
+            if let Some(at) = known
+                && let Some(end) = cache.get(at).and_then(|c| c.listing())
+                && cache.available(at, 0, end) < end
+            {
+                // Some of its blocks had to go.
+                cache.forget(at);
+                known = None;
+            }
+            match known.filter(|&at| cache.get(at).is_some_and(|c| c.listing().is_some())) {
+                Some(at) if at != o.listing => {
+                    cache.unpin(o.listing);
+                    cache.pin(at);
+                    self.tree.open(job.open).listing = at;
+                    o.listing = at;
+                }
+                Some(_) => {}
+                None if job.tries >= 2 && job.offset > 0 => return self.fail(j, Errno::EIO, cache),
+                None if job.tries >= 2 => {
+                    self.tree.open(job.open).direct = true;
+                    o.direct = true;
+                }
+                None => return self.fetch_listing(j, cache),
+            }
+        }
+        if o.direct {
+            return self.readdir_direct(j, count, cache);
+        }
+        let Some(end) = cache.get(o.listing).and_then(|c| c.listing()) else {
+            return self.fail(j, Errno::EIO, cache);
+        };
+        let mut taken = 0;
+        let whole = loop {
+            let at = job.offset + taken;
+            let mut head = [0; HEAD];
+            if at >= end {
+                break true;
+            }
+            if !cache.copy(o.listing, at, &mut head) {
+                break false;
+            }
+            let next = taken + (HEAD + usize::from(u16::from_le_bytes([head[HEAD - 2], head[HEAD - 1]]))) as u64;
+            if next > u64::from(count) {
+                break true;
+            }
+            taken = next;
+        };
+        let sent = whole
+            && self.to_kernel.with(11 + taken as usize, |out| {
+                let (head, data) = out.split_at_mut(11);
+                readdir_head(job.tag, taken as u32, head) && cache.copy(o.listing, job.offset, data)
+            });
+        match sent {
+            true => self.finish(j, cache),
+            // Its memory was needed by others this very moment, or the offset is none that was given out.
+            false if job.tries < 2 => {
+                self.job(j).tries += 1;
+                self.run(j, cache);
+            }
+            false => self.fail(j, Errno::EIO, cache),
+        }
+    }
+
+    /// Asks for all entries of a directory.
+    fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, .. } = *self.job(j);
+        let n = self.tree.view(node);
+        if !n.dir_open {
+            return self.open_directory(j, node, cache);
+        }
+        let pending = |r: &Request| r.kind == RequestKind::Listing && r.node == node;
+        if let Some(tag) = self.requests.iter().position(pending) {
+            return self.wait_for(j, tag as u16);
+        }
+        self.job(j).tries += 1;
+        let Some(content) = cache.find_or_make(n.key) else {
+            self.job(j).tries = 2;
+            return self.run(j, cache);
+        };
+        cache.pin(content);
+        let tag = self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() });
+        self.tree.node(node).pins += 1;
+        self.wait_for(j, tag);
+    }
+
+    pub(super) fn send_listing(&mut self, request: Request) -> u16 {
+        let count = self.far_msize - IOHDRSZ;
+        let readdir = Treaddir { fid: request.ffid, offset: request.offset, count };
+        self.send(RequestKind::Listing, &readdir, Request { count, ..request })
+    }
+
+    fn readdir_direct(&mut self, j: usize, count: u32, cache: &mut Cache<'_>) {
+        let Job { node, offset, .. } = *self.job(j);
+        let n = self.tree.view(node);
+        if !n.dir_open {
+            return self.open_directory(j, node, cache);
+        }
+        let request = Request { job: j as u32, node, count, ..Request::default() };
+        self.tree.node(node).pins += 1;
+        let tag = self.send(RequestKind::DirectListing, &Treaddir { fid: n.ffid, offset, count }, request);
+        self.wait_for(j, tag);
+    }
+}
+
+/// The file's size says what reading it gives: so not a file of /proc, whose size is 0, nor of /sys, which has no blocks.
+pub(super) fn is_kept(node: &Node) -> bool {
+    let regular = node.attr.mode & mode::FORMAT == mode::REGULAR;
+    regular && node.attr.size > 0 && node.attr.blocks > 0 && node.changing == 0
+}
+
+/// The head of an Rread with so many bytes.
+pub(super) fn read_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
+    data_head(Type::Rread, tag, count, out)
+}
+
+pub(super) fn readdir_head(tag: u16, count: u32, out: &mut [u8]) -> bool {
+    data_head(Type::Rreaddir, tag, count, out)
+}
+
+fn data_head(kind: Type, tag: u16, count: u32, out: &mut [u8]) -> bool {
+    let mut writer = Writer::new(out);
+    let header = crate::msg::Header { size: 11 + count, kind: kind as u8, tag };
+    header.write(&mut writer);
+    count.write(&mut writer);
+    writer.written().is_ok()
+}
+
+const _: () = {
+    // What the heads above are.
+    assert!(<Rread<'_> as Wire<'_>>::LEAST == 4 && <Rreaddir<'_> as Wire<'_>>::LEAST == 4);
+    assert!(<Data<'_> as Wire<'_>>::LEAST == 4);
+};
