@@ -293,7 +293,7 @@ impl Relay<'_> {
                 let next = self.send_listing(request);
                 self.wait_instead(tag, next);
             }
-            RequestKind::Listing => self.listing_ended(tag, request, cache),
+            RequestKind::Listing => self.listing_ended(tag, request, 0, cache),
             RequestKind::DirectListing => self.release_node(request.node, cache),
             _ => {}
         }
@@ -437,12 +437,7 @@ impl Relay<'_> {
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }
-            (RequestKind::Listing, _) => {
-                cache.unpin(request.content);
-                cache.forget(request.content);
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
-            }
+            (RequestKind::Listing, _) => self.listing_ended(tag, request, code, cache),
             (RequestKind::DirectListing, _) => {
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);

@@ -46,6 +46,7 @@ const ROOT: u64 = 1000;
 const DIR: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
+const FORMAT: u32 = 0o170_000;
 
 impl Model {
     pub fn new() -> Self {
@@ -75,11 +76,18 @@ impl Model {
     fn find(&self, path: &[Name]) -> Result<u64, Errno> {
         path.iter().try_fold(ROOT, |at, name| {
             let inode = &self.inodes[&at];
-            if inode.mode != DIR {
+            if inode.mode & FORMAT != DIR & FORMAT {
                 return Err(Errno::EINVAL);
+            }
+            if !self.may_search(inode) {
+                return Err(Errno::EACCES);
             }
             inode.children.get(name).copied().ok_or(Errno::ENOENT)
         })
+    }
+
+    fn may_search(&self, inode: &Inode) -> bool {
+        self.uid == 0 || inode.mode & 0o100 != 0
     }
 
     pub fn ino(&self, path: &str) -> Option<u64> {
@@ -144,7 +152,7 @@ impl Model {
 
     fn qid(&self, ino: u64) -> Qid {
         let kind = match self.inodes[&ino].mode {
-            DIR => 0x80,
+            mode if mode & FORMAT == DIR & FORMAT => 0x80,
             LINK => 2,
             _ => 0,
         };
@@ -291,7 +299,10 @@ impl Model {
                 let mut payload = vec![0; t.count as usize];
                 let mut writer = Writer::new(&mut payload);
                 let mut end = 0;
-                for (i, (name, &child)) in self.inodes[&ino].children.iter().enumerate().skip(t.offset as usize) {
+                let directory = &self.inodes[&ino];
+                // What cannot be looked up is left out.
+                let seen = directory.children.iter().enumerate().filter(|_| self.may_search(directory));
+                for (i, (name, &child)) in seen.skip(t.offset as usize) {
                     let qid = self.qid(child);
                     let entry = Dirent { qid, offset: i as u64 + 1, kind: qid.kind, name };
                     entry.write(&mut writer);

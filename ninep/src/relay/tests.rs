@@ -388,6 +388,20 @@ fn the_far_user_is_user_0_and_may_give_files_to_himself() {
 }
 
 #[test]
+fn a_directory_whose_names_cannot_be_looked_up_is_not_shown_as_empty() {
+    let mut far = far();
+    far.uid = 1000;
+    far.dir("/home");
+    far.at("/usr/bin").unwrap().mode = 0o040_600;
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"/home" }, memory(200, 16 * 1024), cache(64));
+    assert_eq!(b.list("/usr/bin"), Err(Errno::EACCES));
+    assert_eq!(b.stat("/usr/bin/small"), Err(Errno::EACCES));
+    b.far.at("/usr/bin").unwrap().mode = 0o040_700;
+    b.now += FRESH;
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+}
+
+#[test]
 fn replies_may_come_in_any_order() {
     let mut b = Bench::new(far());
     let (one, two) = (b.open("/usr/bin/small", 0).unwrap(), b.open("/usr/bin/true", 0).unwrap());
