@@ -165,6 +165,18 @@ fn what_the_session_writes_it_reads_back() {
 }
 
 #[test]
+fn of_a_file_that_is_changed_here_and_there_only_what_is_asked_for_is_fetched() {
+    let mut b = Bench::new(far());
+    let f = b.open("/usr/bin/true", 2).unwrap();
+    for n in 1..4 {
+        b.write_at(f, 100 * n, b"x").unwrap();
+        b.stat("/usr/bin/true").unwrap();
+        b.read_at(f, 9000 * n, 10).unwrap();
+    }
+    assert!(b.relay.counters.read < 3 * 4096, "{}", b.relay.counters.read);
+}
+
+#[test]
 fn a_write_within_one_tick_of_the_clock_is_read_back() {
     let mut b = Bench::new(far());
     let f = b.open("/usr/bin/small", 2).unwrap();
