@@ -66,6 +66,7 @@ pub(super) enum RequestKind {
     DirectListing,
     Create,
     Zeroes,
+    Mode,
     Forward,
 }
 
@@ -452,6 +453,11 @@ impl Relay<'_> {
                     _ => node.cut = u64::MAX,
                 }
                 self.wake(tag, code, cache);
+                self.release_node(request.node, cache);
+            }
+            (RequestKind::Mode, _) => {
+                self.change_ends(request.node, cache);
+                self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),

@@ -8,8 +8,8 @@ use std::vec::Vec;
 use crate::errno::Errno;
 use crate::msg::{
     Body, Message, Rattach, Rclunk, Rflush, Rfsync, Rgetattr, Rlcreate, Rlerror, Rlink, Rlopen, Rmkdir, Rread,
-    Rreaddir, Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwalkgetattr, Rwrite, Type,
-    VERSION,
+    Rreaddir, Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwalkgetattr, Rwrite, Tsetattr,
+    Type, VERSION,
 };
 use crate::types::{Attr, Dirent, Qid, getattr};
 use crate::wire::{Data, Wire, Writer};
@@ -40,6 +40,9 @@ pub struct Model {
     /// Requests by type.
     pub asked: BTreeMap<&'static str, usize>,
     pub uid: u32,
+    pub umask: u32,
+    /// What was last asked to be set.
+    pub set: Tsetattr,
 }
 
 const ROOT: u64 = 1000;
@@ -58,6 +61,8 @@ impl Model {
             clock: 1,
             asked: BTreeMap::new(),
             uid: 0,
+            umask: 0,
+            set: Tsetattr::default(),
         }
     }
 
@@ -317,14 +322,14 @@ impl Model {
             }
             Message::Tlcreate(t) => {
                 let (parent, mut path) = self.closed_directory(t.fid)?;
-                let ino = self.insert(parent, t.name, FILE, vec![])?;
+                let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
                 path.push(t.name.to_vec());
                 self.fids.insert(t.fid, Fid { path, open: Some(ino), gone: false });
                 put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
             }
             Message::Tmkdir(t) => {
                 let (parent, _) = self.closed_directory(t.dfid)?;
-                self.insert(parent, t.name, DIR, vec![])?;
+                self.insert(parent, t.name, DIR & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
                 put(tag, &Rmkdir { qid: Qid::default() }, out)
             }
             Message::Tsymlink(t) => {
@@ -394,6 +399,10 @@ impl Model {
                 if t.valid & 6 != 0 {
                     return Err(Errno::EACCES);
                 }
+                if t.valid & 1 != 0 {
+                    self.inodes.get_mut(&ino).unwrap().mode = t.mode;
+                }
+                self.set = t.clone();
                 self.touch(ino);
                 put(tag, &Rsetattr {}, out)
             }
