@@ -276,7 +276,7 @@ impl Relay<'_> {
             // The stock server has one number for errors that Go thinks alike, and EIO for a chmod(2) that fails.
             let errno = match (kind, Errno(code)) {
                 (Type::Tmknod, Errno::ENOSYS) => Errno::EPERM,
-                (Type::Tsetattr, Errno::EACCES | Errno::EIO) if self.is_not_his(&job) => Errno::EPERM,
+                (Type::Tsetattr, errno) if self.is_not_his(&job, errno) => Errno::EPERM,
                 (Type::Tunlinkat | Type::Trenameat, Errno::EEXIST) => Errno::ENOTEMPTY,
                 (_, errno) => errno,
             };
@@ -314,10 +314,11 @@ impl Relay<'_> {
     }
 
     /// A change of attributes that the owner of a file may make, and the superuser.
-    fn is_not_his(&mut self, job: &Job) -> bool {
+    fn is_not_his(&mut self, job: &Job, errno: Errno) -> bool {
         let owners = set::MODE | set::ATIME_SET | set::MTIME_SET;
         let owner = self.tree.node(job.node).attr.uid;
-        job.flags & (set::UID | set::GID) != 0 || (job.flags & owners != 0 && owner != self.owner.uid)
+        matches!(errno, Errno::EACCES | Errno::EIO)
+            && (job.flags & (set::UID | set::GID) != 0 || (job.flags & owners != 0 && owner != self.owner.uid))
     }
 
     fn renamed(&mut self, j: usize, cache: &mut Cache<'_>) {
