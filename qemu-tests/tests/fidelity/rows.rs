@@ -305,6 +305,13 @@ rows! {
     mapping: Row { setup: &["cat >script.py <<'end'", MAPPING, "end"], script: &[PYTHON], ..ROW };
     locker: Row { setup: &["cat >script.py <<'end'", LOCKER, "end"], script: &[PYTHON], ..ROW };
     open_files: Row { setup: &["cat >script.py <<'end'", OPEN_FILES, "end"], script: &[PYTHON], ..ROW };
+    modes_and_times: Row {
+        script: &[
+            "umask 2; mkdir d; mkdir -m 1777 t; : >f; umask 77; mkdir p; : >q; stat -c '%n %a' d t f p q",
+            "touch -d '2020-01-01 UTC' f; touch -m -d '2021-01-01 UTC' f; touch -a -d '2022-01-01 UTC' f; stat -c '%X %Y' f",
+        ],
+        ..ROW
+    };
     special_files: differs(Row { setup: &["cat >script.py <<'end'", SPECIAL, "end"], script: &[PYTHON], ..ROW }, NO_SPECIAL);
     dpkg_deb: Row { setup: &[PACKAGE], script: &["dpkg-deb -x thing.deb out"], ..ROW };
     #[ignore = "takes long"]
