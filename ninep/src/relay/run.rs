@@ -44,6 +44,8 @@ pub struct Job {
     pub(super) error: u32,
     /// It waits until the kernel has taken replies.
     pub(super) stalled: bool,
+    /// It waits for the far side, or has.
+    pub(super) waited: bool,
     /// How often it has asked for data.
     pub(super) tries: u8,
     /// The far fid of a file that is being created; what becomes of it when it fails.
@@ -95,6 +97,7 @@ impl Default for Job {
             wait: [0; 2],
             error: 0,
             stalled: false,
+            waited: false,
             tries: 0,
             ffid: 0,
             created: false,
@@ -241,9 +244,11 @@ impl Relay<'_> {
     }
 
     pub(super) fn wait_for(&mut self, j: usize, tag: u16) {
-        let wait = &mut self.job(j).wait;
-        let free = usize::from(wait[0] != 0);
-        wait[free] = tag;
+        let job = self.job(j);
+        let free = usize::from(job.wait[0] != 0);
+        job.wait[free] = tag;
+        let first = !core::mem::replace(&mut job.waited, true);
+        self.counters.waited += u64::from(first);
     }
 
     fn run_attach(&mut self, j: usize, cache: &mut Cache<'_>) {

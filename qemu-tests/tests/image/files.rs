@@ -23,6 +23,8 @@ fn the_relay_writes_down_what_it_did_for_the_session() {
         line.trim().parse::<u64>().unwrap_or_else(|e| panic!("{e}: {page}"))
     };
     assert!(number("requests of the kernel") > number("requests sent") && number("requests sent") > 0, "{page}");
+    let answered = number("of them answered here");
+    assert!(answered > 0 && answered < number("requests of the kernel"), "{page}");
     assert!(number("bytes of cache, for all sessions") >= number("bytes of cache in use"), "{page}");
 }
 
