@@ -54,6 +54,10 @@ enum Source {
     Far(usize),
 }
 
+/// All that is waited for, and what of it is ready.
+const SOURCES: usize = 1 + CONNECTIONS + 2 * SESSIONS;
+type Ready = Vec<(Source, PollFlags), SOURCES>;
+
 fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<()> {
     let cache = memory::cache(arena)?;
     let mut memories = Vec::new();
@@ -70,14 +74,15 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
         busy: false,
         memories,
     };
-    while relay.round() {}
+    let mut ready = Ready::new();
+    while relay.round(&mut ready) {}
     Ok(())
 }
 
 impl Relay {
     /// False when init has let go of this relay.
-    fn round(&mut self) -> bool {
-        let ready = self.wait();
+    fn round(&mut self, ready: &mut Ready) -> bool {
+        self.wait(ready);
         self.busy = !ready.is_empty();
         if now().0 - self.offered >= KEPT_MS {
             self.offered = now().0;
@@ -86,7 +91,7 @@ impl Relay {
             }
             self.sessions.iter().flatten().for_each(|session| session.show_counters(&self.cache));
         }
-        for (source, flags) in ready {
+        for &(source, flags) in &*ready {
             match source {
                 Source::Control => {
                     let mut byte = [0; 1];
@@ -117,12 +122,13 @@ impl Relay {
         true
     }
 
-    fn wait(&mut self) -> Vec<(Source, PollFlags), { 1 + CONNECTIONS + 2 * SESSIONS }> {
-        let mut sources = Vec::<_, { 1 + CONNECTIONS + 2 * SESSIONS }>::new();
-        let mut fds = Vec::<_, { 1 + CONNECTIONS + 2 * SESSIONS }>::new();
+    /// Fills `ready`, which stays where it is: its 5 kB cost more to move than a request of the kernel to answer.
+    fn wait(&mut self, ready: &mut Ready) {
+        ready.clear();
+        let mut fds = Vec::<_, SOURCES>::new();
         let mut watch = |source, fd, flags| {
             // As many as the vectors have room for.
-            let _ = sources.push(source);
+            let _ = ready.push((source, PollFlags::empty()));
             let _ = fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
         watch(Source::Control, self.control.as_fd(), PollFlags::IN);
@@ -139,9 +145,10 @@ impl Relay {
         }
         // An error is EINTR at most, after which nothing is ready.
         let soon = Timespec { tv_sec: (KEPT_MS / 1000) as i64, tv_nsec: 0 };
-        let ready = poll(&mut fds, self.busy.then_some(&soon)).unwrap_or(0);
-        let pairs = sources.into_iter().zip(fds.iter().map(PollFd::revents));
-        pairs.filter(|(_, flags)| ready > 0 && !flags.is_empty()).collect()
+        if poll(&mut fds, self.busy.then_some(&soon)).is_ok() {
+            ready.iter_mut().zip(&fds).for_each(|((_, flags), fd)| *flags = fd.revents());
+        }
+        ready.retain(|(_, flags)| !flags.is_empty());
     }
 
     fn hear(&mut self, c: usize) {

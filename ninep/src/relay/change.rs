@@ -6,12 +6,12 @@ use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
 use super::kernel::set;
-use super::run::{Job, JobKind, SYNC, absence, mode};
+use super::run::{Job, JobKind, Known, SYNC, absence, mode};
 use super::tree::{Moment, Node, NodeId, Open, OpenId};
 use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
-use crate::msg::{Rlcreate, Rsetattr, Tlcreate, Tlopen, Twalk, Twrite};
-use crate::types::{Attr, open, qt};
+use crate::msg::{Rlcreate, Rmkdir, Rsetattr, Tlcreate, Tlopen, Tsetattr, Twalk, Twrite};
+use crate::types::{Attr, Qid, open, qt};
 use crate::wire::{Data, Wire};
 
 impl Relay<'_> {
@@ -118,6 +118,9 @@ impl Relay<'_> {
         let name = <&[u8]>::read(&mut job.names());
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
+        if self.restore_mode(j, node, job.ffid, cache) {
+            return;
+        }
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
         self.tree.open(opened).ffid = job.ffid;
         self.job(j).ffid = 0;
@@ -125,6 +128,40 @@ impl Relay<'_> {
         let reply = Rlcreate { qid: self.qid_of(node), iounit: 0 };
         self.to_kernel.message(job.tag, &reply);
         self.finish(j, cache);
+    }
+
+    pub(super) fn run_made(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let name = <&[u8]>::read(&mut job.names());
+        match self.look_up(job.node, name, job.seq, cache) {
+            Ok(Known::Nothing) => return self.ask_name(j, job.node, name, cache),
+            Ok(Known::Child(made)) => {
+                let fid = self.tree.node(made).ffid;
+                if fid != 0 && self.restore_mode(j, made, fid, cache) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.to_kernel.message(job.tag, &Rmkdir { qid: Qid::default() });
+        self.finish(j, cache);
+    }
+
+    /// The client's umask has taken permissions away that the session's had left: asks for them, once.
+    fn restore_mode(&mut self, j: usize, node: NodeId, fid: u32, cache: &mut Cache<'_>) -> bool {
+        let Job { mode, tries, .. } = *self.job(j);
+        let now = self.tree.node(node).attr.mode;
+        let mode = now | mode & !mode::FORMAT;
+        if tries > 0 || mode == now {
+            return false;
+        }
+        self.job(j).tries = 1;
+        self.change_begins(node, cache);
+        self.tree.node(node).pins += 1;
+        let setattr = Tsetattr { fid, valid: set::MODE, mode, ..Tsetattr::default() };
+        let tag = self.send(RequestKind::Mode, &setattr, Request { node, ..Request::default() });
+        self.wait_for(j, tag);
+        true
     }
 
     /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.

@@ -7,6 +7,7 @@ use super::hash::Hash;
 use super::listing::{ENTRY, HEAD, Pieces, dirent_kind};
 use super::owner::{device_of, shown_qid};
 use super::run::JobKind;
+use crate::errno::Errno;
 use crate::frame::Fault;
 use crate::types::{Dirent, Qid};
 use crate::wire::{Wire, Writer};
@@ -83,27 +84,31 @@ impl Relay<'_> {
         self.requests[tag].got = end;
     }
 
-    /// The far side has no more entries.
-    pub(super) fn listing_ended(&mut self, tag: usize, request: Request, cache: &mut Cache<'_>) {
+    /// The far side has no more entries, or refuses to say them with `code`.
+    pub(super) fn listing_ended(&mut self, tag: usize, request: Request, mut code: u32, cache: &mut Cache<'_>) {
         let mut ended = request;
-        if request.got == 0 {
+        if code == 0 && request.got == 0 {
+            if self.owner.is_shut_out(&self.tree.node(request.node).attr) {
+                // The stock server leaves out what it cannot look up.
+                code = Errno::EACCES.0;
+            }
             self.requests[tag] = request;
             self.keep_dots(tag, cache);
             ended = core::mem::take(&mut self.requests[tag]);
         }
         cache.unpin(request.content);
         match cache.get(request.content) {
-            Some(content) if !ended.lost => content.set_listing(ended.got),
+            Some(content) if code == 0 && !ended.lost => content.set_listing(ended.got),
             Some(_) => {
-                // It is too large to be kept.
                 cache.forget(request.content);
+                // It is too large to be kept.
                 for job in self.jobs.iter_mut().filter(|j| j.kind == JobKind::Readdir && j.wait[0] == tag as u16) {
                     job.tries = 2;
                 }
             }
             None => {}
         }
-        self.wake(tag, 0, cache);
+        self.wake(tag, code, cache);
         self.release_node(request.node, cache);
     }
 }

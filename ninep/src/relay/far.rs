@@ -66,6 +66,7 @@ pub(super) enum RequestKind {
     DirectListing,
     Create,
     Zeroes,
+    Mode,
     Forward,
 }
 
@@ -293,7 +294,7 @@ impl Relay<'_> {
                 let next = self.send_listing(request);
                 self.wait_instead(tag, next);
             }
-            RequestKind::Listing => self.listing_ended(tag, request, cache),
+            RequestKind::Listing => self.listing_ended(tag, request, 0, cache),
             RequestKind::DirectListing => self.release_node(request.node, cache),
             _ => {}
         }
@@ -437,12 +438,7 @@ impl Relay<'_> {
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }
-            (RequestKind::Listing, _) => {
-                cache.unpin(request.content);
-                cache.forget(request.content);
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
-            }
+            (RequestKind::Listing, _) => self.listing_ended(tag, request, code, cache),
             (RequestKind::DirectListing, _) => {
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
@@ -457,6 +453,11 @@ impl Relay<'_> {
                     _ => node.cut = u64::MAX,
                 }
                 self.wake(tag, code, cache);
+                self.release_node(request.node, cache);
+            }
+            (RequestKind::Mode, _) => {
+                self.change_ends(request.node, cache);
+                self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),

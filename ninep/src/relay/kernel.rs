@@ -33,7 +33,12 @@ pub(super) mod set {
     pub const UID: u32 = 1 << 1;
     pub const GID: u32 = 1 << 2;
     pub const SIZE: u32 = 1 << 3;
+    pub const ATIME: u32 = 1 << 4;
+    pub const MTIME: u32 = 1 << 5;
     pub const CTIME: u32 = 1 << 6;
+    /// The time that is given; without it, now.
+    pub const ATIME_SET: u32 = 1 << 7;
+    pub const MTIME_SET: u32 = 1 << 8;
 }
 
 impl Relay<'_> {
@@ -314,7 +319,7 @@ impl Relay<'_> {
     fn flush(&mut self, tag: u16, oldtag: u16, cache: &mut Cache<'_>) -> Result<Taken, Refused> {
         let old = (1..self.jobs.len()).find(|&j| self.job(j).kind != JobKind::None && self.job(j).tag == oldtag);
         if let Some(old) = old {
-            if matches!(self.jobs[old].kind, JobKind::Create | JobKind::Forward(_)) {
+            if matches!(self.jobs[old].kind, JobKind::Create | JobKind::Made | JobKind::Forward(_)) {
                 if self.jobs[old].flush != 0 {
                     return Ok(Taken::Later);
                 }
@@ -409,6 +414,8 @@ impl Relay<'_> {
             Message::Tmkdir(mkdir) => {
                 let node = directory(self, mkdir.dfid)?;
                 let dfid = closed!(node);
+                job.mode = mkdir.mode;
+                job.set_names(&[mkdir.name])?;
                 self.begin_in(j, job, Type::Tmkdir, (node, mkdir.name), None, cache);
                 let gid = self.owner.far_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);
                 let mkdir = Tmkdir { dfid, gid, ..mkdir.clone() };
@@ -491,8 +498,22 @@ impl Relay<'_> {
 
     /// What of Tsetattr is left to be done by the far side.
     fn far_setattr(&mut self, node: NodeId, setattr: &Tsetattr) -> Option<Tsetattr> {
-        let Node { attr, qid, .. } = *self.tree.node(node);
+        let Node { attr, qid, asked, .. } = *self.tree.node(node);
         let mut far = setattr.clone();
+        if asked.seq != 0 {
+            // The far side would set the other time to now.
+            match far.valid & (set::ATIME | set::MTIME) {
+                set::MTIME => {
+                    far.valid |= set::ATIME | set::ATIME_SET;
+                    (far.atime_sec, far.atime_nsec) = (attr.atime_sec, attr.atime_nsec);
+                }
+                set::ATIME => {
+                    far.valid |= set::MTIME | set::MTIME_SET;
+                    (far.mtime_sec, far.mtime_nsec) = (attr.mtime_sec, attr.mtime_nsec);
+                }
+                _ => {}
+            }
+        }
         if qid.kind & qt::SYMLINK != 0 {
             // The far side would set the times of what the link points to.
             far.valid &= set::UID | set::GID;

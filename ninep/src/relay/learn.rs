@@ -10,9 +10,7 @@ use super::run::{Job, JobKind};
 use super::tree::{Moment, NodeId};
 use crate::errno::Errno;
 use crate::limits::NOTAG;
-use crate::msg::{
-    Message, Rfsync, Rlink, Rmkdir, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type,
-};
+use crate::msg::{Message, Rfsync, Rlink, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type};
 use crate::types::{Attr, Qid, getattr, qt};
 
 impl Relay<'_> {
@@ -275,10 +273,10 @@ impl Relay<'_> {
         self.job(j).wait = [0; 2];
         let tag = job.tag;
         if code != 0 {
-            // The stock server has one number for errors that Go thinks alike.
+            // The stock server has one number for errors that Go thinks alike, and EIO for a chmod(2) that fails.
             let errno = match (kind, Errno(code)) {
                 (Type::Tmknod, Errno::ENOSYS) => Errno::EPERM,
-                (Type::Tsetattr, Errno::EACCES) if job.flags & set::SIZE == 0 => Errno::EPERM,
+                (Type::Tsetattr, errno) if self.is_not_his(&job, errno) => Errno::EPERM,
                 (Type::Tunlinkat | Type::Trenameat, Errno::EEXIST) => Errno::ENOTEMPTY,
                 (_, errno) => errno,
             };
@@ -294,7 +292,10 @@ impl Relay<'_> {
             }
             Message::Rsetattr(_) => self.to_kernel.message(tag, &Rsetattr {}),
             Message::Rfsync(_) => self.to_kernel.message(tag, &Rfsync {}),
-            Message::Rmkdir(Rmkdir { qid }) => self.to_kernel.message(tag, &Rmkdir { qid: *qid }),
+            Message::Rmkdir(_) => {
+                self.job(j).kind = JobKind::Made;
+                return self.run(j, cache);
+            }
             Message::Rsymlink(Rsymlink { qid }) => self.to_kernel.message(tag, &Rsymlink { qid: *qid }),
             Message::Rmknod(Rmknod { qid }) => self.to_kernel.message(tag, &Rmknod { qid: *qid }),
             Message::Rlink(_) => self.to_kernel.message(tag, &Rlink {}),
@@ -310,6 +311,14 @@ impl Relay<'_> {
             _ => {}
         }
         self.finish(j, cache);
+    }
+
+    /// A change of attributes that the owner of a file may make, and the superuser.
+    fn is_not_his(&mut self, job: &Job, errno: Errno) -> bool {
+        let owners = set::MODE | set::ATIME_SET | set::MTIME_SET;
+        let owner = self.tree.node(job.node).attr.uid;
+        matches!(errno, Errno::EACCES | Errno::EIO)
+            && (job.flags & (set::UID | set::GID) != 0 || (job.flags & owners != 0 && owner != self.owner.uid))
     }
 
     fn renamed(&mut self, j: usize, cache: &mut Cache<'_>) {

@@ -8,8 +8,8 @@ use std::vec::Vec;
 use crate::errno::Errno;
 use crate::msg::{
     Body, Message, Rattach, Rclunk, Rflush, Rfsync, Rgetattr, Rlcreate, Rlerror, Rlink, Rlopen, Rmkdir, Rread,
-    Rreaddir, Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwalkgetattr, Rwrite, Type,
-    VERSION,
+    Rreaddir, Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwalkgetattr, Rwrite, Tsetattr,
+    Type, VERSION,
 };
 use crate::types::{Attr, Dirent, Qid, getattr};
 use crate::wire::{Data, Wire, Writer};
@@ -40,12 +40,16 @@ pub struct Model {
     /// Requests by type.
     pub asked: BTreeMap<&'static str, usize>,
     pub uid: u32,
+    pub umask: u32,
+    /// What was last asked to be set.
+    pub set: Tsetattr,
 }
 
 const ROOT: u64 = 1000;
 const DIR: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
+const FORMAT: u32 = 0o170_000;
 
 impl Model {
     pub fn new() -> Self {
@@ -57,6 +61,8 @@ impl Model {
             clock: 1,
             asked: BTreeMap::new(),
             uid: 0,
+            umask: 0,
+            set: Tsetattr::default(),
         }
     }
 
@@ -75,11 +81,18 @@ impl Model {
     fn find(&self, path: &[Name]) -> Result<u64, Errno> {
         path.iter().try_fold(ROOT, |at, name| {
             let inode = &self.inodes[&at];
-            if inode.mode != DIR {
+            if inode.mode & FORMAT != DIR & FORMAT {
                 return Err(Errno::EINVAL);
+            }
+            if !self.may_search(inode) {
+                return Err(Errno::EACCES);
             }
             inode.children.get(name).copied().ok_or(Errno::ENOENT)
         })
+    }
+
+    fn may_search(&self, inode: &Inode) -> bool {
+        self.uid == 0 || inode.mode & 0o100 != 0
     }
 
     pub fn ino(&self, path: &str) -> Option<u64> {
@@ -144,7 +157,7 @@ impl Model {
 
     fn qid(&self, ino: u64) -> Qid {
         let kind = match self.inodes[&ino].mode {
-            DIR => 0x80,
+            mode if mode & FORMAT == DIR & FORMAT => 0x80,
             LINK => 2,
             _ => 0,
         };
@@ -291,7 +304,10 @@ impl Model {
                 let mut payload = vec![0; t.count as usize];
                 let mut writer = Writer::new(&mut payload);
                 let mut end = 0;
-                for (i, (name, &child)) in self.inodes[&ino].children.iter().enumerate().skip(t.offset as usize) {
+                let directory = &self.inodes[&ino];
+                // What cannot be looked up is left out.
+                let seen = directory.children.iter().enumerate().filter(|_| self.may_search(directory));
+                for (i, (name, &child)) in seen.skip(t.offset as usize) {
                     let qid = self.qid(child);
                     let entry = Dirent { qid, offset: i as u64 + 1, kind: qid.kind, name };
                     entry.write(&mut writer);
@@ -306,14 +322,14 @@ impl Model {
             }
             Message::Tlcreate(t) => {
                 let (parent, mut path) = self.closed_directory(t.fid)?;
-                let ino = self.insert(parent, t.name, FILE, vec![])?;
+                let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
                 path.push(t.name.to_vec());
                 self.fids.insert(t.fid, Fid { path, open: Some(ino), gone: false });
                 put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
             }
             Message::Tmkdir(t) => {
                 let (parent, _) = self.closed_directory(t.dfid)?;
-                self.insert(parent, t.name, DIR, vec![])?;
+                self.insert(parent, t.name, DIR & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
                 put(tag, &Rmkdir { qid: Qid::default() }, out)
             }
             Message::Tsymlink(t) => {
@@ -383,6 +399,10 @@ impl Model {
                 if t.valid & 6 != 0 {
                     return Err(Errno::EACCES);
                 }
+                if t.valid & 1 != 0 {
+                    self.inodes.get_mut(&ino).unwrap().mode = t.mode;
+                }
+                self.set = t.clone();
                 self.touch(ino);
                 put(tag, &Rsetattr {}, out)
             }

@@ -29,6 +29,12 @@ impl Owner {
         far(gid, now, self.gid)
     }
 
+    /// Whether the far user can surely not look up names in a directory; which groups he is in is not known.
+    pub const fn is_shut_out(self, attr: &Attr) -> bool {
+        let search = if attr.uid == self.uid { 0o100 } else { 0o011 };
+        self.uid != 0 && attr.mode & search == 0
+    }
+
     pub const fn shown(self, attr: &Attr) -> Attr {
         Attr { uid: self.shown_uid(attr.uid), gid: self.shown_gid(attr.gid), ..*attr }
     }

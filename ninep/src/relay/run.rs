@@ -73,6 +73,8 @@ pub(super) enum JobKind {
     Read,
     Readdir,
     Create,
+    /// A directory has been made; whether as it was to be is looked at.
+    Made,
     /// Attributes of a file without a name, which the far side could only set by name.
     Own,
     /// The far side does it; the reply is passed on.
@@ -111,7 +113,7 @@ impl Default for Job {
 }
 
 /// What is known of a name.
-enum Known {
+pub(super) enum Known {
     Child(NodeId),
     Absent,
     Nothing,
@@ -143,6 +145,7 @@ impl Relay<'_> {
             JobKind::Read => self.run_read(j, cache),
             JobKind::Readdir => self.run_readdir(j, cache),
             JobKind::Create => self.run_create(j, cache),
+            JobKind::Made => self.run_made(j, cache),
             JobKind::Own => self.run_own(j, cache),
         }
     }
@@ -319,7 +322,13 @@ impl Relay<'_> {
         self.finish(j, cache);
     }
 
-    fn look_up(&mut self, parent: NodeId, name: &[u8], seq: u64, cache: &mut Cache<'_>) -> Result<Known, Errno> {
+    pub(super) fn look_up(
+        &mut self,
+        parent: NodeId,
+        name: &[u8],
+        seq: u64,
+        cache: &mut Cache<'_>,
+    ) -> Result<Known, Errno> {
         let directory = self.tree.view(parent);
         if directory.qid.kind & qt::DIR == 0 {
             return Err(Errno::ENOTDIR);

@@ -165,6 +165,18 @@ fn what_the_session_writes_it_reads_back() {
 }
 
 #[test]
+fn of_a_file_that_is_changed_here_and_there_only_what_is_asked_for_is_fetched() {
+    let mut b = Bench::new(far());
+    let f = b.open("/usr/bin/true", 2).unwrap();
+    for n in 1..4 {
+        b.write_at(f, 100 * n, b"x").unwrap();
+        b.stat("/usr/bin/true").unwrap();
+        b.read_at(f, 9000 * n, 10).unwrap();
+    }
+    assert!(b.relay.counters.read < 3 * 4096, "{}", b.relay.counters.read);
+}
+
+#[test]
 fn a_write_within_one_tick_of_the_clock_is_read_back() {
     let mut b = Bench::new(far());
     let f = b.open("/usr/bin/small", 2).unwrap();
@@ -385,6 +397,63 @@ fn the_far_user_is_user_0_and_may_give_files_to_himself() {
     b.ask(&chown(0)).unwrap();
     b.ask(&chown(1000)).unwrap();
     assert_eq!(b.ask(&chown(33)), Err(Errno::EPERM));
+}
+
+#[test]
+fn a_directory_whose_names_cannot_be_looked_up_is_not_shown_as_empty() {
+    let mut far = far();
+    far.uid = 1000;
+    far.dir("/home");
+    far.at("/usr/bin").unwrap().mode = 0o040_600;
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"/home" }, memory(200, 16 * 1024), cache(64));
+    assert_eq!(b.list("/usr/bin"), Err(Errno::EACCES));
+    assert_eq!(b.stat("/usr/bin/small"), Err(Errno::EACCES));
+    b.far.at("/usr/bin").unwrap().mode = 0o040_700;
+    b.now += FRESH;
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+}
+
+#[test]
+fn a_refused_change_says_whether_a_directory_or_the_file_is_in_the_way() {
+    for (home, chmod_of_a_file_that_is_not_his) in [("/home", Errno::EACCES), ("", Errno::EPERM)] {
+        let mut far = far();
+        far.uid = 1000;
+        far.dir("/home");
+        let config = Config { freshness_ms: FRESH, home: home.as_bytes() };
+        let mut b = Bench::with(far, config, memory(200, 16 * 1024), cache(64));
+        let fid = b.walk("/usr/bin/small").unwrap();
+        b.far.at("/usr/bin").unwrap().mode = 0o040_600;
+        let refused = |valid| Tsetattr { fid, valid, ..Tsetattr::default() };
+        assert_eq!(b.ask(&refused(1)), Err(chmod_of_a_file_that_is_not_his));
+        // Times: those of now, for which it is enough that one may write.
+        assert_eq!(b.ask(&refused(0x70)), Err(Errno::EACCES));
+    }
+}
+
+#[test]
+fn the_umask_is_the_sessions() {
+    let mut far = far();
+    far.umask = 0o077;
+    let mut b = Bench::new(far);
+    b.create("/usr/empty", "file", 0o102).unwrap();
+    let dfid = b.walk("/usr/empty").unwrap();
+    b.ask(&crate::msg::Tmkdir { dfid, name: b"directory", mode: 0o041_775, gid: 0 }).unwrap();
+    assert_eq!(b.stat("/usr/empty/file").unwrap().mode, 0o100_644);
+    assert_eq!(b.stat("/usr/empty/directory").unwrap().mode, 0o041_775);
+    b.ask(&crate::msg::Tmkdir { dfid, name: b"private", mode: 0o700, gid: 0 }).unwrap();
+    assert_eq!(asked(&b, "Tsetattr"), 2);
+}
+
+#[test]
+fn of_two_times_one_may_stay_as_it_is() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/usr/bin/small").unwrap();
+    let modified = b.attr(fid).unwrap().mtime_sec;
+    b.ask(&Tsetattr { fid, valid: 0xd0, atime_sec: 7, ..Tsetattr::default() }).unwrap();
+    assert_eq!((b.far.set.valid, b.far.set.atime_sec, b.far.set.mtime_sec), (0x1f0, 7, modified));
+    b.stat("/usr/bin/small").unwrap();
+    b.ask(&Tsetattr { fid, valid: 0x160, mtime_sec: 7, ..Tsetattr::default() }).unwrap();
+    assert_eq!((b.far.set.valid, b.far.set.atime_sec, b.far.set.mtime_sec), (0x1f0, 0, 7));
 }
 
 #[test]

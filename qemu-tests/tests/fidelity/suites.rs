@@ -8,7 +8,7 @@ use qemu_tests::run::{Outcome, run};
 use qemu_tests::{or_skip, vm};
 
 use crate::place::{Place, Who};
-use crate::{LIMIT, tree::first_difference};
+use crate::{LIMIT, LONG, tree::first_difference};
 
 /// Every test of pjdfstest with its result at home and there, and why they are not the same.
 const RECORD: &str = "qemu-tests/tests/fidelity/pjdfstest.txt";
@@ -69,7 +69,7 @@ fn fsx_finds_no_difference(who: Who) {
     let place = place("fsx", "0.3.2", who);
     let script = ["./fsx -N 100000 -S 1 data"];
     run(&mut place.at_home(&script), LIMIT).ok();
-    run(&mut place.there(vm::shared().port, &script), LIMIT).ok();
+    run(&mut place.there(vm::shared().port, &script), LONG).ok();
 }
 
 #[test]
