@@ -320,7 +320,7 @@ fn a_listing_that_does_not_fit_is_passed_on() {
     let mut far = far();
     let names: Vec<String> = (0..3000).map(|i| std::format!("a-file-with-a-rather-long-name-{i:05}")).collect();
     names.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
-    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(8));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(16));
     let listed = b.list("/usr/empty").unwrap();
     let listed: Vec<_> = listed.into_iter().filter(|(name, _)| name.len() > 2).collect();
     assert_eq!(listed.len(), 3000);
