@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
-use super::listing::Pieces;
+use super::listing::{ENTRY, Pieces};
 use super::owner::Owner;
 use super::read::{read_head, readdir_head};
 use super::run::{JobKind, absence};
@@ -289,7 +289,8 @@ impl Relay<'_> {
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
-            RequestKind::Listing if count > 0 => {
+            // Who speaks Google's dialect goes on with a listing until the message is full.
+            RequestKind::Listing if count > 0 && !(self.google && count + (ENTRY as u32) < request.count) => {
                 let next = self.send_listing(request);
                 self.wait_instead(tag, next);
             }
