@@ -16,8 +16,10 @@ use crate::wire::{Data, Wire, Writer};
 /// A file up to this size is fetched as a whole.
 const WHOLE: u64 = 256 * 1024;
 
-/// A file up to this size is fetched as a whole when more than one piece of it was asked for.
+/// A file up to this size is fetched as a whole when a second piece of it was asked for, and one up to that size at the
+/// third.
 const LIBRARY: u64 = 2 * 1024 * 1024;
+const INTERPRETER: u64 = 8 * 1024 * 1024;
 
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
@@ -82,7 +84,8 @@ impl Relay<'_> {
             Some(tag) => self.wait_for(j, tag),
             None => return self.read_direct(j, count, cache),
         }
-        if window > WINDOW_LEAST.into() && n.attr.size <= LIBRARY {
+        let most = if window < WINDOW_MOST.into() { LIBRARY } else { INTERPRETER };
+        if window > WINDOW_LEAST.into() && n.attr.size <= most.min(cache.capacity() as u64 / 2) {
             self.fetch_rest(job.open, content, n.attr.size, cache);
         }
     }

@@ -473,6 +473,20 @@ fn sequential_reading_is_supplied_ahead() {
 }
 
 #[test]
+fn a_program_that_is_read_here_and_there_is_fetched_as_a_whole() {
+    let mut far = far();
+    far.file("/program", &bytes(6_000_000));
+    let mut b = Bench::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(64, 16 * 1024), cache(4096));
+    let fid = b.open("/program", 0).unwrap();
+    for at in [0, 5_000_000, 2_000_000] {
+        b.read_at(fid, at, 4096).unwrap();
+    }
+    b.far.asked.clear();
+    assert_eq!(b.read_all(fid).unwrap(), bytes(6_000_000));
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+#[test]
 fn what_is_read_once_is_fetched_once() {
     let mut far = far();
     far.file("/big", &bytes(30_000_000));
