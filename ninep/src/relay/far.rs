@@ -42,6 +42,8 @@ pub struct Request {
     pub(super) got: u64,
     /// What comes is not kept.
     pub(super) lost: bool,
+    /// Of a directory that it finds or opens, all names are asked for.
+    pub(super) deep: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -385,7 +387,14 @@ impl Relay<'_> {
                 };
                 let code = if found.is_none() && code == 0 { Errno::ENOENT.0 } else { code };
                 match found {
-                    Some((qid, attr)) => self.learn_child(&request, &qid, &attr, cache),
+                    Some((qid, attr)) => {
+                        self.learn_child(&request, &qid, &attr, cache);
+                        if request.deep
+                            && let Some(child) = self.tree.find(request.node, request.name)
+                        {
+                            self.list_ahead(child, cache);
+                        }
+                    }
                     None if code == Errno::ENOENT.0 => {
                         let directory = self.tree.node(request.node);
                         if (1..=request.moment.seq).contains(&directory.asked.seq) {
@@ -430,6 +439,9 @@ impl Relay<'_> {
             (RequestKind::OpenDirectory, _) => {
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
+                if request.deep && node.dir_open {
+                    self.list_ahead(request.node, cache);
+                }
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }

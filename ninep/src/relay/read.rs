@@ -6,7 +6,7 @@ use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::listing::HEAD;
 use super::run::{Job, mode};
-use super::tree::{Node, OpenId};
+use super::tree::{Node, NodeId, OpenId};
 use crate::errno::Errno;
 use crate::limits::IOHDRSZ;
 use crate::msg::{Rread, Rreaddir, Tread, Treaddir, Type};
@@ -284,14 +284,39 @@ impl Relay<'_> {
             return self.wait_for(j, tag as u16);
         }
         self.job(j).tries += 1;
-        let Some(content) = cache.find_or_make(n.key) else {
+        let Some(tag) = self.begin_listing(node, cache) else {
             self.job(j).tries = 2;
             return self.run(j, cache);
         };
-        cache.pin(content);
-        let tag = self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() });
-        self.tree.node(node).pins += 1;
         self.wait_for(j, tag);
+    }
+
+    fn begin_listing(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
+        let n = self.tree.view(node);
+        let content = cache.find_or_make(n.key)?;
+        cache.pin(content);
+        self.tree.node(node).pins += 1;
+        Some(self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() }))
+    }
+
+    /// Asks for all entries of a directory before somebody wants them.
+    pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
+        let is_it = |r: &Request| r.node == node && matches!(r.kind, RequestKind::Listing | RequestKind::OpenDirectory);
+        if n.qid.kind & qt::DIR == 0
+            || n.ffid == 0
+            || known
+            || !self.has_far_room(64)
+            || self.requests.iter().any(is_it)
+        {
+            return;
+        }
+        if n.dir_open {
+            self.begin_listing(node, cache);
+        } else {
+            self.send_open_directory(node, true);
+        }
     }
 
     pub(super) fn send_listing(&mut self, request: Request) -> u16 {

@@ -316,6 +316,48 @@ fn a_directory_that_was_read_can_be_changed() {
 }
 
 #[test]
+fn names_that_are_asked_for_in_order_are_asked_ahead() {
+    let mut far = far();
+    (0..40).for_each(|i| far.file(&std::format!("/usr/empty/{i:02}"), b"x"));
+    let mut b = Bench::new(far);
+    let stat = |b: &mut Bench, i: usize| assert!(b.stat(&std::format!("/usr/empty/{i:02}")).is_ok());
+    b.list("/usr/empty").unwrap();
+    b.far.asked.clear();
+    let mut trips = 0;
+    for i in 0..40 {
+        let before = b.far.total();
+        stat(&mut b, i);
+        trips += usize::from(b.far.total() > before);
+    }
+    assert_eq!((b.far.total(), trips), (40, 6), "{:?}", b.far.asked);
+    // Without a listing, after some names.
+    let mut b = b.next_session();
+    b.far.file("/usr/empty/99", b"new");
+    b.far.asked.clear();
+    (0..40).for_each(|i| stat(&mut b, i));
+    assert_eq!(b.far.total(), 44, "{:?}", b.far.asked);
+}
+
+#[test]
+fn who_visits_all_directories_finds_them_listed() {
+    let mut far = far();
+    for i in 0..10 {
+        far.dir(&std::format!("/usr/empty/{i}"));
+        far.file(&std::format!("/usr/empty/{i}/f"), b"x");
+    }
+    let mut b = Bench::new(far);
+    b.list("/usr/empty").unwrap();
+    b.far.asked.clear();
+    let mut trips = 0;
+    for i in 0..10 {
+        let before = b.far.total();
+        assert_eq!(b.list(&std::format!("/usr/empty/{i}")).unwrap().len(), 3);
+        trips += usize::from(b.far.total() > before);
+    }
+    assert_eq!((b.far.total(), trips), (30, 3), "{:?}", b.far.asked);
+}
+
+#[test]
 fn a_long_listing_comes_in_several_messages() {
     for google in [true, false] {
         let mut far = far();
