@@ -42,7 +42,7 @@ pub struct Request {
     pub(super) got: u64,
     /// What comes is not kept.
     pub(super) lost: bool,
-    /// Of a directory that it finds or opens, all names are asked for.
+    /// A directory that it finds is listed.
     pub(super) deep: bool,
 }
 
@@ -439,7 +439,7 @@ impl Relay<'_> {
             (RequestKind::OpenDirectory, _) => {
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
-                if request.deep && node.dir_open {
+                if node.dir_open {
                     self.list_ahead(request.node, cache);
                 }
                 self.wake(tag, code, cache);

@@ -9,7 +9,7 @@ use super::run::{Job, mode};
 use super::tree::{Node, NodeId, OpenId};
 use crate::errno::Errno;
 use crate::limits::IOHDRSZ;
-use crate::msg::{Rread, Rreaddir, Tread, Treaddir, Type};
+use crate::msg::{Rread, Rreaddir, Tlopen, Tread, Treaddir, Type};
 use crate::types::{open, qt};
 use crate::wire::{Data, Wire, Writer};
 
@@ -272,50 +272,46 @@ impl Relay<'_> {
         }
     }
 
-    /// Asks for all entries of a directory.
     fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, .. } = *self.job(j);
+        let opened = self.tree.node(node).dir_open;
+        self.job(j).tries += u8::from(opened);
+        match self.ask_listing(node, cache) {
+            Some(tag) => self.wait_for(j, tag),
+            None => {
+                self.job(j).tries = 2;
+                self.run(j, cache);
+            }
+        }
+    }
+
+    /// Asks for all entries of a directory, or opens it for that; the tag of the request.
+    pub(super) fn ask_listing(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
         let n = self.tree.view(node);
-        if !n.dir_open {
-            return self.open_directory(j, node, cache);
+        let is_it = |r: &Request| r.node == node && matches!(r.kind, RequestKind::Listing | RequestKind::OpenDirectory);
+        if let Some(tag) = self.requests.iter().position(is_it) {
+            return Some(tag as u16);
         }
-        let pending = |r: &Request| r.kind == RequestKind::Listing && r.node == node;
-        if let Some(tag) = self.requests.iter().position(pending) {
-            return self.wait_for(j, tag as u16);
-        }
-        self.job(j).tries += 1;
-        let Some(tag) = self.begin_listing(node, cache) else {
-            self.job(j).tries = 2;
-            return self.run(j, cache);
+        let mut request = Request { node, ffid: n.ffid, ..Request::default() };
+        let tag = if n.dir_open {
+            request.content = cache.find_or_make(n.key)?;
+            cache.pin(request.content);
+            self.send_listing(request)
+        } else if n.ffid != 0 {
+            self.send(RequestKind::OpenDirectory, &Tlopen { fid: n.ffid, flags: open::RDONLY }, request)
+        } else {
+            return None;
         };
-        self.wait_for(j, tag);
-    }
-
-    fn begin_listing(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
-        let n = self.tree.view(node);
-        let content = cache.find_or_make(n.key)?;
-        cache.pin(content);
         self.tree.node(node).pins += 1;
-        Some(self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() }))
+        Some(tag)
     }
 
-    /// Asks for all entries of a directory before somebody wants them.
+    /// Asks for them before somebody wants them.
     pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
-        let is_it = |r: &Request| r.node == node && matches!(r.kind, RequestKind::Listing | RequestKind::OpenDirectory);
-        if n.qid.kind & qt::DIR == 0
-            || n.ffid == 0
-            || known
-            || !self.has_far_room(64)
-            || self.requests.iter().any(is_it)
-        {
-            return;
-        }
-        if n.dir_open {
-            self.begin_listing(node, cache);
-        } else {
-            self.send_open_directory(node, true);
+        if n.qid.kind & qt::DIR != 0 && !known && self.has_far_room(64) {
+            self.ask_listing(node, cache);
         }
     }
 

@@ -518,22 +518,12 @@ impl Relay<'_> {
         readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }
 
+    /// Opens a directory on the far side, where its listing is asked for then.
     pub(super) fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {
-        let pending = |r: &Request| r.kind == RequestKind::OpenDirectory && r.node == node;
-        let tag = match self.requests.iter().position(pending) {
-            Some(tag) => tag as u16,
-            None if self.tree.node(node).ffid == 0 => return self.fail(j, Errno::ESTALE, cache),
-            None => self.send_open_directory(node, false),
-        };
-        self.wait_for(j, tag);
-    }
-
-    pub(super) fn send_open_directory(&mut self, node: NodeId, deep: bool) -> u16 {
-        let n = self.tree.node(node);
-        n.pins += 1;
-        let fid = n.ffid;
-        let lopen = Tlopen { fid, flags: open::RDONLY };
-        self.send(RequestKind::OpenDirectory, &lopen, Request { node, ffid: fid, deep, ..Request::default() })
+        match self.ask_listing(node, cache) {
+            Some(tag) => self.wait_for(j, tag),
+            None => self.fail(j, Errno::ESTALE, cache),
+        }
     }
 
     /// Opens a file on the far side with the node's own fid, or with a clone of another.
