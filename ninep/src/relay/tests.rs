@@ -339,6 +339,17 @@ fn names_that_are_asked_for_in_order_are_asked_ahead() {
 }
 
 #[test]
+fn a_directory_that_the_session_changes_is_not_listed_ahead() {
+    let mut b = Bench::new(far());
+    for i in 0..30 {
+        let fid = b.create("/usr/empty", &std::format!("{i}"), 0o102).unwrap();
+        b.clunk(fid);
+        assert_eq!(b.stat(&std::format!("/usr/empty/none{i}")), Err(Errno::ENOENT));
+    }
+    assert_eq!(asked(&b, "Treaddir"), 0);
+}
+
+#[test]
 fn who_visits_all_directories_finds_them_listed() {
     let mut far = far();
     for i in 0..10 {
