@@ -21,6 +21,9 @@ const WHOLE: u64 = 256 * 1024;
 const LIBRARY: u64 = 2 * 1024 * 1024;
 const INTERPRETER: u64 = 8 * 1024 * 1024;
 
+/// A directory up to this size is listed ahead; file systems take some ten bytes or more for a name.
+const DIRECTORY: u64 = 128 * 1024;
+
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
 const WINDOW_MOST: u32 = 512 * 1024;
@@ -313,11 +316,12 @@ impl Relay<'_> {
         Some(tag)
     }
 
-    /// Asks for them before somebody wants them.
+    /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
     pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
-        if n.qid.kind & qt::DIR != 0 && !known && self.has_far_room(64) {
+        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= DIRECTORY;
+        if few && n.changed == 0 && !known && self.freshness_ms > 0 && self.has_far_room(64) {
             self.ask_listing(node, cache);
         }
     }

@@ -351,6 +351,43 @@ fn names_that_are_asked_for_in_order_are_asked_ahead() {
 }
 
 #[test]
+fn after_one_name_that_is_absent_the_next_are_known_to_be() {
+    let mut b = Bench::new(far());
+    b.walk("/usr/bin").unwrap();
+    b.far.asked.clear();
+    for name in ["a", "b", "c"] {
+        assert_eq!(b.stat(&std::format!("/usr/bin/{name}")), Err(Errno::ENOENT));
+    }
+    // A walk, and an open and a read of the directory.
+    assert_eq!(b.far.total(), 3, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_change_waits_for_a_directory_that_is_being_opened() {
+    let mut b = Bench::new(far());
+    let dfid = b.walk("/usr/empty").unwrap();
+    let newfid = b.new_fid();
+    b.send(1, &Twalk { fid: dfid, newfid, wname: heapless::Vec::from_slice(&[b"made".as_slice()]).unwrap() });
+    b.pump();
+    b.deliver(0);
+    assert_eq!(b.reply(), Some((1, Owned::Error(Errno::ENOENT))));
+    assert_eq!(asked(&b, "Tlopen"), 1);
+    b.ask(&crate::msg::Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 }).unwrap();
+    assert!(b.stat("/usr/empty/made").is_ok());
+}
+
+#[test]
+fn a_directory_that_the_session_changes_is_not_listed_ahead() {
+    let mut b = Bench::new(far());
+    for i in 0..30 {
+        let fid = b.create("/usr/empty", &std::format!("{i}"), 0o102).unwrap();
+        b.clunk(fid);
+        assert_eq!(b.stat(&std::format!("/usr/empty/none{i}")), Err(Errno::ENOENT));
+    }
+    assert_eq!(asked(&b, "Treaddir"), 0);
+}
+
+#[test]
 fn who_visits_all_directories_finds_them_listed() {
     let mut far = far();
     for i in 0..10 {
