@@ -19,6 +19,7 @@ use core::ffi::CStr;
 use core::net::SocketAddr;
 
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::Mode;
 use ssh_lite::auth::Authenticated;
 
 use crate::cpath;
@@ -48,6 +49,8 @@ pub fn run(config: &Config, peer: SocketAddr, user: &Authenticated, cgroup: Opti
     process::close_all_but(3, &[socket.as_fd()]);
     let _ = process::die_with_parent();
     let _ = rustix::process::setsid();
+    // Who makes files with more permissions has set a umask himself, and the relay sees to it that it holds.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     // What a user runs is what the kernel may end when memory is short; cpud itself is not (init sets that).
     let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
     let Failed(status) = start(config, peer, user, &socket, cgroup);

@@ -5,7 +5,7 @@ use super::Config;
 use super::model::Model;
 use super::testkit::{Bench, FRESH, Owned, ROOT, cache, memory};
 use crate::errno::Errno;
-use crate::msg::{Tclunk, Tflush, Tgetattr, Tread, Trenameat, Tsetattr, Twalk};
+use crate::msg::{Tclunk, Tflush, Tgetattr, Tlcreate, Tmkdir, Tread, Trenameat, Tsetattr, Twalk};
 
 fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
@@ -288,7 +288,7 @@ fn a_name_that_somebody_else_removed_is_an_error_and_no_endless_question() {
     b.list("/usr/empty").unwrap();
     let dfid = b.walk("/usr/empty").unwrap();
     b.far.unlink("/usr/empty");
-    let mkdir = crate::msg::Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 };
+    let mkdir = Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 };
     assert_eq!(b.ask(&mkdir), Err(Errno::ESTALE));
 }
 
@@ -522,17 +522,22 @@ fn a_refused_change_says_whether_a_directory_or_the_file_is_in_the_way() {
 }
 
 #[test]
-fn the_umask_is_the_sessions() {
+fn a_umask_that_a_program_has_set_takes_the_place_of_the_clients() {
     let mut far = far();
     far.umask = 0o077;
     let mut b = Bench::new(far);
-    b.create("/usr/empty", "file", 0o102).unwrap();
-    let dfid = b.walk("/usr/empty").unwrap();
-    b.ask(&crate::msg::Tmkdir { dfid, name: b"directory", mode: 0o041_775, gid: 0 }).unwrap();
-    assert_eq!(b.stat("/usr/empty/file").unwrap().mode, 0o100_644);
-    assert_eq!(b.stat("/usr/empty/directory").unwrap().mode, 0o041_775);
-    b.ask(&crate::msg::Tmkdir { dfid, name: b"private", mode: 0o700, gid: 0 }).unwrap();
-    assert_eq!(asked(&b, "Tsetattr"), 2);
+    let made = |b: &mut Bench, mode: u32| {
+        let (dfid, fid) = (b.walk("/usr/empty").unwrap(), b.walk("/usr/empty").unwrap());
+        let (directory, file) = (std::format!("d{mode:o}"), std::format!("f{mode:o}"));
+        b.ask(&Tmkdir { dfid, name: directory.as_bytes(), mode: 0o040_000 | mode, gid: 0 }).unwrap();
+        b.ask(&Tlcreate { fid, name: file.as_bytes(), flags: 2, mode: 0o100_000 | mode, gid: 0 }).unwrap();
+        [directory, file].map(|name| b.stat(&std::format!("/usr/empty/{name}")).unwrap().mode)
+    };
+    assert_eq!(made(&mut b, 0o755), [0o040_700, 0o100_700]);
+    assert_eq!(asked(&b, "Tsetattr"), 0);
+    assert_eq!(made(&mut b, 0o1755), [0o041_700, 0o101_700]);
+    assert_eq!(made(&mut b, 0o775), [0o040_775, 0o100_775]);
+    assert_eq!(asked(&b, "Tsetattr"), 4);
 }
 
 #[test]
@@ -573,7 +578,7 @@ fn a_flushed_question_is_not_answered_and_a_flushed_change_is() {
     // The fid is free.
     b.ask(&Twalk { fid: ROOT, newfid, wname: heapless::Vec::new() }).unwrap();
 
-    b.send(1, &crate::msg::Tmkdir { dfid: ROOT, name: b"made", mode: 0o755, gid: 0 });
+    b.send(1, &Tmkdir { dfid: ROOT, name: b"made", mode: 0o755, gid: 0 });
     b.send(2, &Tflush { oldtag: 1 });
     b.settle();
     assert_eq!(b.reply(), Some((1, Owned::Other(73))));
