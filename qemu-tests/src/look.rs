@@ -108,6 +108,15 @@ pub fn processes() -> Vec<Process> {
     all
 }
 
+/// All but PID 1 and the session in which `look` runs.
+pub fn others(all: &[Process]) -> Vec<&Process> {
+    // The look, its guard and its wire are the newest of their kind.
+    let own = all.iter().rfind(|process| process.name == "look").map_or(0, |look| look.parent);
+    all.iter()
+        .filter(|p| p.pid != 1 && p.parent != own && p.pid != own && !(p.filtered && p.pid.abs_diff(own) == 1))
+        .collect()
+}
+
 /// `pid` and all that descend from it.
 pub fn family(all: &[Process], pid: u32) -> Vec<Process> {
     let mut members = vec![pid];
