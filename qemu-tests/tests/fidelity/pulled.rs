@@ -1,9 +1,10 @@
 //! A client that is killed while a program of the rows is at work leaves no process and no mount behind, and of memory
 //! what its user's relay may have.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use qemu_tests::look::{Process, others};
+use qemu_tests::look::{descriptors, others};
 use qemu_tests::or_skip;
 use qemu_tests::run::{run, start};
 use qemu_tests::vm::parse;
@@ -27,8 +28,9 @@ fn pull(name: &str, row: &Row, file: &str) {
     run(&mut place.at_home(row.setup), LIMIT).ok();
     let vm = SMALL.alone();
     let client = start(&mut or_skip!(place.by_stock_client(vm.port, row.script)), Vec::new());
-    let serves = |process: Process| process.descriptors.iter().any(|path| path.contains(file));
-    while !Process::read(client.pid()).map(serves).unwrap_or(true) {}
+    while descriptors(client.pid()).is_ok_and(|paths| !paths.iter().any(|path| path.contains(file))) {
+        thread::yield_now();
+    }
     client.signal("KILL");
     let gone = Instant::now();
     let outcome = client.finish(LIMIT);
