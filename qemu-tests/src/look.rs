@@ -2,10 +2,10 @@
 //! command of the client's.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +50,7 @@ impl Process {
         // After the name in parentheses, which may itself hold blanks: state is the third field, times are 14 and 15.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let times: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-        let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        let mut descriptors: Vec<String> = links.map(|link| link.display().to_string()).collect();
+        let mut descriptors = descriptors(pid).unwrap_or_default();
         descriptors.sort();
         Some(Self {
             pid,
@@ -91,6 +89,12 @@ impl Process {
     }
 }
 
+/// Where each open descriptor of a process leads; an error when there is no such process.
+pub fn descriptors(pid: u32) -> io::Result<Vec<String>> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd"))?.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    Ok(links.map(|link| link.display().to_string()).collect())
+}
+
 /// The bytes of a page on every machine here.
 const PAGE: u64 = 4096;
 
@@ -106,6 +110,15 @@ pub fn processes() -> Vec<Process> {
     let mut all: Vec<Process> = pids.filter_map(Process::read).collect();
     all.sort_by_key(|process| process.pid);
     all
+}
+
+/// All but PID 1 and the session in which `look` runs.
+pub fn others(all: &[Process]) -> Vec<&Process> {
+    // The look, its guard and its wire are the newest of their kind.
+    let own = all.iter().rfind(|process| process.name == "look").map_or(0, |look| look.parent);
+    all.iter()
+        .filter(|p| p.pid != 1 && p.parent != own && p.pid != own && !(p.filtered && p.pid.abs_diff(own) == 1))
+        .collect()
 }
 
 /// `pid` and all that descend from it.

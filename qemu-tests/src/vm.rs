@@ -34,6 +34,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(120);
 pub struct Machine {
     pub kernel: PathBuf,
     pub initramfs: PathBuf,
+    /// On the kernel's command line after the board's own, when it is booted directly.
+    pub words: &'static str,
     /// The flash part's content, of which each machine gets a copy; None boots the kernel directly.
     pub rom: Option<PathBuf>,
     /// MiB.
@@ -81,7 +83,7 @@ impl Machine {
         // Fifty sessions at once, each with the client's programs in its page cache.
         let memory = board.mebibytes("qemu_memory").max(512).to_string();
         let (kernel, initramfs) = (Artifact::Kernel.path(&board.name), initramfs.to_owned());
-        Self { kernel, initramfs, rom: None, memory, aes: true, card: "virtio-net-pci", restarts: false }
+        Self { kernel, initramfs, words: "", rom: None, memory, aes: true, card: "virtio-net-pci", restarts: false }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
@@ -180,7 +182,7 @@ impl Vm {
                     "-initrd".into(),
                     initramfs,
                     "-append".into(),
-                    board.get("cmdline").into(),
+                    format!("{} {}", board.get("cmdline"), machine.words).into(),
                 ]
             }
         };
@@ -297,31 +299,55 @@ pub fn has_device(name: &str) -> Result<(), Reason> {
     has.then_some(()).ok_or_else(|| format!("this QEMU has no {name}"))
 }
 
-static SHARED: OnceLock<Vm> = OnceLock::new();
-static TURN: RwLock<()> = RwLock::new(());
+/// A machine that a test binary boots once, at its first use.
+pub struct Shared {
+    machine: fn() -> Machine,
+    vm: OnceLock<Vm>,
+    turn: RwLock<()>,
+}
 
-/// A test's use of the one machine that a test binary boots; prints what the console said meanwhile when it fails.
+/// The machine of most tests.
+pub static OURS: Shared = Shared::new(Machine::ours);
+
+/// It, with other tests on it at the same time.
+pub fn shared() -> Lease<RwLockReadGuard<'static, ()>> {
+    OURS.shared()
+}
+
+/// It, with nobody else on it.
+pub fn alone() -> Lease<RwLockWriteGuard<'static, ()>> {
+    OURS.alone()
+}
+
+impl Shared {
+    pub const fn new(machine: fn() -> Machine) -> Self {
+        Self { machine, vm: OnceLock::new(), turn: RwLock::new(()) }
+    }
+
+    /// The machine, with other tests on it at the same time.
+    pub fn shared(&'static self) -> Lease<RwLockReadGuard<'static, ()>> {
+        self.lease(self.turn.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The machine with nobody else on it.
+    pub fn alone(&'static self) -> Lease<RwLockWriteGuard<'static, ()>> {
+        self.lease(self.turn.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lease<T>(&'static self, turn: T) -> Lease<T> {
+        let vm = self.vm.get_or_init(|| Vm::boot(&(self.machine)()));
+        Lease { _turn: turn, vm, start: vm.console.mark() }
+    }
+}
+
+/// A test's use of a shared machine; prints what the console said meanwhile when it fails.
 pub struct Lease<T> {
     _turn: T,
+    vm: &'static Vm,
     start: Mark,
 }
 
-/// The machine, with other tests on it at the same time.
-pub fn shared() -> Lease<RwLockReadGuard<'static, ()>> {
-    Lease::new(TURN.read().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// The machine with nobody else on it.
-pub fn alone() -> Lease<RwLockWriteGuard<'static, ()>> {
-    Lease::new(TURN.write().unwrap_or_else(PoisonError::into_inner))
-}
-
 impl<T> Lease<T> {
-    fn new(turn: T) -> Self {
-        let vm = SHARED.get_or_init(|| Vm::boot(&Machine::ours()));
-        Self { _turn: turn, start: vm.console.mark() }
-    }
-
     /// What the console said since this test began.
     pub fn said(&self) -> String {
         self.console.since(self.start)
@@ -338,7 +364,7 @@ impl<T> Deref for Lease<T> {
     type Target = Vm;
 
     fn deref(&self) -> &Vm {
-        SHARED.get().expect("a lease is made after the machine")
+        self.vm
     }
 }
 

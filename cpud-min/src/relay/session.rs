@@ -122,9 +122,10 @@ impl Session {
 
     /// For the user, as lines of the same length whatever the numbers are.
     pub fn show_counters(&self, cache: &Cache<'_>) {
-        let Counters { asked, sent, read, written } = self.relay.counters;
+        let Counters { asked, waited, sent, read, written } = self.relay.counters;
         let lines = [
             (asked, "requests of the kernel"),
+            (asked - waited, "of them answered here"),
             (sent, "requests sent"),
             (read, "bytes of files fetched"),
             (written, "bytes of files written"),

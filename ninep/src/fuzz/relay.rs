@@ -14,8 +14,8 @@ const JOBS: usize = 5;
 /// the far side; with bit 1 the bytes are raw, without it they are type, tag and body of a frame; the other bits are
 /// time. Before that both sides agree on a version and the kernel attaches.
 pub fn relay(calls: &[u8]) {
-    let mut contents = [Content::default(); 8];
-    let (mut blocks, mut data) = ([Block::default(); 8], [0; 8 * BLOCK]);
+    let mut contents = [Content::default(); 16];
+    let (mut blocks, mut data) = ([Block::default(); 16], [0; 16 * BLOCK]);
     let mut cache = Cache::new(&mut contents, &mut blocks, &mut data);
     let mut requests = [Request::default(); 3 * JOBS + 16];
     let memory = Memory {

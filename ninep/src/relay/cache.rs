@@ -4,7 +4,7 @@
 //! The memory of blocks may lose pages to whoever needs them more ([`Cache::reclaimable`]): each block knows the place of
 //! one byte that is not 0, its witness, and counts as evicted when that has become 0. A block of zeroes has lost nothing.
 //!
-//! Both tables are set-associative, eight ways, least recently used goes first: a look-up reads eight entries, nothing
+//! Both tables are set-associative, sixteen ways, least recently used goes first: a look-up reads sixteen entries, nothing
 //! is linked, and forgetting a content is one counter, which makes its blocks free.
 
 use core::sync::atomic::{Ordering, fence};
@@ -14,7 +14,7 @@ use super::hash::Hash;
 /// Bytes of one block.
 pub const BLOCK: usize = 4096;
 
-const WAYS: usize = 8;
+const WAYS: usize = 16;
 
 /// Longest target of a symbolic link that is kept.
 pub const LINK: usize = 64;
@@ -88,7 +88,7 @@ impl Default for Content {
 }
 
 impl<'m> Cache<'m> {
-    /// `contents` and `blocks` are all default, at least eight of each; `data` has [`BLOCK`] bytes a block.
+    /// `contents` and `blocks` are all default, at least sixteen of each; `data` has [`BLOCK`] bytes a block.
     pub fn new(contents: &'m mut [Content], blocks: &'m mut [Block], data: &'m mut [u8]) -> Self {
         let (c, b) = (contents.len() / WAYS * WAYS, (blocks.len().min(data.len() / BLOCK)) / WAYS * WAYS);
         assert!(c > 0 && b > 0, "a cache has at least {WAYS} entries");

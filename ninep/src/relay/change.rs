@@ -169,6 +169,9 @@ impl Relay<'_> {
     /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.
     pub(super) fn closed_fid(&mut self, node: NodeId) -> Result<Option<u32>, Errno> {
         let n = self.tree.view(node);
+        if self.requests.iter().any(|r| r.kind == RequestKind::OpenDirectory && r.node == node) {
+            return Ok(None);
+        }
         if n.ffid != 0 && !n.dir_open {
             return Ok(Some(n.ffid));
         }

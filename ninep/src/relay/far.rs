@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
-use super::listing::Pieces;
+use super::listing::{ENTRY, Pieces};
 use super::owner::Owner;
 use super::read::{read_head, readdir_head};
 use super::run::{JobKind, absence};
@@ -42,6 +42,8 @@ pub struct Request {
     pub(super) got: u64,
     /// What comes is not kept.
     pub(super) lost: bool,
+    /// A directory that it finds is listed.
+    pub(super) deep: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -290,7 +292,8 @@ impl Relay<'_> {
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
-            RequestKind::Listing if count > 0 => {
+            // Who speaks Google's dialect goes on with a listing until the message is full.
+            RequestKind::Listing if count > 0 && !(self.google && count + (ENTRY as u32) < request.count) => {
                 let next = self.send_listing(request);
                 self.wait_instead(tag, next);
             }
@@ -385,13 +388,22 @@ impl Relay<'_> {
                 };
                 let code = if found.is_none() && code == 0 { Errno::ENOENT.0 } else { code };
                 match found {
-                    Some((qid, attr)) => self.learn_child(&request, &qid, &attr, cache),
+                    Some((qid, attr)) => {
+                        self.learn_child(&request, &qid, &attr, cache);
+                        if request.deep
+                            && let Some(child) = self.tree.find(request.node, request.name)
+                        {
+                            self.list_ahead(child, cache);
+                        }
+                    }
                     None if code == Errno::ENOENT.0 => {
                         let directory = self.tree.node(request.node);
                         if (1..=request.moment.seq).contains(&directory.asked.seq) {
                             cache.find_or_make(absence(directory.key, request.name));
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
+                        // Who looks for one name that is not there looks for more.
+                        self.list_ahead(request.node, cache);
                     }
                     None => {}
                 }
@@ -430,6 +442,9 @@ impl Relay<'_> {
             (RequestKind::OpenDirectory, _) => {
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
+                if node.dir_open {
+                    self.list_ahead(request.node, cache);
+                }
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }

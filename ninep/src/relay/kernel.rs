@@ -475,7 +475,7 @@ impl Relay<'_> {
             }
             _ => return Err(Errno::EOPNOTSUPP),
         };
-        self.job(j).wait = [tag, 0];
+        self.wait_for(j, tag);
         Ok(Taken::Yes)
     }
 

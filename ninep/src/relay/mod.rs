@@ -103,6 +103,8 @@ pub struct Memory<'m> {
 pub struct Counters {
     /// Requests of the kernel.
     pub asked: u64,
+    /// Those of them that waited for the far side.
+    pub waited: u64,
     /// Requests to the far side.
     pub sent: u64,
     /// Bytes of files that came from the far side.

@@ -34,6 +34,8 @@ struct Fid {
 
 pub struct Model {
     pub google: bool,
+    /// The longest message that it takes.
+    pub msize: u32,
     pub inodes: HashMap<u64, Inode>,
     fids: HashMap<u32, Fid>,
     clock: u64,
@@ -56,6 +58,7 @@ impl Model {
         let root = Inode { mode: DIR, nlink: 2, ..Inode::default() };
         Self {
             google: true,
+            msize: 1024 * 1024,
             inodes: HashMap::from([(ROOT, root)]),
             fids: HashMap::new(),
             clock: 1,
@@ -252,7 +255,11 @@ impl Model {
         match message {
             Message::Tversion(t) => {
                 let known = t.version == VERSION || (self.google && t.version.starts_with(b"9P2000.L.Google."));
-                put(tag, &Rversion { msize: t.msize, version: if known { t.version } else { b"unknown" } }, out)
+                put(
+                    tag,
+                    &Rversion { msize: t.msize.min(self.msize), version: if known { t.version } else { b"unknown" } },
+                    out,
+                )
             }
             Message::Tattach(t) => {
                 self.fids.insert(t.fid, Fid { path: vec![], open: None, gone: false });

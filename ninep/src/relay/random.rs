@@ -47,7 +47,7 @@ impl History {
         far.dir("/d");
         far.dir("/d/e");
         let small = seed.is_multiple_of(2);
-        let (nodes, blocks) = if small { (24, 8) } else { (200, 256) };
+        let (nodes, blocks) = if small { (24, 16) } else { (200, 256) };
         let b = Bench::with(far, Config { freshness_ms, home: b"" }, memory(nodes, 16 * 1024), cache(blocks));
         Self { b, dice: Dice(seed * 2 + 1), open: vec![] }
     }

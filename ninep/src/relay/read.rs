@@ -6,18 +6,23 @@ use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::listing::HEAD;
 use super::run::{Job, mode};
-use super::tree::{Node, OpenId};
+use super::tree::{Node, NodeId, OpenId};
 use crate::errno::Errno;
 use crate::limits::IOHDRSZ;
-use crate::msg::{Rread, Rreaddir, Tread, Treaddir, Type};
+use crate::msg::{Rread, Rreaddir, Tlopen, Tread, Treaddir, Type};
 use crate::types::{open, qt};
 use crate::wire::{Data, Wire, Writer};
 
 /// A file up to this size is fetched as a whole.
 const WHOLE: u64 = 256 * 1024;
 
-/// A file up to this size is fetched as a whole when more than one piece of it was asked for.
+/// A file up to this size is fetched as a whole when a second piece of it was asked for, and one up to that size at the
+/// third.
 const LIBRARY: u64 = 2 * 1024 * 1024;
+const INTERPRETER: u64 = 8 * 1024 * 1024;
+
+/// A directory up to this size is listed ahead; file systems take some ten bytes or more for a name.
+const DIRECTORY: u64 = 128 * 1024;
 
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
@@ -89,7 +94,8 @@ impl Relay<'_> {
             Some(tag) => self.wait_for(j, tag),
             None => return self.read_direct(j, count, cache),
         }
-        if window > WINDOW_LEAST.into() && n.attr.size <= LIBRARY {
+        let most = if window < WINDOW_MOST.into() { LIBRARY } else { INTERPRETER };
+        if window > WINDOW_LEAST.into() && n.attr.size <= most.min(cache.capacity() as u64 / 2) {
             self.fetch_rest(job.open, content, n.attr.size, cache);
         }
     }
@@ -276,26 +282,48 @@ impl Relay<'_> {
         }
     }
 
-    /// Asks for all entries of a directory.
     fn fetch_listing(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, .. } = *self.job(j);
+        let opened = self.tree.node(node).dir_open;
+        self.job(j).tries += u8::from(opened);
+        match self.ask_listing(node, cache) {
+            Some(tag) => self.wait_for(j, tag),
+            None => {
+                self.job(j).tries = 2;
+                self.run(j, cache);
+            }
+        }
+    }
+
+    /// Asks for all entries of a directory, or opens it for that; the tag of the request.
+    pub(super) fn ask_listing(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
         let n = self.tree.view(node);
-        if !n.dir_open {
-            return self.open_directory(j, node, cache);
+        let is_it = |r: &Request| r.node == node && matches!(r.kind, RequestKind::Listing | RequestKind::OpenDirectory);
+        if let Some(tag) = self.requests.iter().position(is_it) {
+            return Some(tag as u16);
         }
-        let pending = |r: &Request| r.kind == RequestKind::Listing && r.node == node;
-        if let Some(tag) = self.requests.iter().position(pending) {
-            return self.wait_for(j, tag as u16);
-        }
-        self.job(j).tries += 1;
-        let Some(content) = cache.find_or_make(n.key) else {
-            self.job(j).tries = 2;
-            return self.run(j, cache);
+        let mut request = Request { node, ffid: n.ffid, ..Request::default() };
+        let tag = if n.dir_open {
+            request.content = cache.find_or_make(n.key)?;
+            cache.pin(request.content);
+            self.send_listing(request)
+        } else if n.ffid != 0 {
+            self.send(RequestKind::OpenDirectory, &Tlopen { fid: n.ffid, flags: open::RDONLY }, request)
+        } else {
+            return None;
         };
-        cache.pin(content);
-        let tag = self.send_listing(Request { node, content, ffid: n.ffid, ..Request::default() });
         self.tree.node(node).pins += 1;
-        self.wait_for(j, tag);
+        Some(tag)
+    }
+
+    /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
+    pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
+        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= DIRECTORY;
+        if few && n.changed == 0 && !known && self.freshness_ms > 0 && self.has_far_room(64) {
+            self.ask_listing(node, cache);
+        }
     }
 
     pub(super) fn send_listing(&mut self, request: Request) -> u16 {

@@ -2,7 +2,6 @@
 
 use heapless::Vec;
 
-use super::Relay;
 use super::cache::{Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
@@ -10,6 +9,7 @@ use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
 use super::read::is_kept;
 use super::tree::{Moment, Node, NodeId, OpenId};
+use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
 use crate::limits::{MAXWELEM, NOFID, NOTAG};
 use crate::msg::{
@@ -44,6 +44,8 @@ pub struct Job {
     pub(super) error: u32,
     /// It waits until the kernel has taken replies.
     pub(super) stalled: bool,
+    /// It waits for the far side, or has.
+    pub(super) waited: bool,
     /// How often it has asked for data.
     pub(super) tries: u8,
     /// The far fid of a file that is being created; what becomes of it when it fails.
@@ -97,6 +99,7 @@ impl Default for Job {
             wait: [0; 2],
             error: 0,
             stalled: false,
+            waited: false,
             tries: 0,
             ffid: 0,
             created: false,
@@ -244,9 +247,11 @@ impl Relay<'_> {
     }
 
     pub(super) fn wait_for(&mut self, j: usize, tag: u16) {
-        let wait = &mut self.job(j).wait;
-        let free = usize::from(wait[0] != 0);
-        wait[free] = tag;
+        let job = self.job(j);
+        let free = usize::from(job.wait[0] != 0);
+        job.wait[free] = tag;
+        let first = !core::mem::replace(&mut job.waited, true);
+        self.counters.waited += u64::from(first);
     }
 
     fn run_attach(&mut self, j: usize, cache: &mut Cache<'_>) {
@@ -350,36 +355,49 @@ impl Relay<'_> {
         if self.freshness_ms > 0 && self.job(j).kind == JobKind::Walk && is_absent(cache, directory.key, name) {
             return self.ask_attributes(j, parent, 0, cache);
         }
+        if directory.ffid == 0 {
+            return self.fail(j, Errno::ESTALE, cache);
+        }
+        let tag = self.send_name(parent, name, false);
+        self.wait_for(j, tag);
+        if self.freshness_ms > 0 && self.google {
+            self.ask_ahead(parent, name, cache);
+        }
+    }
+
+    /// Asks what a name stands for, by a fid of the file if there is one; if `deep`, a directory's names too.
+    fn send_name(&mut self, parent: NodeId, name: &[u8], deep: bool) -> u16 {
         let hash = Hash::of(name);
         let pending = |r: &Request| r.kind == RequestKind::Walk && r.node == parent && r.name == hash;
         if let Some(tag) = self.requests.iter().position(pending) {
-            return self.wait_for(j, tag as u16);
+            return tag as u16;
         }
         if let Some(child) = self.tree.find(parent, hash) {
             let node = self.tree.view(child);
             // The stock server's fids stand for paths, as long as they are not open.
             if self.google && node.ffid != 0 && !node.dir_open && !node.absent {
-                return self.ask_attributes_by(j, child, node.ffid);
+                return self.send_getattr(child, node.ffid);
             }
         }
-        let fid = directory.ffid;
-        if fid == 0 {
-            return self.fail(j, Errno::ESTALE, cache);
-        }
-        let newfid = self.new_ffid();
+        let (fid, newfid) = (self.tree.node(parent).ffid, self.new_ffid());
         let mut wname = Vec::new();
         let _ = wname.push(name);
-        let request = Request { node: parent, name: hash, ffid: newfid, ..Request::default() };
-        let tag = if self.google {
+        let request = Request { node: parent, name: hash, ffid: newfid, deep, ..Request::default() };
+        self.tree.node(parent).pins += 1;
+        if self.google {
             self.send(RequestKind::Walk, &Twalkgetattr { fid, newfid, wname }, request)
         } else {
             self.send(RequestKind::Walk, &Twalk { fid, newfid, wname }, request)
-        };
-        self.tree.node(parent).pins += 1;
-        self.wait_for(j, tag);
+        }
     }
 
     fn ask_attributes_by(&mut self, j: usize, node: NodeId, fid: u32) {
+        let tag = self.send_getattr(node, fid);
+        self.wait_for(j, tag);
+    }
+
+    /// The tag of the request for a node's attributes.
+    fn send_getattr(&mut self, node: NodeId, fid: u32) -> u16 {
         let mut tag = self.tree.node(node).asking;
         if tag == 0 {
             let request = Request { node, ffid: fid, ..Request::default() };
@@ -387,7 +405,50 @@ impl Relay<'_> {
             let n = self.tree.node(node);
             (n.asking, n.pins) = (tag, n.pins + 1);
         }
-        self.wait_for(j, tag);
+        tag
+    }
+
+    /// Who has asked for names of a directory in the order of its listing is about to ask for as many more of that type.
+    fn ask_ahead(&mut self, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
+        const MOST: usize = 16;
+        /// So many names are asked for in a directory before it is worth a listing.
+        const MANY: u32 = 10;
+        const DT_DIR: u8 = 4;
+        let Node { key, children, .. } = self.tree.view(parent);
+        let listing = cache.find(key).and_then(|at| Some((at, cache.get(at)?.listing()?)));
+        let Some((listing, end)) = listing else {
+            if children >= MANY {
+                self.list_ahead(parent, cache);
+            }
+            return;
+        };
+        let mut entry = [0; ENTRY];
+        // How many names before this one are known, of directories and of all others; the type that is asked for.
+        let (mut run, mut wanted, mut left) = ([0; 2], None, 0);
+        let mut at = 0;
+        while at < end
+            && let Some(n) = read_entry(cache, listing, at, &mut entry)
+        {
+            let other = &entry[HEAD..HEAD + n];
+            at += (HEAD + n) as u64;
+            let class = usize::from(entry[HEAD - 3] == DT_DIR);
+            if wanted.is_none() && other == name {
+                (wanted, left) = (Some(class), run[class].min(MOST));
+            } else if wanted.is_none_or(|wanted| wanted == class) {
+                let known = self.tree.find(parent, Hash::of(other));
+                if wanted.is_none() {
+                    // The first directory is asked for by whoever visits all of them.
+                    run[class] = if known.is_some() || other == b".." { run[class] + 1 } else { 0 };
+                } else if left == 0 || !self.has_far_room(JOB_FAR) {
+                    return;
+                } else {
+                    left -= 1;
+                    if !known.is_some_and(|id| self.fresh(id, u64::MAX)) {
+                        self.send_name(parent, other, class == 1);
+                    }
+                }
+            }
+        }
     }
 
     fn run_getattr(&mut self, j: usize, cache: &mut Cache<'_>) {
@@ -471,21 +532,12 @@ impl Relay<'_> {
         readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }
 
+    /// Opens a directory on the far side, where its listing is asked for then.
     pub(super) fn open_directory(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) {
-        let pending = |r: &Request| r.kind == RequestKind::OpenDirectory && r.node == node;
-        let tag = match self.requests.iter().position(pending) {
-            Some(tag) => tag as u16,
-            None => {
-                let fid = self.tree.node(node).ffid;
-                if fid == 0 {
-                    return self.fail(j, Errno::ESTALE, cache);
-                }
-                let lopen = Tlopen { fid, flags: open::RDONLY };
-                self.tree.node(node).pins += 1;
-                self.send(RequestKind::OpenDirectory, &lopen, Request { node, ffid: fid, ..Request::default() })
-            }
-        };
-        self.wait_for(j, tag);
+        match self.ask_listing(node, cache) {
+            Some(tag) => self.wait_for(j, tag),
+            None => self.fail(j, Errno::ESTALE, cache),
+        }
     }
 
     /// Opens a file on the far side with the node's own fid, or with a clone of another.
@@ -584,20 +636,20 @@ fn is_listed(cache: &mut Cache<'_>, listing: ContentRef, name: &[u8]) -> Option<
     let mut at = 0;
     let mut entry = [0; ENTRY];
     while at < end {
-        if !cache.copy(listing, at, &mut entry[..HEAD]) {
-            return None;
-        }
-        let n = usize::from(u16::from_le_bytes([entry[HEAD - 2], entry[HEAD - 1]]));
-        if n == name.len() {
-            let room = entry.get_mut(..n)?;
-            if !cache.copy(listing, at + HEAD as u64, room) {
-                return None;
-            }
-            if room == name {
-                return Some(true);
-            }
+        let n = read_entry(cache, listing, at, &mut entry)?;
+        if &entry[HEAD..HEAD + n] == name {
+            return Some(true);
         }
         at += (HEAD + n) as u64;
     }
     Some(false)
+}
+
+/// The entry at an offset of a listing; the length of its name. None when it is not here any more.
+fn read_entry(cache: &mut Cache<'_>, listing: ContentRef, at: u64, entry: &mut [u8; ENTRY]) -> Option<usize> {
+    if !cache.copy(listing, at, &mut entry[..HEAD]) {
+        return None;
+    }
+    let n = usize::from(u16::from_le_bytes([entry[HEAD - 2], entry[HEAD - 1]]));
+    cache.copy(listing, at + HEAD as u64, entry.get_mut(HEAD..HEAD + n)?).then_some(n)
 }

@@ -6,6 +6,7 @@
 //! differ: a mark that is no longer true fails.
 
 mod place;
+mod pulled;
 mod rows;
 mod suites;
 mod tree;
@@ -17,7 +18,7 @@ use place::{Place, Who};
 use qemu_tests::or_skip;
 use qemu_tests::run::{Outcome, run};
 use qemu_tests::skip::Reason;
-use qemu_tests::vm;
+use qemu_tests::vm::{Machine, Shared};
 use tree::{Tree, first_difference};
 
 /// At home everything takes seconds; there, one emulated processor does everything.
@@ -28,6 +29,9 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A script's own way to say that this machine lacks something: its last line is the reason.
 const SKIP: i32 = 77;
+
+/// A machine whose relays have the least memory there is for one.
+static SMALL: Shared = Shared::new(|| Machine { words: "cpud.relay=256K", ..Machine::direct() });
 
 struct Row {
     /// Debian packages.
@@ -56,11 +60,8 @@ struct Done {
     tree: Tree,
 }
 
-fn compare(name: &str, row: &Row, who: Who) {
-    for package in row.needs {
-        or_skip!(installed(package));
-    }
-    or_skip!(who.here());
+fn compare(name: &str, row: &Row, who: Who, machine: &'static Shared) {
+    or_skip!(possible(row, who));
     let place = Place::new(name, who);
     let home = done(&place, row, |place| place.at_home(row.script));
     if home.outcome.code() == SKIP {
@@ -68,7 +69,7 @@ fn compare(name: &str, row: &Row, who: Who) {
         or_skip!(Err::<(), _>(text.lines().last().unwrap_or("the script gives no reason").to_owned()));
     }
     assert_eq!(home.outcome.code(), 0, "at home: {}{}", home.outcome.text(), home.outcome.complaint());
-    let vm = vm::shared();
+    let vm = machine.shared();
     let away = done(&place, row, |place| place.there(vm.port, row.script));
     let expect = match who {
         Who::Root => &row.as_root,
@@ -99,6 +100,12 @@ fn difference(home: &Done, away: &Done) -> Option<String> {
         return Some(format!("stdout: {}{}", first_difference(&lines(home), &lines(away)), complaint()));
     }
     home.tree.difference(&away.tree).map(|difference| format!("its tree: {difference}{}", complaint()))
+}
+
+/// Whether the row can be run on this machine.
+fn possible(row: &Row, who: Who) -> Result<(), Reason> {
+    row.needs.iter().try_for_each(|package| installed(package))?;
+    who.here()
 }
 
 fn installed(package: &str) -> Result<(), Reason> {

@@ -126,12 +126,24 @@ impl Place {
     /// The same on the appliance at `port`.
     pub fn there(&self, port: u16, lines: &[&str]) -> Command {
         let mut command = self.command(self.folder.join("v3"));
+        command.args(["-port", &port.to_string()]);
+        self.session(command, None, lines)
+    }
+
+    /// The same by today's stock client.
+    pub fn by_stock_client(&self, port: u16, lines: &[&str]) -> Result<Command, Reason> {
+        let mut command = self.command(on_path("cpu")?);
+        command.args(["-sp", &port.to_string(), "-timeout9p", "60s"]);
+        Ok(self.session(command, Some("127.0.0.1"), lines))
+    }
+
+    fn session(&self, mut command: Command, host: Option<&str>, lines: &[&str]) -> Command {
         let mut namespace = format!("/lib:/lib64:/usr:/bin:/etc:{}", self.folder.display());
         if self.who.may_read(&sysroot()) {
             namespace += &format!(":{}", sysroot().display());
         }
-        command.args(["-port", &port.to_string(), "-namespace", &namespace, "-key"]).arg(self.folder.join("key"));
-        command.args(["/bin/sh", "-ec", &script(lines)]);
+        command.args(["-namespace", &namespace, "-key"]).arg(self.folder.join("key"));
+        command.args(host).args(["/bin/sh", "-ec", &script(lines)]);
         command
     }
 }

@@ -1,25 +1,34 @@
-//! The rows. Each is run by a client that is root and by one that is not; those that take long, with --all only.
+//! The rows. Each is run by a client that is root and by one that is not, and once more where the relay has little
+//! memory; those that take long, with --all only.
+
+use qemu_tests::vm::OURS;
 
 use crate::place::Who;
-use crate::{Expect::Differs, LONG, ROW, Row, compare};
+use crate::{Expect::Differs, LONG, ROW, Row, SMALL, compare};
 
 macro_rules! rows {
     ($($(#[$attribute:meta])* $name:ident: $row:expr;)*) => {$(
-        mod $name {
+        pub mod $name {
             use super::*;
 
-            const THIS: Row = $row;
+            pub const THIS: Row = $row;
 
             #[test]
             $(#[$attribute])*
             fn is_the_same_for_a_client_that_is_root() {
-                compare(stringify!($name), &THIS, Who::Root);
+                compare(stringify!($name), &THIS, Who::Root, &OURS);
             }
 
             #[test]
             $(#[$attribute])*
             fn is_the_same_for_a_client_that_is_not_root() {
-                compare(stringify!($name), &THIS, Who::User);
+                compare(stringify!($name), &THIS, Who::User, &OURS);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn is_the_same_with_the_smallest_relay() {
+                compare(concat!(stringify!($name), "-small"), &THIS, Who::User, &SMALL);
             }
         }
     )*};

@@ -1,15 +1,18 @@
 //! The client's files in a session, and the name space made of them.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
 use std::time::Instant;
-use std::{fs, thread};
 
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
-use qemu_tests::run::{feed, noise, sha256, start};
-use qemu_tests::skip::announce;
-use qemu_tests::vm::served;
-use qemu_tests::{or_skip, programs};
+use qemu_tests::run::{feed, noise, run, sha256, start};
+use qemu_tests::skip::{announce, on_path};
+use qemu_tests::vm::{Machine, Vm, served};
+use qemu_tests::{board, or_skip, programs};
 
 use crate::{LIMIT, machine, v3};
 
@@ -23,6 +26,8 @@ fn the_relay_writes_down_what_it_did_for_the_session() {
         line.trim().parse::<u64>().unwrap_or_else(|e| panic!("{e}: {page}"))
     };
     assert!(number("requests of the kernel") > number("requests sent") && number("requests sent") > 0, "{page}");
+    let answered = number("of them answered here");
+    assert!(answered > 0 && answered < number("requests of the kernel"), "{page}");
     assert!(number("bytes of cache, for all sessions") >= number("bytes of cache in use"), "{page}");
 }
 
@@ -55,6 +60,31 @@ fn a_file_of_100_mb_written_there_is_whole_here() {
     )
     .ok();
     assert_eq!(sha256(&fs::read(&copy).expect("the session wrote it")), expected);
+}
+
+/// As many bytes as no 32-bit number with a sign can count, and eight times the memory.
+#[test]
+#[ignore = "takes long"]
+fn two_gib_are_read_and_written_through_a_machine_of_256_mib() {
+    or_skip!(qemu_tests::client::v3());
+    or_skip!(on_path(&board::under_test().qemu()));
+    let vm = Vm::boot(&Machine { memory: "256".to_owned(), ..Machine::ours() });
+    let path = scratch("files").join("two-gib");
+    let copy = path.with_extension("copy");
+    let _ = fs::remove_file(&copy);
+    // No two blocks that begin at multiples of the same power of two are alike.
+    let part = noise(9_999_991);
+    let mut file = File::create(&path).expect("a file in the scratch folder");
+    (0..(2 << 30) / part.len() + 1).for_each(|_| file.write_all(&part).expect("2 GiB of room"));
+    let script = format!("md5sum <{0}; dd bs=1M status=none if={0} of={1}", served(&path), served(&copy));
+    let mut client = Client::v3(vm.port).unwrap_or_else(|e| panic!("{e}"));
+    let there = run(client.command(&["sh", "-c", &script]), 6 * LIMIT).ok();
+    let here = |path| {
+        let sum = run(Command::new("sh").args(["-c", "md5sum <$0"]).arg(path), LIMIT).ok();
+        fs::remove_file(path).map(|()| sum).expect("a file of our own")
+    };
+    let (original, copied) = (here(&path), here(&copy));
+    assert_eq!((there, copied), (original.clone(), original));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use qemu_tests::board;
 use qemu_tests::client::Client;
 use qemu_tests::console::Mark;
 use qemu_tests::keys::Key;
-use qemu_tests::look::{Process, shared_sockets};
+use qemu_tests::look::{Process, others, shared_sockets};
 use qemu_tests::run::{noise, start};
 use qemu_tests::vm::{Vm, parse, served};
 
@@ -17,15 +17,6 @@ use crate::{LIMIT, machine, v3};
 
 /// How long a vanished client's session may linger.
 const SECONDS: u64 = 20;
-
-/// PID 1 and all that is not of the looking session itself.
-fn others(all: &[Process]) -> Vec<&Process> {
-    // The look, its guard and its wire are the newest of their kind.
-    let own = all.iter().rfind(|process| process.name == "look").map_or(0, |look| look.parent);
-    all.iter()
-        .filter(|p| p.pid != 1 && p.parent != own && p.pid != own && !(p.filtered && p.pid.abs_diff(own) == 1))
-        .collect()
-}
 
 /// A session that has said `ready` and stays until the returned client is ended.
 fn waiting_session(vm: &Vm) -> qemu_tests::run::Running {

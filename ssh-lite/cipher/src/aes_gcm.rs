@@ -48,12 +48,17 @@ where
     }
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-cpufeatures::new!(cpu, "aes", "pclmulqdq");
 #[cfg(target_arch = "aarch64")]
 cpufeatures::new!(cpu, "aes");
 
 /// Whether this CPU has instructions for AES and for GHASH's multiplication.
 pub fn accelerated() -> bool {
-    cpu::get()
+    #[cfg(target_arch = "aarch64")]
+    return cpu::get();
+    // Not by cpufeatures, which is told in the image that they are there (cpud-min/image.toml).
+    #[cfg(target_arch = "x86_64")]
+    {
+        const AES_AND_PCLMULQDQ: u32 = 1 << 25 | 1 << 1;
+        core::arch::x86_64::__cpuid(1).ecx & AES_AND_PCLMULQDQ == AES_AND_PCLMULQDQ
+    }
 }

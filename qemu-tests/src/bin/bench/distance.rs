@@ -39,7 +39,7 @@ struct Task {
     /// Messages cold and warm, at most, per each of `per`.
     goal: Option<[f64; 2]>,
     /// Added milliseconds, and how many times shorter than the reference's the cold run is to be there.
-    better: Option<(u64, f64)>,
+    better: &'static [(u64, f64)],
 }
 
 /// One run.
@@ -62,7 +62,7 @@ fn tasks() -> Vec<Task> {
         prepare: Default::default(),
         per: None,
         goal: None,
-        better: None,
+        better: &[],
     };
     let perl = run(Command::new("find").args(["/usr/share/perl", "-type", "d"]), LIMIT).ok().lines().count();
     let (repository, sources, bulk) = (projects::repository(), projects::sources(), projects::bulk());
@@ -73,7 +73,7 @@ fn tasks() -> Vec<Task> {
         Task { goal: Some([50.0, 20.0]), ..task("/bin/true", &["/bin/true"]) },
         Task {
             goal: Some([350.0, 130.0]),
-            better: Some((10, 10.0)),
+            better: &[(10, 10.0)],
             ..task("python3 -c 'import json'", &["/usr/bin/python3", "-c", "import json"])
         },
         Task {
@@ -90,16 +90,16 @@ fn tasks() -> Vec<Task> {
         },
         Task {
             prepare: twice(format!("make -s -C {} clean", sources.display())),
-            better: Some((10, 8.0)),
+            better: &[(10, 8.0)],
             ..task("make, 50 C files", &["make", "-s", "-C", &there(&sources)])
         },
         Task {
-            better: Some((0, 3.0)),
+            better: &[(0, 3.0), (10, 5.0)],
             ..task("read 64 MiB", &["dd", "bs=1M", "status=none", "of=/dev/null", &format!("if={}", there(&bulk))])
         },
         Task {
             prepare: twice(format!("rm -f {}", written.display())),
-            better: Some((0, 3.0)),
+            better: &[(0, 3.0)],
             ..task(
                 "write 64 MiB",
                 &["dd", "bs=1M", "count=64", "conv=fsync", "status=none", "if=/dev/zero"]
@@ -208,11 +208,9 @@ impl Task {
         let least = other.is_none();
         let ratio = other.unwrap_or(cap.as_secs_f64()) / own;
         print!("    {}{ratio:.1} times as fast as the reference", if least { "more than " } else { "" });
-        match self.better {
-            Some((at, factor)) if Duration::from_millis(at) == round_trip => {
-                println!("; goal {factor}: {}", met(ratio >= factor));
-            }
-            _ => println!(),
+        match self.better.iter().find(|&&(at, _)| Duration::from_millis(at) == round_trip) {
+            Some(&(_, factor)) => println!("; goal {factor}: {}", met(ratio >= factor)),
+            None => println!(),
         }
     }
 }
