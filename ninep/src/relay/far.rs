@@ -402,8 +402,6 @@ impl Relay<'_> {
                             cache.find_or_make(absence(directory.key, request.name));
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
-                        // Who looks for one name that is not there looks for more.
-                        self.list_ahead(request.node, cache);
                     }
                     None => {}
                 }
