@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Node, Open, Request};
 use rustix::io::Result;
 
+use super::SESSIONS;
 use crate::sys::memory;
 
 /// The least memory of a relay, and the most that one is given.
@@ -33,8 +34,16 @@ pub struct Room {
     held: &'static mut [u8],
 }
 
-/// The tables and buffers of one session in about so many bytes, from 128 KiB on; pages that are not used cost nothing.
-pub fn session(bytes: usize) -> Result<Room> {
+/// The tables and buffers of the session in a place: of the half of a relay's memory that is not the cache the first has
+/// a quarter, the next two have one together, the next four, and all others; each about 128 KiB at least. Pages that are
+/// not used cost nothing.
+pub fn session(arena: usize, place: usize) -> Result<Room> {
+    let bytes = match place {
+        0 => arena / 8,
+        1..=2 => arena / 16,
+        3..=6 => arena / 32,
+        _ => arena / 8 / (SESSIONS - 7),
+    };
     let msize = (bytes / 16).clamp(8 * 1024, MSIZE);
     let jobs = (bytes / 16 / size_of::<Job>()).clamp(8, 64);
     let nodes = (bytes / 3 / size_of::<Node>()).clamp(128, 16 * 1024);
@@ -42,7 +51,7 @@ pub fn session(bytes: usize) -> Result<Room> {
         nodes: memory::table::<Node>(nodes)?,
         heads: memory::table::<u32>(nodes)?,
         fids: memory::table::<Fid>(nodes * 2)?,
-        opens: memory::table::<Open>((nodes / 8).clamp(64, 512))?,
+        opens: memory::table::<Open>((nodes / 8).clamp(128, 512))?,
         jobs: &mut [],
         requests: &mut [],
         from_kernel: memory::pages(msize)?,

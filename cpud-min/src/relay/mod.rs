@@ -42,8 +42,8 @@ struct Relay {
     /// When the cache's memory was last offered to the kernel; since then something has happened.
     offered: u64,
     busy: bool,
-    /// Of sessions that are not open.
-    memories: Vec<Room, SESSIONS>,
+    /// The memory of each session's place, unless it is open: the lowest, which is taken first, has the most.
+    rooms: Vec<Option<Room>, SESSIONS>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,9 +60,9 @@ type Ready = Vec<(Source, PollFlags), SOURCES>;
 
 fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<()> {
     let cache = memory::cache(arena)?;
-    let mut memories = Vec::new();
-    for _ in 0..SESSIONS {
-        let _ = memories.push(memory::session(arena / 8)?);
+    let mut rooms = Vec::new();
+    for place in 0..SESSIONS {
+        let _ = rooms.push(Some(memory::session(arena, place)?));
     }
     sandbox::enter_wire(config.root)?;
     let mut relay = Relay {
@@ -72,7 +72,7 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
         sessions: [const { None }; SESSIONS],
         offered: now().0,
         busy: false,
-        memories,
+        rooms,
     };
     let mut ready = Ready::new();
     while relay.round(&mut ready) {}
@@ -169,8 +169,8 @@ impl Relay {
     /// When there is no room, the descriptors close, and the mount fails.
     fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
         let Some(place) = self.sessions.iter().position(Option::is_none) else { return };
-        let Some(memory) = self.memories.pop() else { return };
-        self.sessions[place] = Some(Session::new(connection, begin, fds, memory));
+        let Some(room) = self.rooms[place].take() else { return };
+        self.sessions[place] = Some(Session::new(connection, begin, fds, room));
     }
 
     fn end(&mut self, s: usize, over: Over) {
@@ -183,7 +183,6 @@ impl Relay {
                 let _ = fdpass::send(connection, &message[..n], &[]);
             }
         }
-        let room = session.close(&mut self.cache);
-        let _ = self.memories.push(room);
+        self.rooms[s] = Some(session.close(&mut self.cache));
     }
 }
