@@ -35,8 +35,8 @@ pub struct Room {
 }
 
 /// The tables and buffers of the session in a place: of the half of a relay's memory that is not the cache the first has
-/// a quarter, the next two have one together, the next four, and all others; each about 128 KiB at least. Pages that are
-/// not used cost nothing.
+/// a quarter, the next two have one together, the next four, and all others; each about 170 KiB at least, for 200 open
+/// files. Pages that are not used cost nothing.
 pub fn session(arena: usize, place: usize) -> Result<Room> {
     let bytes = match place {
         0 => arena / 8,
@@ -46,12 +46,12 @@ pub fn session(arena: usize, place: usize) -> Result<Room> {
     };
     let msize = (bytes / 16).clamp(8 * 1024, MSIZE);
     let jobs = (bytes / 16 / size_of::<Job>()).clamp(8, 64);
-    let nodes = (bytes / 3 / size_of::<Node>()).clamp(128, 16 * 1024);
+    let nodes = (bytes / 3 / size_of::<Node>()).clamp(256, 16 * 1024);
     let memory = Memory {
         nodes: memory::table::<Node>(nodes)?,
         heads: memory::table::<u32>(nodes)?,
         fids: memory::table::<Fid>(nodes * 2)?,
-        opens: memory::table::<Open>((nodes / 8).clamp(128, 512))?,
+        opens: memory::table::<Open>((nodes / 8).clamp(256, 512))?,
         jobs: &mut [],
         requests: &mut [],
         from_kernel: memory::pages(msize)?,

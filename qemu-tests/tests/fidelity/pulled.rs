@@ -15,7 +15,7 @@ use crate::{LIMIT, Row, SMALL, possible, rows};
 /// For how long something of the session may be left.
 const SOON: Duration = Duration::from_secs(5);
 
-/// KiB of a relay with 128 KiB of cache, full, and the tables and buffers of the session that looks. 444 were seen, after
+/// KiB of a relay with 128 KiB of cache, full, and the tables and buffers of the session that looks. 408 were seen, after
 /// one client as after twenty.
 const RELAY: u64 = 480;
 
