@@ -154,6 +154,12 @@ impl<'m> Cache<'m> {
         self.contents.get_mut(at.index as usize).filter(|c| c.generation != 0 && c.generation == at.generation)
     }
 
+    /// The complete listing with this key, and how many bytes it has.
+    pub fn listing(&mut self, key: Hash) -> Option<(ContentRef, u64)> {
+        let at = self.find(key)?;
+        Some((at, self.get(at)?.listing()?))
+    }
+
     /// Forgets a content with all its bytes.
     pub fn forget(&mut self, at: ContentRef) {
         if let Some(content) = self.get(at) {

@@ -35,11 +35,7 @@ impl Relay<'_> {
         if n.qid.kind & qt::DIR != 0 {
             return self.fail(j, Errno::EISDIR, cache);
         }
-        let count = job.count.min(self.msize - IOHDRSZ);
-        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.job(j).stalled = true;
-            return;
-        }
+        let Some(count) = self.room_for_data(j) else { return };
         let own_change = n.asked.seq == 0 || n.changing > 0;
         if own_change || self.freshness_ms == 0 {
             return self.read_direct(j, count, cache);
@@ -98,6 +94,14 @@ impl Relay<'_> {
         if window > WINDOW_LEAST.into() && n.attr.size <= most.min(cache.capacity() as u64 / 2) {
             self.fetch_rest(job.open, content, n.attr.size, cache);
         }
+    }
+
+    /// How many bytes a job may answer with; None when it waits until the kernel has taken replies.
+    fn room_for_data(&mut self, j: usize) -> Option<u32> {
+        let count = self.job(j).count.min(self.msize - IOHDRSZ);
+        let room = self.to_kernel.room() >= count as usize + self.jobs.len() * super::JOB_KERNEL;
+        self.job(j).stalled = !room;
+        room.then_some(count)
     }
 
     /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
@@ -204,11 +208,7 @@ impl Relay<'_> {
         if n.qid.kind & qt::DIR == 0 {
             return self.fail(j, Errno::ENOTDIR, cache);
         }
-        let count = job.count.min(self.msize - IOHDRSZ);
-        if self.to_kernel.room() < count as usize + self.jobs.len() * super::JOB_KERNEL {
-            self.job(j).stalled = true;
-            return;
-        }
+        let Some(count) = self.room_for_data(j) else { return };
         let mut o = *self.tree.open(job.open);
         let kept = cache.get(o.listing).and_then(|c| c.listing());
         let is_here = kept.is_some_and(|end| {
@@ -219,17 +219,16 @@ impl Relay<'_> {
             if !self.is_fresh(&n, job.seq) && !n.gone {
                 return self.ask_attributes(j, job.node, 0, cache);
             }
-            let mut known = cache.find(n.key);
-            if let Some(at) = known
-                && let Some(end) = cache.get(at).and_then(|c| c.listing())
+            let mut known = cache.listing(n.key);
+            if let Some((at, end)) = known
                 && cache.available(at, 0, end) < end
             {
                 // Some of its blocks had to go.
                 cache.forget(at);
                 known = None;
             }
-            match known.filter(|&at| cache.get(at).is_some_and(|c| c.listing().is_some())) {
-                Some(at) if at != o.listing => {
+            match known {
+                Some((at, _)) if at != o.listing => {
                     cache.unpin(o.listing);
                     cache.pin(at);
                     self.tree.open(job.open).listing = at;
@@ -319,7 +318,7 @@ impl Relay<'_> {
     /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
     pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
-        let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
+        let known = cache.listing(n.key).is_some();
         let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= DIRECTORY;
         if few && n.changed == 0 && !known && self.freshness_ms > 0 && self.has_far_room(64) {
             self.ask_listing(node, cache);

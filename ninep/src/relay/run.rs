@@ -415,8 +415,7 @@ impl Relay<'_> {
         const MANY: u32 = 10;
         const DT_DIR: u8 = 4;
         let Node { key, children, .. } = self.tree.view(parent);
-        let listing = cache.find(key).and_then(|at| Some((at, cache.get(at)?.listing()?)));
-        let Some((listing, end)) = listing else {
+        let Some((listing, end)) = cache.listing(key) else {
             if children >= MANY {
                 self.list_ahead(parent, cache);
             }
@@ -493,7 +492,7 @@ impl Relay<'_> {
             if access != open::RDONLY {
                 return self.fail(j, Errno::EISDIR, cache);
             }
-            let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.listing().is_some());
+            let known = cache.listing(n.key).is_some();
             if !n.dir_open && !known {
                 return self.open_directory(j, node, cache);
             }
@@ -621,8 +620,8 @@ pub(super) const SYNC: u32 = open::DSYNC | open::SYNC;
 
 /// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
 fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
-    let listed = cache.find(directory).and_then(|listing| is_listed(cache, listing, name));
-    listed.map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
+    is_listed(cache, directory, name)
+        .map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
 }
 
 /// The key of a content that stands for nothing but the absence of a name in a directory.
@@ -630,9 +629,9 @@ pub(super) fn absence(directory: Hash, name: Hash) -> Hash {
     Hash::of_words(&[directory.0, directory.1, name.0, name.1])
 }
 
-/// Whether a complete listing has a name; None when it is not complete.
-fn is_listed(cache: &mut Cache<'_>, listing: ContentRef, name: &[u8]) -> Option<bool> {
-    let end = cache.get(listing)?.listing()?;
+/// Whether the listing of a directory with this key has a name; None when it is not complete.
+fn is_listed(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> Option<bool> {
+    let (listing, end) = cache.listing(directory)?;
     let mut at = 0;
     let mut entry = [0; ENTRY];
     while at < end {
