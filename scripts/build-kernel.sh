@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # build-kernel.sh [--board BOARD] [--out FILE] [--no-install]
 #
-# Build a board's kernel from Debian's linux-source and the fragments that its board.conf names,
-# and print where it is: a bzImage, or an Image on ARM. The same fragments and compiler are never built twice.
+# Build a board's kernel from Debian's linux-source, kernel-config/patches and the fragments that its
+# board.conf names, and print where it is: a bzImage, or an Image on ARM. The same sources, fragments and
+# compiler are never built twice.
 #
 #   --board BOARD  a folder of boards/ (default qemu-q35)
 #   --out FILE     copy the kernel there, and its board's device tree to machine.dtb beside it
@@ -24,6 +25,8 @@ while [ "$#" -gt 0 ]; do
 done
 board_load "$board"
 make=(make ARCH="$KERNEL_ARCH" CROSS_COMPILE="$CROSS")
+# Optimizing for size, gcc copies by "rep movsb", which the apu2's processor and QEMU's do byte by byte. This calls memcpy.
+[ "$KERNEL_ARCH" != x86 ] || make+=(KCFLAGS=-mstringop-strategy=libcall)
 
 # fragments: the files, in order; the board's own comes last.
 fragments() {
@@ -58,15 +61,18 @@ check_config() {
     [ -z "$wrong" ] || die "the kernel's own rules changed what the fragments say:$wrong"
 }
 
-# unpack DEB FOLDER: the sources in it, without what no board here could use.
+# unpack DEB FOLDER: the sources in it with our patches, without what no board here could use.
 unpack() {
-    local part=$2.part
+    local part=$2.part patch
     rm -rf "$part"
     mkdir -p "$part"
     dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$PACKAGE.tar.xz" |
         tar -xJ -C "$part" --strip-components=1 --wildcards --exclude='*/Documentation/*.rst' \
             --exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
             --exclude='*/drivers/net/wireless/*.[ch]' --exclude='*/tools/testing/*'
+    for patch in "${patches[@]}"; do
+        patch -s -d "$part" -p1 <"$patch" || die "$(basename "$patch") does not fit $(basename "$1")"
+    done
     mv "$part" "$2"
 }
 
@@ -87,7 +93,8 @@ compile() {
 
 need_packages "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}"
 deb=$(pinned_deb "$PACKAGE") || exit 1
-source=$(hash_of "$deb")
+patches=("$ROOT"/kernel-config/patches/*.patch)
+source=$(key_of "$(hash_of "$deb")" "$(cat "${patches[@]}")")
 key=$(key_of "$source" "${BOARD[devicetree]:-}" "$(chosen)" "$(forbidden)" "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" \
     "$(xz --version | head -n 1)" "$(hash_of "$0")")
 product=$CACHE/kernel/$key
