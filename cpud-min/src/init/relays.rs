@@ -51,8 +51,8 @@ impl Relays {
             self.0.remove(0);
         }
         let (control, theirs) = fdpass::pair().ok()?;
-        // An eighth of the machine for all: half of that for the first, half of the rest for the next, and so on.
-        let part = (memory::total() >> (4 + self.0.len())).clamp(relay::LEAST, relay::MOST);
+        // An eighth of the machine for all: three quarters of that for the first, of the rest for the next, and so on.
+        let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(relay::LEAST, relay::MOST);
         let arena = config.relay.unwrap_or(part);
         match process::fork() {
             Ok(Fork::Child) => {
