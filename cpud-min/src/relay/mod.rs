@@ -38,7 +38,8 @@ struct Relay {
     control: OwnedFd,
     cache: Cache<'static>,
     connections: [Option<OwnedFd>; CONNECTIONS],
-    sessions: [Option<Session>; SESSIONS],
+    /// As many as were open at a time, so that the memory of others is not touched.
+    sessions: Vec<Option<Session>, SESSIONS>,
     /// When the cache's memory was last offered to the kernel; since then something has happened.
     offered: u64,
     busy: bool,
@@ -69,7 +70,7 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
         control,
         cache,
         connections: [const { None }; CONNECTIONS],
-        sessions: [const { None }; SESSIONS],
+        sessions: Vec::new(),
         offered: now().0,
         busy: false,
         rooms,
@@ -82,14 +83,22 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
 impl Relay {
     /// False when init has let go of this relay.
     fn round(&mut self, ready: &mut Ready) -> bool {
-        self.wait(ready);
-        self.busy = !ready.is_empty();
+        let due = self.sessions.iter().flatten().filter_map(Session::due).min();
+        self.wait(ready, due);
+        self.busy = due.is_some() || !ready.is_empty();
         if now().0 - self.offered >= KEPT_MS {
             self.offered = now().0;
             if let Some(blocks) = self.cache.reclaimable() {
                 crate::sys::memory::offer(blocks);
             }
             self.sessions.iter().flatten().for_each(|session| session.show_counters(&self.cache));
+        }
+        for s in 0..self.sessions.len() {
+            if let Some(session) = self.sessions[s].as_mut().filter(|session| session.due().is_some())
+                && let Err(over) = session.go_on(&mut self.cache)
+            {
+                self.end(s, over);
+            }
         }
         for &(source, flags) in &*ready {
             match source {
@@ -123,7 +132,7 @@ impl Relay {
     }
 
     /// Fills `ready`, which stays where it is: its 5 kB cost more to move than a request of the kernel to answer.
-    fn wait(&mut self, ready: &mut Ready) {
+    fn wait(&mut self, ready: &mut Ready, due: Option<u64>) {
         ready.clear();
         let mut fds = Vec::<_, SOURCES>::new();
         let mut watch = |source, fd, flags| {
@@ -143,9 +152,10 @@ impl Relay {
             watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
             watch(Source::Far(i), session.far.as_fd(), far);
         }
+        let ms = due.or(self.busy.then_some(KEPT_MS));
+        let soon = ms.map(|ms| Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
         // An error is EINTR at most, after which nothing is ready.
-        let soon = Timespec { tv_sec: (KEPT_MS / 1000) as i64, tv_nsec: 0 };
-        if poll(&mut fds, self.busy.then_some(&soon)).is_ok() {
+        if poll(&mut fds, soon.as_ref()).is_ok() {
             ready.iter_mut().zip(&fds).for_each(|((_, flags), fd)| *flags = fd.revents());
         }
         ready.retain(|(_, flags)| !flags.is_empty());
@@ -168,8 +178,11 @@ impl Relay {
 
     /// When there is no room, the descriptors close, and the mount fails.
     fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
-        let Some(place) = self.sessions.iter().position(Option::is_none) else { return };
-        let Some(room) = self.rooms[place].take() else { return };
+        let place = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
+        let Some(room) = self.rooms.get_mut(place).and_then(Option::take) else { return };
+        if place == self.sessions.len() {
+            let _ = self.sessions.push(None);
+        }
         self.sessions[place] = Some(Session::new(connection, begin, fds, room));
     }
 

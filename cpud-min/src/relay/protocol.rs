@@ -4,7 +4,7 @@
 use ssh_lite::wire::{Reader, WireError, Writer};
 
 /// The longest message.
-pub const MESSAGE_MAX: usize = 400;
+pub const MESSAGE_MAX: usize = 600;
 
 /// From wire: the files of a session. Three descriptors come along: the far end of the kernel's 9P socket, the end of
 /// the byte stream to the channel, and the file for the counters.
@@ -15,6 +15,8 @@ pub struct Begin<'a> {
     pub freshness_ms: u32,
     /// The user's home directory at the client, empty when it is not known.
     pub home: &'a [u8],
+    /// Names in the client's root that the session will ask for, with a slash between two.
+    pub names: &'a [u8],
 }
 
 /// From a relay: a frame of this session's was malformed, in words.
@@ -30,12 +32,13 @@ impl<'a> Begin<'a> {
         w.uint32(self.session)?;
         w.uint32(self.freshness_ms)?;
         w.string(self.home)?;
+        w.string(self.names)?;
         Ok(w.written())
     }
 
     pub fn decode(message: &'a [u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(message);
-        let decoded = Self { session: r.uint32()?, freshness_ms: r.uint32()?, home: r.string()? };
+        let decoded = Self { session: r.uint32()?, freshness_ms: r.uint32()?, home: r.string()?, names: r.string()? };
         r.finish().map(|()| decoded)
     }
 }
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn messages_are_read_as_they_were_written() {
         let mut out = [0; MESSAGE_MAX];
-        let begin = Begin { session: 3, freshness_ms: 1000, home: b"/home/glenda" };
+        let begin = Begin { session: 3, freshness_ms: 1000, home: b"/home/glenda", names: b"usr/etc" };
         let n = begin.encode(&mut out).unwrap();
         assert_eq!(Begin::decode(&out[..n]), Ok(begin));
         assert_eq!(Begin::decode(&out[..n + 1]), Err(WireError::Trailing));

@@ -41,7 +41,7 @@ impl From<FrameError> for Over {
 impl Session {
     pub fn new(connection: usize, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
         let (memory, held) = room.open();
-        let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home };
+        let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home, names: begin.names };
         let relay = Relay::new(&config, memory);
         Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
     }
@@ -85,7 +85,7 @@ impl Session {
         self.go_on(cache)
     }
 
-    fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
+    pub fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
         loop {
             let now = now().0;
             let taken = self.relay.far_input(&self.held[..self.held_end], now, cache)?;
@@ -96,6 +96,11 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// After so many milliseconds it is to be served, whatever its descriptors say.
+    pub fn due(&self) -> Option<u64> {
+        self.relay.due()
     }
 
     /// Whether anything was written.

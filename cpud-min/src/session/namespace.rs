@@ -60,11 +60,13 @@ pub fn build(
         private_root(config).or_else(no_name_space)?;
         let cache = environ::freshness(environ.get(environ::CPU_CACHE).map_or(b"", CStr::to_bytes));
         let home = environ.get(b"HOME").map_or(&b""[..], CStr::to_bytes);
+        let mut room = heapless::Vec::new();
         let ninep_message = FromSession::Ninep {
             port: ninep.port.into(),
             nonce: nonce.to_bytes(),
             freshness_ms: cache,
             home: if home.len() <= 255 { home } else { b"" },
+            names: names(ninep.generation, table, &mut room),
         };
         mount_client(&ninep_message, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
@@ -78,6 +80,24 @@ pub fn build(
         Some(nfs) => nfs.leave().or_else(|error| fail(&Because("cannot go back to the machine's network", error))),
         None => Ok(()),
     }
+}
+
+/// What the binds of the name space will look for in the client's root, with a slash between two names, as far as there
+/// is room.
+fn names<'n>(generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 255>) -> &'n [u8] {
+    let mut room = [0; fstab::ROOM];
+    let mut steps = Namespace::new(Some(generation), table);
+    while let Some(step) = steps.next(&mut room) {
+        if let Ok(Step { action: Action::Bind { source, .. }, .. }) = step
+            && let Some(path) = source.to_bytes().strip_prefix(CLIENT.to_bytes())
+            && let Some(name) = path.split(|&b| b == b'/').find(|name| !name.is_empty())
+            && names.len() + 1 + name.len() <= names.capacity()
+        {
+            let _ = names.extend_from_slice(name);
+            let _ = names.push(b'/');
+        }
+    }
+    names
 }
 
 /// Is there a line that is more than the default name space of a client without files?

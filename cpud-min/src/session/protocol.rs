@@ -11,8 +11,8 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 /// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
 pub const MESSAGE_MAX: usize = 192 * 1024;
 
-/// The longest message from a session: a home directory of 255 bytes, and less than 100 besides.
-pub const FROM_SESSION_MAX: usize = 400;
+/// The longest message from a session: a home directory and names of 255 bytes each, and less than 90 besides.
+pub const FROM_SESSION_MAX: usize = 600;
 
 /// From wire to a session.
 #[derive(Debug, PartialEq)]
@@ -37,9 +37,10 @@ pub enum FromSession<'a> {
     Answer { ok: bool },
     /// Connect the kernel's 9P client, by way of the user's relay, with the client's file server on this forwarded port.
     /// `nonce` is written first; it is empty for a V2 client. What is known of a file may be `freshness_ms` old; `home`
-    /// is the user's directory there. The descriptors are the far end of the kernel's socket, both ends of the stream
+    /// is the user's directory there, and `names`, with a slash between two, is what the session will ask for in its
+    /// root. The descriptors are the far end of the kernel's socket, both ends of the stream
     /// between relay and wire, and the file for the relay's counters.
-    Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8] },
+    Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8], names: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,
     /// The kernel's NFS client will connect to the client's file server on this forwarded port. Each message on the
@@ -96,12 +97,13 @@ impl<'a> FromSession<'a> {
         let mut w = Writer::new(out);
         match *self {
             Self::Answer { ok } => w.byte(1).and_then(|()| w.boolean(ok)),
-            Self::Ninep { port, nonce, freshness_ms, home } => {
+            Self::Ninep { port, nonce, freshness_ms, home, names } => {
                 w.byte(2)?;
                 w.uint32(port)?;
                 w.string(nonce)?;
                 w.uint32(freshness_ms)?;
-                w.string(home)
+                w.string(home)?;
+                w.string(names)
             }
             Self::Mounted => w.byte(3),
             Self::Nfs { port } => w.byte(4).and_then(|()| w.uint32(port)),
@@ -113,7 +115,13 @@ impl<'a> FromSession<'a> {
         let mut r = Reader::new(message);
         let decoded = match r.byte()? {
             1 => Self::Answer { ok: r.boolean()? },
-            2 => Self::Ninep { port: r.uint32()?, nonce: r.string()?, freshness_ms: r.uint32()?, home: r.string()? },
+            2 => Self::Ninep {
+                port: r.uint32()?,
+                nonce: r.string()?,
+                freshness_ms: r.uint32()?,
+                home: r.string()?,
+                names: r.string()?,
+            },
             3 => Self::Mounted,
             4 => Self::Nfs { port: r.uint32()? },
             _ => return Err(WireError::Trailing),
@@ -153,6 +161,7 @@ mod tests {
                 nonce: b"0123456789abcdef0123456789abcdef",
                 freshness_ms: 1000,
                 home: b"/home/glenda",
+                names: b"usr/etc",
             },
             FromSession::Mounted,
             FromSession::Nfs { port: 17012 },

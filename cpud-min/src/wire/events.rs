@@ -181,9 +181,9 @@ impl Wire<'_> {
                 }
                 self.pump_input(i);
             }
-            Ok(FromSession::Ninep { port, nonce, freshness_ms, home }) => {
+            Ok(FromSession::Ninep { port, nonce, freshness_ms, home, names }) => {
                 if let Ok(nonce) = Nonce::try_from(nonce) {
-                    let begin = Begin { session: i as SessionId, freshness_ms, home };
+                    let begin = Begin { session: i as SessionId, freshness_ms, home, names };
                     self.open_files(i, port, nonce, &begin, fds);
                 }
             }

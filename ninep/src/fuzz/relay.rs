@@ -30,7 +30,7 @@ pub fn relay(calls: &[u8]) {
         from_far: &mut [0; 8192],
         to_far: &mut [0; MSIZE + (JOBS + 2) * 1024],
     };
-    let config = Config { freshness_ms: 1000, home: b"" };
+    let config = Config { freshness_ms: 1000, home: b"", names: b"" };
     let mut sides = Sides { relay: Relay::new(&config, memory), now: 1 };
     if sides.begin(&mut cache).is_none() {
         unreachable!("a session begins");

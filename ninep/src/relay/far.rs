@@ -4,7 +4,7 @@ use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
 use super::listing::{ENTRY, Pieces};
 use super::owner::Owner;
-use super::read::{read_head, readdir_head};
+use super::read::{DIRECTORY, SMALL_DIRECTORY, read_head, readdir_head};
 use super::run::{JobKind, absence};
 use super::tree::{Moment, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_KERNEL, Relay, State};
@@ -42,8 +42,23 @@ pub struct Request {
     pub(super) got: u64,
     /// What comes is not kept.
     pub(super) lost: bool,
-    /// A directory that it finds is listed.
-    pub(super) deep: bool,
+    /// The file was still being opened when it was sent: that it is refused says nothing.
+    pub(super) early: bool,
+    /// Something is to be read before the file is known to be open ([`Relay::follow`]).
+    pub(super) followed: bool,
+    /// What is done with what it finds.
+    pub(super) ahead: Ahead,
+}
+
+/// What is done with a file that a walk has found, before somebody asks for it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Ahead {
+    #[default]
+    No,
+    /// A directory is listed.
+    List,
+    /// A file is opened; in a directory the next name is asked for, as [`super::habit`] expects.
+    Use,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -289,12 +304,13 @@ impl Relay<'_> {
                     // The file is shorter than it was.
                     node.asked = Moment::default();
                 }
+                self.fetch_program(&request, cache);
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
             // Who speaks Google's dialect goes on with a listing until the message is full.
             RequestKind::Listing if count > 0 && !(self.google && count + (ENTRY as u32) < request.count) => {
-                let next = self.send_listing(request);
+                let next = self.send_listing(Request { early: false, ..request });
                 self.wait_instead(tag, next);
             }
             RequestKind::Listing => self.listing_ended(tag, request, 0, cache),
@@ -311,7 +327,9 @@ impl Relay<'_> {
 
     fn take_request(&mut self, tag: usize) -> Request {
         self.busy_requests -= 1;
-        core::mem::take(&mut self.requests[tag])
+        let request = core::mem::take(&mut self.requests[tag]);
+        self.followed -= usize::from(request.followed);
+        request
     }
 
     /// Jobs that wait for one request wait for another.
@@ -331,6 +349,7 @@ impl Relay<'_> {
             job.wait = job.wait.map(|w| if usize::from(w) == tag { 0 } else { w });
             // Who looks for a name runs again, and finds that there is none.
             let looks = matches!(job.kind, JobKind::Walk | JobKind::Create) && error == Errno::ENOENT.0;
+            let looks = core::mem::take(&mut job.patient) || looks;
             if error != 0 && !looks {
                 job.error = error;
             }
@@ -390,10 +409,8 @@ impl Relay<'_> {
                 match found {
                     Some((qid, attr)) => {
                         self.learn_child(&request, &qid, &attr, cache);
-                        if request.deep
-                            && let Some(child) = self.tree.find(request.node, request.name)
-                        {
-                            self.list_ahead(child, cache);
+                        if let Some(child) = self.tree.find(request.node, request.name) {
+                            self.go_on_with(child, &request, cache);
                         }
                     }
                     None if code == Errno::ENOENT.0 => {
@@ -402,6 +419,11 @@ impl Relay<'_> {
                             cache.find_or_make(absence(directory.key, request.name));
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
+                        if request.ahead == Ahead::Use {
+                            self.habit.disappoint();
+                        }
+                        // Who looks for what is not there is about to look for more of that.
+                        self.list_ahead(request.node, SMALL_DIRECTORY, cache);
                     }
                     None => {}
                 }
@@ -430,25 +452,37 @@ impl Relay<'_> {
                 {
                     content.set_link(link.target);
                 }
+                self.follow_link(request.node, link.target);
                 if request.job != 0 {
                     let kernel_tag = self.jobs[request.job as usize].tag;
                     self.to_kernel.message(kernel_tag, &Rreadlink { target: link.target });
                     self.finish(request.job as usize, cache);
                 }
+                self.wake(tag, 0, cache);
+                self.release_node(request.node, cache);
+            }
+            (RequestKind::Readlink, _) => {
+                self.wake(tag, code, cache);
+                self.release_node(request.node, cache);
             }
             (RequestKind::Open, _) => self.opened(tag, &request, code, cache),
             (RequestKind::OpenDirectory, _) => {
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
                 if node.dir_open {
-                    self.list_ahead(request.node, cache);
+                    self.list_ahead(request.node, DIRECTORY, cache);
                 }
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Fetch, _) => {
                 self.ahead -= u64::from(request.count);
-                self.wake(tag, code, cache);
+                self.wake(tag, if request.early { 0 } else { code }, cache);
+                self.release_node(request.node, cache);
+            }
+            (RequestKind::Listing, _) if request.early => {
+                cache.unpin(request.content);
+                self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Listing, _) => self.listing_ended(tag, request, code, cache),
@@ -474,14 +508,9 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),
-            (
-                RequestKind::None
-                | RequestKind::Readlink
-                | RequestKind::Direct
-                | RequestKind::Clunk
-                | RequestKind::Attach,
-                _,
-            ) => self.wake(tag, code, cache),
+            (RequestKind::None | RequestKind::Direct | RequestKind::Clunk | RequestKind::Attach, _) => {
+                self.wake(tag, code, cache)
+            }
         }
         Ok(())
     }

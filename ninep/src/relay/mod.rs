@@ -31,6 +31,7 @@ mod cache;
 mod change;
 mod entries;
 mod far;
+mod habit;
 mod hash;
 mod kernel;
 mod learn;
@@ -60,6 +61,7 @@ use crate::frame::FrameError;
 use crate::limits::NOTAG;
 use crate::msg::{Body, Rlerror, Tclunk};
 use far::{FarInput, RequestKind};
+use habit::Habit;
 use out::Out;
 use owner::Owner;
 use run::JobKind;
@@ -73,6 +75,8 @@ pub struct Config<'a> {
     /// A directory of the user's, absolute: its owner is the far user, who is user 0 in the session. Empty: users are
     /// shown as they are.
     pub home: &'a [u8],
+    /// Names in the root that are about to be asked for, with a slash between two. They are asked for at once.
+    pub names: &'a [u8],
 }
 
 /// The memory of one session's relay: tables of default values, and buffers.
@@ -131,6 +135,7 @@ enum State {
 pub struct Relay<'m> {
     freshness_ms: u64,
     home: heapless::Vec<u8, 256>,
+    names: heapless::Vec<u8, 256>,
     owner: Owner,
     tree: Tree<'m>,
     jobs: &'m mut [Job],
@@ -158,11 +163,18 @@ pub struct Relay<'m> {
     clunks: Clunks,
     /// Bytes asked for that are to be kept.
     ahead: u64,
+    /// Requests to open after which something is to be read.
+    followed: usize,
+    habit: Habit,
     pub counters: Counters,
 }
 
 /// Longest message to and from the far side, which are streamed.
 const FAR_MSIZE: u32 = 1024 * 1024;
+
+/// What is read of a file follows its Tlopen after so many milliseconds, since the stock server works on requests side by
+/// side, and refuses to read what is not open yet. An answer that is here by then is waited for.
+const OPENING_MS: u64 = 3;
 
 /// The most that one job may still have to say to the far side: two requests with a name each.
 const JOB_FAR: usize = 1024;
@@ -177,6 +189,7 @@ impl<'m> Relay<'m> {
         Self {
             freshness_ms: config.freshness_ms,
             home: heapless::Vec::from_slice(config.home).unwrap_or_default(),
+            names: heapless::Vec::from_slice(config.names).unwrap_or_default(),
             owner: Owner::default(),
             tree: Tree::new(nodes, heads, fids, opens),
             jobs,
@@ -200,6 +213,8 @@ impl<'m> Relay<'m> {
             next_ffid: 1,
             clunks: Clunks::new(),
             ahead: 0,
+            followed: 0,
+            habit: Habit::default(),
             counters: Counters::default(),
         }
     }
@@ -249,13 +264,19 @@ impl<'m> Relay<'m> {
         self.now_ms = now_ms.max(1);
         self.run_stalled(cache);
         self.take_kernel(cache)?;
+        self.follow(cache);
         self.send_clunks();
         Ok(())
     }
 
+    /// After so many milliseconds there is something to do, even if neither side says anything.
+    pub fn due(&self) -> Option<u64> {
+        (self.followed > 0).then_some(OPENING_MS)
+    }
+
     /// The far side is gone: all that the kernel asked and will ask is answered EIO.
     pub fn far_closed(&mut self, cache: &mut Cache<'_>) {
-        self.state = State::Gone;
+        (self.state, self.followed) = (State::Gone, 0);
         for request in self.requests.iter_mut().filter(|r| r.kind != RequestKind::None) {
             if request.kind == RequestKind::Listing {
                 cache.unpin(request.content);
@@ -330,6 +351,7 @@ impl<'m> Relay<'m> {
         self.next_tag = tag;
         self.requests[tag] = Request { kind, message, moment: self.next_moment(), ..*more };
         self.busy_requests += 1;
+        self.followed += usize::from(more.followed);
         self.counters.sent += 1;
         if kind == RequestKind::Version { NOTAG } else { tag as u16 }
     }

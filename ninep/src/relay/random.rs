@@ -31,7 +31,7 @@ impl Dice {
 }
 
 const DIRECTORIES: [&str; 3] = ["", "/d", "/d/e"];
-const NAMES: [&str; 5] = ["a", "b", "c", "x", "y"];
+const NAMES: [&str; 5] = ["a.c", "a.o", "b.c", "b.o", "x"];
 
 struct History {
     b: Bench,
@@ -48,7 +48,9 @@ impl History {
         far.dir("/d/e");
         let small = seed.is_multiple_of(2);
         let (nodes, blocks) = if small { (24, 16) } else { (200, 256) };
-        let b = Bench::with(far, Config { freshness_ms, home: b"" }, memory(nodes, 16 * 1024), cache(blocks));
+        let mut b =
+            Bench::with(far, Config { freshness_ms, home: b"", names: b"" }, memory(nodes, 16 * 1024), cache(blocks));
+        b.distant = seed.is_multiple_of(3);
         Self { b, dice: Dice(seed * 2 + 1), open: vec![] }
     }
 

@@ -1,12 +1,12 @@
 //! Reading files and directories: from the cache, ahead, or straight through.
 
-use super::Relay;
 use super::cache::{BLOCK, Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::listing::HEAD;
 use super::run::{Job, mode};
 use super::tree::{Node, NodeId, OpenId};
+use super::{OPENING_MS, Relay};
 use crate::errno::Errno;
 use crate::limits::IOHDRSZ;
 use crate::msg::{Rread, Rreaddir, Tlopen, Tread, Treaddir, Type};
@@ -22,7 +22,10 @@ const LIBRARY: u64 = 2 * 1024 * 1024;
 const INTERPRETER: u64 = 8 * 1024 * 1024;
 
 /// A directory up to this size is listed ahead; file systems take some ten bytes or more for a name.
-const DIRECTORY: u64 = 128 * 1024;
+pub(super) const DIRECTORY: u64 = 128 * 1024;
+
+/// One up to this size is listed as soon as a name was not found in it.
+pub(super) const SMALL_DIRECTORY: u64 = 64 * 1024;
 
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
@@ -123,6 +126,23 @@ impl Relay<'_> {
         }
     }
 
+    /// The beginning of a program or library says that more of it will be wanted.
+    pub(super) fn fetch_program(&mut self, request: &Request, cache: &mut Cache<'_>) {
+        let n = self.tree.view(request.node);
+        let mut magic = [0; 4];
+        if request.offset > 0
+            || !(WHOLE..=LIBRARY.min(cache.capacity() as u64 / 2)).contains(&n.attr.size)
+            || !cache.copy(request.content, 0, &mut magic)
+            || magic != *b"\x7fELF"
+        {
+            return;
+        }
+        let opened = self.tree.opens_of(n.opens).find(|&o| self.tree.opens[o as usize].ffid != 0);
+        if let Some(opened) = opened {
+            self.fetch_rest(opened, request.content, n.attr.size, cache);
+        }
+    }
+
     /// The request that brings the byte at `offset`.
     fn fetch_of(&self, content: ContentRef, offset: u64) -> Option<u16> {
         let brings = |r: &Request| {
@@ -133,9 +153,41 @@ impl Relay<'_> {
         self.requests.iter().position(brings).map(|tag| tag as u16)
     }
 
+    /// Reads what is being opened.
+    pub(super) fn follow(&mut self, cache: &mut Cache<'_>) {
+        if self.followed == 0 {
+            return;
+        }
+        for tag in 0..self.requests.len() {
+            let request = self.requests[tag];
+            if !request.followed || self.now_ms < request.moment.ms + OPENING_MS || !self.has_far_room(128) {
+                continue;
+            }
+            self.requests[tag].followed = false;
+            self.followed -= 1;
+            if request.kind == RequestKind::Open {
+                self.read_beginning(request.open, cache);
+            } else {
+                self.list(request.node, cache);
+            }
+        }
+    }
+
+    fn read_beginning(&mut self, opened: OpenId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(self.tree.opens[opened as usize].node);
+        let Some(content) = cache.find_or_make(n.key).filter(|_| is_kept(&n)) else { return };
+        let end = if n.attr.size <= WHOLE { n.attr.size } else { WINDOW_LEAST.into() };
+        if cache.available(content, 0, 1) == 0 && self.fetch_of(content, 0).is_none() {
+            self.tree.open(opened).window = WINDOW_LEAST;
+            self.fetch(opened, content, 0, end, cache);
+        }
+    }
+
     /// Asks for bytes that are to be kept; None when there is no room for that.
     fn fetch(&mut self, opened: OpenId, content: ContentRef, start: u64, end: u64, cache: &Cache<'_>) -> Option<u16> {
         let o = *self.tree.open(opened);
+        let early = o.ffid == 0;
+        let fid = if early { self.requests[usize::from(o.opening)].ffid } else { o.ffid };
         let most = u64::from(self.far_msize - IOHDRSZ).min(cache.capacity() as u64 / 4).min(WINDOW_MOST.into());
         // What comes after it begins with a block, unless messages are shorter than that.
         let most = if most < BLOCK as u64 { most } else { most / BLOCK as u64 * BLOCK as u64 };
@@ -143,8 +195,9 @@ impl Relay<'_> {
         if count == 0 || self.ahead + count > cache.capacity() as u64 / 2 {
             return None;
         }
-        let read = Tread { fid: o.ffid, offset: start, count: count as u32 };
-        let request = Request { node: o.node, content, offset: start, count: count as u32, ..Request::default() };
+        let read = Tread { fid, offset: start, count: count as u32 };
+        let request =
+            Request { node: o.node, content, offset: start, count: count as u32, early, ..Request::default() };
         self.ahead += count;
         self.tree.node(o.node).pins += 1;
         let tag = self.send(RequestKind::Fetch, &read, request);
@@ -297,29 +350,36 @@ impl Relay<'_> {
     /// Asks for all entries of a directory, or opens it for that; the tag of the request.
     pub(super) fn ask_listing(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
         let n = self.tree.view(node);
-        let is_it = |r: &Request| r.node == node && matches!(r.kind, RequestKind::Listing | RequestKind::OpenDirectory);
-        if let Some(tag) = self.requests.iter().position(is_it) {
-            return Some(tag as u16);
+        for kind in [RequestKind::OpenDirectory, RequestKind::Listing] {
+            if let Some(tag) = self.requests.iter().position(|r| r.node == node && r.kind == kind) {
+                return Some(tag as u16);
+            }
         }
-        let mut request = Request { node, ffid: n.ffid, ..Request::default() };
-        let tag = if n.dir_open {
-            request.content = cache.find_or_make(n.key)?;
-            cache.pin(request.content);
-            self.send_listing(request)
-        } else if n.ffid != 0 {
-            self.send(RequestKind::OpenDirectory, &Tlopen { fid: n.ffid, flags: open::RDONLY }, request)
-        } else {
+        if n.dir_open {
+            return self.list(node, cache);
+        }
+        if n.ffid == 0 {
             return None;
-        };
+        }
+        let request = Request { node, ffid: n.ffid, followed: self.freshness_ms > 0, ..Request::default() };
         self.tree.node(node).pins += 1;
-        Some(tag)
+        Some(self.send(RequestKind::OpenDirectory, &Tlopen { fid: n.ffid, flags: open::RDONLY }, request))
+    }
+
+    /// Asks for the entries of a directory that is open or about to be; the tag of the request.
+    fn list(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Option<u16> {
+        let n = self.tree.view(node);
+        let content = cache.find_or_make(n.key)?;
+        cache.pin(content);
+        self.tree.node(node).pins += 1;
+        Some(self.send_listing(Request { node, ffid: n.ffid, content, early: !n.dir_open, ..Request::default() }))
     }
 
     /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
-    pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+    pub(super) fn list_ahead(&mut self, node: NodeId, most: u64, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let known = cache.listing(n.key).is_some();
-        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= DIRECTORY;
+        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= most;
         if few && n.changed == 0 && !known && self.freshness_ms > 0 && self.has_far_room(64) {
             self.ask_listing(node, cache);
         }

@@ -3,11 +3,12 @@
 use heapless::Vec;
 
 use super::cache::{Cache, ContentRef};
-use super::far::{Request, RequestKind};
+use super::far::{Ahead, Request, RequestKind};
+use super::habit;
 use super::hash::Hash;
 use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
-use super::read::is_kept;
+use super::read::{DIRECTORY, is_kept};
 use super::tree::{Moment, Node, NodeId, OpenId};
 use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
@@ -42,6 +43,8 @@ pub struct Job {
     pub(super) wait: [u16; 2],
     /// What one of them failed with.
     pub(super) error: u32,
+    /// What it waits for may fail.
+    pub(super) patient: bool,
     /// It waits until the kernel has taken replies.
     pub(super) stalled: bool,
     /// It waits for the far side, or has.
@@ -98,6 +101,7 @@ impl Default for Job {
             gid: 0,
             wait: [0; 2],
             error: 0,
+            patient: false,
             stalled: false,
             waited: false,
             tries: 0,
@@ -224,6 +228,13 @@ impl Relay<'_> {
         asked != 0 && (asked >= seq || young)
     }
 
+    /// What is used shortly before it is too old is asked for again before somebody has to wait for it.
+    fn is_ageing(&self, node: &Node) -> bool {
+        let age = self.now_ms.saturating_sub(node.asked.ms);
+        let ageing = !node.absent && node.asked.ms != 0 && self.freshness_ms > 0 && age > self.freshness_ms * 3 / 4;
+        ageing && self.has_far_room(JOB_FAR)
+    }
+
     pub(super) fn fresh(&mut self, id: NodeId, seq: u64) -> bool {
         let node = self.tree.view(id);
         self.is_fresh(&node, seq)
@@ -242,8 +253,20 @@ impl Relay<'_> {
     pub(super) fn ask_attributes(&mut self, j: usize, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
         match self.any_fid(node, open) {
             Some(fid) => self.ask_attributes_by(j, node, fid),
+            None if self.wait_for_opening(j, node) => {}
             None => self.fail(j, Errno::ESTALE, cache),
         }
+    }
+
+    /// A file's only fid may be about to be opened: a job that needs none waits for that. False when it is not.
+    fn wait_for_opening(&mut self, j: usize, node: NodeId) -> bool {
+        let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
+        let opening = opens.map(|o| self.tree.opens[o as usize].opening).find(|&tag| tag != 0);
+        if let Some(tag) = opening {
+            self.job(j).patient = true;
+            self.wait_for(j, tag);
+        }
+        opening.is_some()
     }
 
     pub(super) fn wait_for(&mut self, j: usize, tag: u16) {
@@ -268,6 +291,11 @@ impl Relay<'_> {
         let root = self.root;
         if !self.fresh(root, seq) {
             self.ask_attributes(j, root, 0, cache);
+            for name in core::mem::take(&mut self.names).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
+                if self.freshness_ms > 0 && self.has_far_room(JOB_FAR) {
+                    self.send_name(root, name, Ahead::No);
+                }
+            }
             if !self.home.is_empty() {
                 let tag = self.ask_owner();
                 self.wait_for(j, tag);
@@ -309,6 +337,12 @@ impl Relay<'_> {
             let name = <&[u8]>::read(&mut names);
             match self.look_up(node, name, job.seq, cache) {
                 Ok(Known::Child(child)) => {
+                    let Node { parent: above, name: called, .. } = self.tree.view(node);
+                    if self.tree.node(child).qid.kind & qt::DIR == 0 {
+                        self.habit.note(node, above, called, name);
+                    } else {
+                        self.habit.enter(node, name);
+                    }
                     node = child;
                     let _ = wqid.push(self.qid_of(child));
                 }
@@ -339,6 +373,9 @@ impl Relay<'_> {
         if let Some(id) = self.tree.find(parent, Hash::of(name)) {
             let node = self.tree.view(id);
             if self.is_fresh(&node, seq) && (node.absent || self.any_fid(id, 0).is_some()) {
+                if self.is_ageing(&node) && self.tree.node(parent).ffid != 0 {
+                    self.send_name(parent, name, Ahead::No);
+                }
                 return Ok(if node.absent { Known::Absent } else { Known::Child(id) });
             }
         }
@@ -351,6 +388,13 @@ impl Relay<'_> {
     /// Asks what a name stands for.
     pub(super) fn ask_name(&mut self, j: usize, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
         let directory = self.tree.view(parent);
+        if self.job(j).kind == JobKind::Walk
+            && let Some(child) = self.tree.find(parent, Hash::of(name))
+            && self.fresh(child, self.jobs[j].seq)
+            && self.wait_for_opening(j, child)
+        {
+            return;
+        }
         // A directory that is as it was answers for all the names that were not in it.
         if self.freshness_ms > 0 && self.job(j).kind == JobKind::Walk && is_absent(cache, directory.key, name) {
             return self.ask_attributes(j, parent, 0, cache);
@@ -358,15 +402,100 @@ impl Relay<'_> {
         if directory.ffid == 0 {
             return self.fail(j, Errno::ESTALE, cache);
         }
-        let tag = self.send_name(parent, name, false);
+        let tag = self.send_name(parent, name, Ahead::No);
         self.wait_for(j, tag);
         if self.freshness_ms > 0 && self.google {
             self.ask_ahead(parent, name, cache);
+            self.ask_next(parent, name);
         }
     }
 
-    /// Asks what a name stands for, by a fid of the file if there is one; if `deep`, a directory's names too.
-    fn send_name(&mut self, parent: NodeId, name: &[u8], deep: bool) -> u16 {
+    /// Asks for what is expected to be asked for after a name.
+    fn ask_next(&mut self, parent: NodeId, name: &[u8]) {
+        let Some((below, next)) = self.habit.next(name) else { return };
+        let below = Vec::<u8, { habit::NAME }>::from_slice(below).unwrap_or_default();
+        if !self.has_far_room(JOB_FAR) {
+            return;
+        }
+        match self.tree.find(parent, Hash::of(&below)).map(|id| (id, self.tree.view(id))) {
+            Some((_, directory)) if directory.ffid == 0 || directory.absent => {}
+            Some((directory, _)) => {
+                let known = self.tree.find(directory, Hash::of(&next)).is_some_and(|id| self.fresh(id, u64::MAX));
+                if !known {
+                    self.send_name(directory, &next, Ahead::Use);
+                }
+            }
+            None => {
+                self.habit.waiting = Vec::from_slice(name).unwrap_or_default();
+                self.send_name(parent, &below, Ahead::Use);
+            }
+        }
+    }
+
+    /// A walk has found a file: what will be asked next is asked now.
+    pub(super) fn go_on_with(&mut self, child: NodeId, request: &Request, cache: &mut Cache<'_>) {
+        let n = self.tree.view(child);
+        if n.qid.kind & qt::SYMLINK != 0 {
+            self.read_link(child, cache);
+        } else if n.qid.kind & qt::DIR == 0 {
+            if request.ahead == Ahead::Use {
+                self.open_ahead(child, cache);
+            }
+        } else if request.ahead == Ahead::List {
+            self.list_ahead(child, DIRECTORY, cache);
+        } else if request.ahead == Ahead::Use {
+            let name = core::mem::take(&mut self.habit.waiting);
+            self.ask_next(request.node, &name);
+        }
+    }
+
+    /// Reads a link unless its target is known.
+    fn read_link(&mut self, link: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(link);
+        let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.link().is_some());
+        if !known && n.ffid != 0 && self.freshness_ms > 0 && self.has_far_room(64) && self.reading(link).is_none() {
+            self.send_readlink(0, link, n.ffid);
+        }
+    }
+
+    /// The request that reads a link.
+    fn reading(&self, link: NodeId) -> Option<u16> {
+        let reads = |r: &Request| r.kind == RequestKind::Readlink && r.node == link;
+        self.requests.iter().position(reads).map(|tag| tag as u16)
+    }
+
+    fn send_readlink(&mut self, j: usize, node: NodeId, fid: u32) -> u16 {
+        let n = self.tree.node(node);
+        n.pins += 1;
+        let request = Request { job: j as u32, node, key: n.key, ..Request::default() };
+        self.send(RequestKind::Readlink, &Treadlink { fid }, request)
+    }
+
+    /// Who has read a link is about to ask for the first name of its target that is not known.
+    pub(super) fn follow_link(&mut self, link: NodeId, target: &[u8]) {
+        let mut at = if target.starts_with(b"/") { self.root } else { self.tree.node(link).parent };
+        for name in target.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".") {
+            if name == b".." {
+                at = self.tree.node(at).parent;
+                continue;
+            }
+            let directory = self.tree.view(at);
+            if directory.ffid == 0 || directory.gone || directory.qid.kind & qt::DIR == 0 {
+                return;
+            }
+            match self.tree.find(at, Hash::of(name)).filter(|&id| self.fresh(id, u64::MAX)) {
+                Some(id) => at = id,
+                None if self.freshness_ms > 0 && name.len() <= 255 && self.has_far_room(JOB_FAR) => {
+                    self.send_name(at, name, Ahead::No);
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Asks what a name stands for, by a fid of the file if there is one.
+    fn send_name(&mut self, parent: NodeId, name: &[u8], ahead: Ahead) -> u16 {
         let hash = Hash::of(name);
         let pending = |r: &Request| r.kind == RequestKind::Walk && r.node == parent && r.name == hash;
         if let Some(tag) = self.requests.iter().position(pending) {
@@ -382,7 +511,7 @@ impl Relay<'_> {
         let (fid, newfid) = (self.tree.node(parent).ffid, self.new_ffid());
         let mut wname = Vec::new();
         let _ = wname.push(name);
-        let request = Request { node: parent, name: hash, ffid: newfid, deep, ..Request::default() };
+        let request = Request { node: parent, name: hash, ffid: newfid, ahead, ..Request::default() };
         self.tree.node(parent).pins += 1;
         if self.google {
             self.send(RequestKind::Walk, &Twalkgetattr { fid, newfid, wname }, request)
@@ -417,7 +546,7 @@ impl Relay<'_> {
         let Node { key, children, .. } = self.tree.view(parent);
         let Some((listing, end)) = cache.listing(key) else {
             if children >= MANY {
-                self.list_ahead(parent, cache);
+                self.list_ahead(parent, DIRECTORY, cache);
             }
             return;
         };
@@ -443,7 +572,7 @@ impl Relay<'_> {
                 } else {
                     left -= 1;
                     if !known.is_some_and(|id| self.fresh(id, u64::MAX)) {
-                        self.send_name(parent, other, class == 1);
+                        self.send_name(parent, other, if class == 1 { Ahead::List } else { Ahead::No });
                     }
                 }
             }
@@ -455,7 +584,13 @@ impl Relay<'_> {
         if !self.fresh(node, seq) {
             return self.ask_attributes(j, node, open, cache);
         }
-        let attr = self.owner.shown(&self.tree.node(node).attr);
+        let n = self.tree.view(node);
+        if self.is_ageing(&n)
+            && let Some(fid) = self.any_fid(node, open)
+        {
+            self.send_getattr(node, fid);
+        }
+        let attr = self.owner.shown(&n.attr);
         let reply = Rgetattr { valid: getattr::BASIC, qid: self.qid_of(node), attr };
         self.to_kernel.message(tag, &reply);
         self.finish(j, cache);
@@ -476,8 +611,7 @@ impl Relay<'_> {
             return self.finish(j, cache);
         }
         let Some(fid) = self.any_fid(node, 0) else { return self.fail(j, Errno::ESTALE, cache) };
-        let request = Request { job: j as u32, node, key: n.key, ..Request::default() };
-        let sent = self.send(RequestKind::Readlink, &Treadlink { fid }, request);
+        let sent = self.reading(node).unwrap_or_else(|| self.send_readlink(j, node, fid));
         self.wait_for(j, sent);
     }
 
@@ -552,18 +686,33 @@ impl Relay<'_> {
             self.tree.node(node).ffid = ffid;
             return self.fail(j, Errno::ENFILE, cache);
         };
-        self.send_open(j, opened, ffid, flags);
+        let tag = self.send_open(opened, ffid, flags);
+        self.wait_for(j, tag);
     }
 
-    fn send_open(&mut self, j: usize, opened: OpenId, fid: u32, flags: u32) {
+    /// Opens a file before somebody wants it, unless all of it is here.
+    pub(super) fn open_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        if !is_kept(&n) || n.ffid == 0 || n.opens != 0 || self.is_whole(&n, cache) || !self.has_far_room(128) {
+            return;
+        }
+        if let Some(opened) = self.new_open(node, open::RDONLY) {
+            self.tree.node(node).ffid = 0;
+            self.send_open(opened, n.ffid, open::RDONLY);
+        }
+    }
+
+    /// The tag of the request.
+    fn send_open(&mut self, opened: OpenId, fid: u32, flags: u32) -> u16 {
         let node = self.tree.open(opened).node;
-        let request = Request { node, open: opened, ffid: fid, ..Request::default() };
+        let followed = flags & 3 == open::RDONLY && self.freshness_ms > 0;
+        let request = Request { node, open: opened, ffid: fid, followed, ..Request::default() };
         // Flags beyond these mean something else on another machine, or are the kernel's own business.
         let flags = flags & (3 | SYNC);
         let tag = self.send(RequestKind::Open, &Tlopen { fid, flags }, request);
         self.tree.open(opened).opening = tag;
         self.tree.node(node).pins += 1;
-        self.wait_for(j, tag);
+        tag
     }
 
     /// The node's own fid, which is not its own any more; None when the job waits for one, or has failed.
@@ -608,7 +757,8 @@ impl Relay<'_> {
         }
         if o.ffid == 0 {
             let ffid = self.take_fid(j, o.node, cache)?;
-            self.send_open(j, opened, ffid, open::RDONLY);
+            let tag = self.send_open(opened, ffid, open::RDONLY);
+            self.wait_for(j, tag);
             return None;
         }
         Some(o.ffid)

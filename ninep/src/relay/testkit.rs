@@ -15,8 +15,8 @@ use crate::errno::Errno;
 use crate::frame::FrameError;
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{
-    Body, Message, Tattach, Tclunk, Tgetattr, Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Tsetattr, Tunlinkat,
-    Tversion, Twalk, Twrite, VERSION,
+    Body, Message, Rlerror, Tattach, Tclunk, Tgetattr, Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Tsetattr,
+    Tunlinkat, Tversion, Twalk, Twrite, VERSION,
 };
 use crate::types::{Attr, Dirents};
 
@@ -58,6 +58,11 @@ pub struct Bench {
     /// The next fid of the kernel's, and those that are free again.
     next_fid: u32,
     free_fids: Vec<u32>,
+    /// Answers take long, and some of the reads that follow an open overtake it.
+    pub distant: bool,
+    /// Tag and fid of each Tlopen.
+    opening: Vec<(u16, u32)>,
+    overtaken: usize,
 }
 
 pub const FRESH: u64 = 1000;
@@ -65,7 +70,7 @@ pub const ROOT: u32 = 0;
 
 impl Bench {
     pub fn new(far: Model) -> Self {
-        Self::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(200, 16 * 1024), cache(64))
+        Self::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(200, 16 * 1024), cache(64))
     }
 
     pub fn with(far: Model, config: Config<'_>, memory: Memory<'static>, cache: Cache<'static>) -> Self {
@@ -80,6 +85,9 @@ impl Bench {
             received: VecDeque::new(),
             next_fid: 1,
             free_fids: vec![],
+            distant: false,
+            opening: vec![],
+            overtaken: 0,
         };
         bench.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
         bench.settle();
@@ -94,7 +102,8 @@ impl Bench {
         let Self { relay, mut cache, mut far, now, .. } = self;
         relay.into_memory(&mut cache);
         far.asked.clear();
-        let mut next = Self::with(far, Config { freshness_ms: FRESH, home: b"" }, memory(200, 16 * 1024), cache);
+        let mut next =
+            Self::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(200, 16 * 1024), cache);
         next.now = now;
         next
     }
@@ -129,7 +138,10 @@ impl Bench {
         self.to_far.extend_from_slice(self.relay.far_output());
         self.relay.far_consume(n);
         while let Some(frame) = take_frame(&mut self.to_far) {
-            let reply = self.far.answer(&frame);
+            let mut reply = self.far.answer(&frame);
+            if self.distant && self.overtakes(&frame) {
+                refuse(&mut reply);
+            }
             self.replies.push_back(reply);
         }
         let (asked, n) = (n, self.relay.kernel_output().len());
@@ -139,6 +151,28 @@ impl Bench {
             self.received.push_back(frame);
         }
         asked + n > 0
+    }
+
+    /// Whether this is a read of what is being opened, every second time.
+    fn overtakes(&mut self, frame: &[u8]) -> bool {
+        const RLOPEN: u8 = 13;
+        let tag = u16::from_le_bytes([frame[5], frame[6]]);
+        match Message::decode(frame).unwrap().1 {
+            Message::Tlopen(open) => {
+                self.opening.retain(|&(t, _)| t != tag);
+                self.opening.push((tag, open.fid));
+            }
+            Message::Tread(Tread { fid, .. }) | Message::Treaddir(Treaddir { fid, .. }) => {
+                let tags: Vec<u16> = self.opening.iter().filter(|o| o.1 == fid).map(|o| o.0).collect();
+                let opens = |r: &Vec<u8>| r[4] == RLOPEN && tags.contains(&u16::from_le_bytes([r[5], r[6]]));
+                if self.replies.iter().any(opens) {
+                    self.overtaken += 1;
+                    return self.overtaken.is_multiple_of(2);
+                }
+            }
+            _ => {}
+        }
+        false
     }
 
     /// Hands the relay the reply at `index` of those under way.
@@ -187,6 +221,10 @@ impl Bench {
     /// Asks one thing and waits for the answer.
     pub fn ask<'a, M: Body<'a>>(&mut self, message: &M) -> Result<Owned, Errno> {
         self.send(7, message);
+        if self.distant {
+            self.pump();
+            self.now += self.relay.due().unwrap_or(0);
+        }
         self.settle();
         match self.reply() {
             Some((7, Owned::Error(errno))) => Err(errno),
@@ -331,6 +369,13 @@ impl Bench {
             }
         }
     }
+}
+
+/// Makes an error of an answer of the far side.
+pub fn refuse(reply: &mut Vec<u8>) {
+    let tag = u16::from_le_bytes([reply[5], reply[6]]);
+    let mut frame = [0; 64];
+    *reply = Rlerror { ecode: Errno::EINVAL.0 }.encode(tag, &mut frame).unwrap().to_vec();
 }
 
 /// A reply to the kernel.

@@ -1,0 +1,229 @@
+//! What is asked for before the kernel asks.
+
+use super::*;
+use crate::msg::Tlopen;
+use crate::relay::testkit::refuse;
+
+/// A fid for a file that is not open, whose attributes are known.
+fn known(b: &mut Bench, path: &str) -> u32 {
+    let fid = b.walk(path).unwrap();
+    b.far.asked.clear();
+    fid
+}
+
+/// Sends Tlopen, whose answer and that to what follows it stay under way.
+fn opening(b: &mut Bench, fid: u32) {
+    b.send(1, &Tlopen { fid, flags: 0 });
+    b.pump();
+    assert_eq!((b.far.total(), b.relay.due()), (1, Some(3)), "{:?}", b.far.asked);
+    b.now += 3;
+    b.pump();
+    assert_eq!((b.far.total(), b.replies.len(), b.relay.due()), (2, 2, None), "{:?}", b.far.asked);
+}
+
+#[test]
+fn what_is_being_opened_is_read_already() {
+    let mut b = Bench::new(far());
+    let fid = known(&mut b, "/usr/bin/true");
+    opening(&mut b, fid);
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Other(13))));
+    assert_eq!(b.read_all(fid).unwrap(), bytes(30_000));
+    assert_eq!(b.far.total(), 2, "{:?}", b.far.asked);
+
+    let fid = known(&mut b, "/usr");
+    opening(&mut b, fid);
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Other(13))));
+    assert_eq!(b.list_fid(fid, 2000).unwrap().len(), 4);
+    assert_eq!(b.far.total(), 2, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_read_that_overtook_its_open_is_asked_again() {
+    // The far side answers in either order.
+    for first in [0, 1] {
+        for (path, kind) in [("/usr/bin/true", "Tread"), ("/usr", "Treaddir")] {
+            let mut b = Bench::new(far());
+            let fid = known(&mut b, path);
+            opening(&mut b, fid);
+            refuse(&mut b.replies[1]);
+            b.deliver(first);
+            b.settle();
+            assert_eq!(b.reply(), Some((1, Owned::Other(13))));
+            if kind == "Tread" {
+                assert_eq!(b.read_all(fid).unwrap(), bytes(30_000));
+            } else {
+                assert_eq!(b.list_fid(fid, 2000).unwrap().len(), 4);
+            }
+            assert_eq!((b.far.total(), asked(&b, kind)), (3, 2), "{:?}", b.far.asked);
+        }
+    }
+}
+
+#[test]
+fn who_may_not_open_a_file_is_told_so_once() {
+    for first in [0, 1] {
+        for path in ["/usr/bin/true", "/usr"] {
+            let mut b = Bench::new(far());
+            let fid = known(&mut b, path);
+            opening(&mut b, fid);
+            b.replies.iter_mut().for_each(refuse);
+            b.deliver(first);
+            b.settle();
+            assert_eq!(b.reply(), Some((1, Owned::Error(Errno::EINVAL))));
+            assert_eq!(b.far.total(), 2, "{:?}", b.far.asked);
+        }
+    }
+}
+
+#[test]
+fn attributes_can_be_asked_for_while_a_file_is_being_opened() {
+    let mut b = Bench::new(far());
+    let fid = known(&mut b, "/usr/bin/true");
+    let newfid = b.new_fid();
+    b.ask(&Twalk { fid, newfid, wname: heapless::Vec::new() }).unwrap();
+    b.send(1, &Tlopen { fid: newfid, flags: 0 });
+    b.pump();
+    b.now += 2 * FRESH;
+    b.send(2, &Tgetattr { fid, request_mask: 0x7ff });
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Other(13))));
+    assert!(matches!(b.reply(), Some((2, Owned::Attr(..)))));
+}
+
+#[test]
+fn a_small_directory_is_listed_when_a_name_was_not_in_it() {
+    let mut b = Bench::new(far());
+    assert_eq!(b.stat("/usr/bin/none"), Err(Errno::ENOENT));
+    b.far.asked.clear();
+    for name in ["nobody", "nothing", "nowhere"] {
+        assert_eq!(b.stat(&std::format!("/usr/bin/{name}")), Err(Errno::ENOENT));
+    }
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+/// Modules of a language that keeps them compiled in a directory beside them.
+fn modules() -> Model {
+    let mut far = far();
+    for directory in ["/usr/lib", "/usr/lib/json"] {
+        far.dir(directory);
+        far.dir(&std::format!("{directory}/cache"));
+        for name in ["a", "b", "c", "d"] {
+            far.file(&std::format!("{directory}/{name}.py"), name.as_bytes());
+            far.file(&std::format!("{directory}/cache/{name}.311.pyc"), &bytes(5000));
+        }
+        far.file(&std::format!("{directory}/only.py"), b"only");
+    }
+    far
+}
+
+fn import(b: &mut Bench, directory: &str, name: &str) {
+    b.stat(&std::format!("{directory}/{name}.py")).unwrap();
+    assert_eq!(b.cat(&std::format!("{directory}/cache/{name}.311.pyc")).unwrap(), bytes(5000));
+}
+
+#[test]
+fn what_was_used_after_a_file_twice_is_asked_for_with_the_next() {
+    let mut b = Bench::new(modules());
+    import(&mut b, "/usr/lib", "a");
+    import(&mut b, "/usr/lib", "b");
+    b.far.asked.clear();
+    b.stat("/usr/lib/c.py").unwrap();
+    assert_eq!((asked(&b, "Twalkgetattr"), asked(&b, "Tlopen")), (2, 1), "{:?}", b.far.asked);
+    import(&mut b, "/usr/lib", "c");
+    assert_eq!(b.far.total(), 4, "{:?}", b.far.asked);
+    // In another directory, of which nothing is known.
+    b.walk("/usr/lib/json").unwrap();
+    b.far.asked.clear();
+    b.stat("/usr/lib/json/a.py").unwrap();
+    import(&mut b, "/usr/lib/json", "a");
+    assert_eq!(b.far.total(), 5, "{:?}", b.far.asked);
+    // What is not there is not asked for again.
+    b.stat("/usr/lib/json/only.py").unwrap();
+    b.far.asked.clear();
+    b.stat("/usr/lib/only.py").unwrap();
+    assert_eq!(b.far.total(), 1, "{:?}", b.far.asked);
+}
+
+#[test]
+fn the_kernel_finds_a_file_that_is_being_opened_ahead() {
+    let mut b = Bench::new(modules());
+    import(&mut b, "/usr/lib", "a");
+    import(&mut b, "/usr/lib", "b");
+    let (parent, directory) = (b.walk("/usr/lib").unwrap(), b.walk("/usr/lib/cache").unwrap());
+    let names = [&b"c.py"[..], b"c.311.pyc"].map(|name| heapless::Vec::from_slice(&[name]).unwrap());
+    let [source, compiled] = names;
+    let [first, second] = [b.new_fid(), b.new_fid()];
+    b.far.asked.clear();
+    b.send(1, &Twalk { fid: parent, newfid: first, wname: source });
+    b.pump();
+    b.deliver(0);
+    b.deliver(0);
+    // Tlopen is under way.
+    assert_eq!(b.replies.len(), 1, "{:?}", b.far.asked);
+    b.send(2, &Twalk { fid: directory, newfid: second, wname: compiled });
+    b.settle();
+    assert_eq!([b.reply(), b.reply()].map(|r| r.unwrap().1), [Owned::Other(111), Owned::Other(111)]);
+    assert_eq!((b.far.total(), asked(&b, "Tlopen")), (3, 1), "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_link_is_read_and_followed_as_soon_as_it_is_found() {
+    let mut b = Bench::new(far());
+    b.walk("/bin").unwrap();
+    assert_eq!((asked(&b, "Treadlink"), asked(&b, "Twalkgetattr")), (1, 2), "{:?}", b.far.asked);
+    b.far.asked.clear();
+    assert_eq!(b.readlink("/bin").unwrap(), b"usr/bin");
+    b.stat("/usr").unwrap();
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+#[test]
+fn the_names_of_the_root_are_asked_for_together() {
+    let config = Config { freshness_ms: FRESH, home: b"", names: b"usr/bin/none/" };
+    let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
+    // The fourth is what the link says.
+    assert_eq!(asked(&b, "Twalkgetattr"), 4, "{:?}", b.far.asked);
+    b.far.asked.clear();
+    b.stat("/usr").unwrap();
+    b.readlink("/bin").unwrap();
+    assert_eq!(b.stat("/none"), Err(Errno::ENOENT));
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+#[test]
+fn what_is_used_is_asked_for_again_before_it_is_too_old() {
+    let mut b = Bench::new(far());
+    let fid = known(&mut b, "/usr/bin/true");
+    for trip in 0..10 {
+        b.now += FRESH * 8 / 10;
+        b.send(1, &Tgetattr { fid, request_mask: 0x7ff });
+        b.pump();
+        // It did not have to wait for the question.
+        assert!(matches!(b.reply(), Some((1, Owned::Attr(..)))), "{trip}");
+        b.settle();
+    }
+    assert_eq!(b.far.total(), 10, "{:?}", b.far.asked);
+    b.far.asked.clear();
+    b.now += FRESH / 2;
+    b.attr(fid).unwrap();
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+#[test]
+fn the_rest_of_a_library_is_fetched_with_its_beginning() {
+    for (magic, whole) in [(b"\x7fELF", true), (b"\x7fELf", false)] {
+        let mut library = bytes(1_000_000);
+        library[..4].copy_from_slice(magic);
+        let mut far = far();
+        far.file("/library", &library);
+        let config = Config { freshness_ms: FRESH, home: b"", names: b"" };
+        let mut b = Bench::with(far, config, memory(64, 16 * 1024), cache(1024));
+        let fid = b.open("/library", 0).unwrap();
+        b.read_at(fid, 0, 4096).unwrap();
+        b.far.asked.clear();
+        assert_eq!(b.read_at(fid, 900_000, 8).unwrap(), library[900_000..900_008]);
+        assert_eq!(b.far.total() == 0, whole, "{:?}", b.far.asked);
+    }
+}
