@@ -402,8 +402,10 @@ impl Relay<'_> {
         if directory.ffid == 0 {
             return self.fail(j, Errno::ESTALE, cache);
         }
+        let known = self.tree.find(parent, Hash::of(name)).map(|id| self.tree.node(id).asked);
         let tag = self.send_name(parent, name, Ahead::No);
         self.wait_for(j, tag);
+        self.ask_followers(known.unwrap_or_default());
         if self.freshness_ms > 0 && self.google {
             self.ask_ahead(parent, name, cache);
             self.ask_next(parent, name);
@@ -521,8 +523,23 @@ impl Relay<'_> {
     }
 
     fn ask_attributes_by(&mut self, j: usize, node: NodeId, fid: u32) {
+        let before = self.tree.node(node).asked;
         let tag = self.send_getattr(node, fid);
         self.wait_for(j, tag);
+        self.ask_followers(before);
+    }
+
+    /// Who asks again for something is about to ask again for what came after it.
+    fn ask_followers(&mut self, before: Moment) {
+        if before.ms == 0 || self.freshness_ms == 0 {
+            return;
+        }
+        for node in self.tree.asked_after(before.seq, |n| n.asked.ms != 0 && !self.is_fresh(n, u64::MAX)) {
+            if self.has_far_room(64) {
+                let fid = self.tree.node(node).ffid;
+                self.send_getattr(node, fid);
+            }
+        }
     }
 
     /// The tag of the request for a node's attributes.

@@ -10,6 +10,9 @@ pub type NodeId = u32;
 /// Index of an [`Open`]; 0: none.
 pub type OpenId = u32;
 
+/// So many files are asked about with one whose attributes are too old.
+const FOLLOWERS: usize = 8;
+
 /// Far fids that are not needed any more. One that cannot be noted goes with the session.
 pub type Clunks = heapless::Vec<u32, 128>;
 
@@ -113,6 +116,8 @@ pub struct Tree<'m> {
     clock: u32,
     /// No node below it is free.
     free_node: usize,
+    /// No node from it on was ever used.
+    end: usize,
     /// Where the next idle node is looked for.
     hand: usize,
 }
@@ -124,7 +129,7 @@ impl<'m> Tree<'m> {
         fids: &'m mut [Fid],
         opens: &'m mut [Open],
     ) -> Self {
-        Self { nodes, heads, fids, opens, clock: 0, free_node: 1, hand: 0 }
+        Self { nodes, heads, fids, opens, clock: 0, free_node: 1, end: 1, hand: 0 }
     }
 
     /// A node as it is now. As the next two a call, which takes fewer bytes of code than what it does.
@@ -184,6 +189,7 @@ impl<'m> Tree<'m> {
                 oldest
             }
         };
+        self.end = self.end.max(id as usize + 1);
         *self.node(id) = Node { used: true, parent, name, ..Node::default() };
         if parent != 0 {
             let bucket = self.bucket(parent, name);
@@ -215,6 +221,23 @@ impl<'m> Tree<'m> {
             && n.cloning == 0
             && n.changing == 0
             && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
+    }
+
+    /// The files whose attributes were asked for after `seq`, the first of them, which are `old`, and can be asked about by
+    /// path.
+    pub fn asked_after(&self, seq: u64, old: impl Fn(&Node) -> bool) -> heapless::Vec<NodeId, FOLLOWERS> {
+        let mut found = heapless::Vec::<NodeId, FOLLOWERS>::new();
+        for (id, n) in self.nodes[..self.end].iter().enumerate() {
+            if n.asked.seq <= seq || n.absent || n.gone || n.ffid == 0 || n.dir_open || n.asking != 0 || !old(n) {
+                continue;
+            }
+            let at = found.iter().position(|&f| self.nodes[f as usize].asked.seq > n.asked.seq).unwrap_or(found.len());
+            if found.is_full() && at < found.len() {
+                found.pop();
+            }
+            let _ = found.insert(at, id as NodeId);
+        }
+        found
     }
 
     pub fn opens_of(&self, first: OpenId) -> impl Iterator<Item = OpenId> + '_ {

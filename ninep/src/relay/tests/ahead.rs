@@ -227,3 +227,25 @@ fn the_rest_of_a_library_is_fetched_with_its_beginning() {
         assert_eq!(b.far.total() == 0, whole, "{:?}", b.far.asked);
     }
 }
+
+#[test]
+fn what_was_used_together_is_asked_about_together() {
+    let mut far = far();
+    (0..20).for_each(|i| far.file(&std::format!("/usr/empty/{}", i * 7 % 20), b"x"));
+    let mut b = Bench::new(far);
+    let round = |b: &mut Bench| {
+        let mut trips = 0;
+        for i in 0..20 {
+            let before = b.far.total();
+            b.stat(&std::format!("/usr/empty/{i}")).unwrap();
+            trips += usize::from(b.far.total() > before);
+        }
+        trips
+    };
+    round(&mut b);
+    b.far.asked.clear();
+    b.now += 2 * FRESH;
+    // Each with eight others, or with those that come after it in the listing.
+    assert!(round(&mut b) <= 3, "{:?}", b.far.asked);
+    assert!(b.far.total() <= 23, "{:?}", b.far.asked);
+}
