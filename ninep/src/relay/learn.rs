@@ -57,6 +57,7 @@ impl Relay<'_> {
         let key = Hash::of_words(&[mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec]);
         node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
+        node.again |= node.key != Hash::default();
         (node.qid, node.key, node.absent) = (*qid, key, false);
         // An answer that a change of our own has overtaken is good for those who asked before the change.
         let ms = if moment.seq > node.changed && node.changing == 0 { moment.ms } else { 0 };

@@ -64,6 +64,7 @@ use far::{FarInput, RequestKind};
 use habit::Habit;
 use out::Out;
 use owner::Owner;
+use read::Rest;
 use run::JobKind;
 use tree::{Clunks, Moment, NodeId, Tree};
 
@@ -166,6 +167,9 @@ pub struct Relay<'m> {
     /// Requests to open after which something is to be read.
     followed: usize,
     habit: Habit,
+    /// Files that are fetched as a whole, and how many bytes of one may be under way for that.
+    rests: heapless::Vec<Rest, 4>,
+    at_a_time: u64,
     pub counters: Counters,
 }
 
@@ -215,6 +219,8 @@ impl<'m> Relay<'m> {
             ahead: 0,
             followed: 0,
             habit: Habit::default(),
+            rests: heapless::Vec::new(),
+            at_a_time: 0,
             counters: Counters::default(),
         }
     }
@@ -265,6 +271,7 @@ impl<'m> Relay<'m> {
         self.run_stalled(cache);
         self.take_kernel(cache)?;
         self.follow(cache);
+        self.go_on_fetching(cache);
         self.send_clunks();
         Ok(())
     }

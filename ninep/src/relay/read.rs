@@ -5,7 +5,7 @@ use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::listing::HEAD;
 use super::run::{Job, mode};
-use super::tree::{Node, NodeId, OpenId};
+use super::tree::{Node, NodeId, Open, OpenId};
 use super::{OPENING_MS, Relay};
 use crate::errno::Errno;
 use crate::limits::IOHDRSZ;
@@ -30,6 +30,15 @@ pub(super) const SMALL_DIRECTORY: u64 = 64 * 1024;
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
 const WINDOW_MOST: u32 = 512 * 1024;
+
+/// What is still to be fetched of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    open: OpenId,
+    content: ContentRef,
+    next: u64,
+    size: u64,
+}
 
 impl Relay<'_> {
     pub(super) fn run_read(&mut self, j: usize, cache: &mut Cache<'_>) {
@@ -95,7 +104,7 @@ impl Relay<'_> {
         }
         let most = if window < WINDOW_MOST.into() { LIBRARY } else { INTERPRETER };
         if window > WINDOW_LEAST.into() && n.attr.size <= most.min(cache.capacity() as u64 / 2) {
-            self.fetch_rest(job.open, content, n.attr.size, cache);
+            self.fetch_rest(job.open, content, n.attr.size);
         }
     }
 
@@ -108,21 +117,36 @@ impl Relay<'_> {
     }
 
     /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
-    fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64, cache: &Cache<'_>) {
-        let missing =
-            |this: &Self, at: u64| cache.available(content, at, 1) == 0 && this.fetch_of(content, at).is_none();
-        let mut start = 0;
-        while start < size {
-            let mut end = start;
-            while end < size && end - start < WINDOW_MOST.into() && missing(self, end) {
-                end += BLOCK as u64;
-            }
-            if end > start
-                && (!self.has_far_room(64) || self.fetch(opened, content, start, end.min(size), cache).is_none())
-            {
+    fn fetch_rest(&mut self, open: OpenId, content: ContentRef, size: u64) {
+        if self.rests.iter().all(|rest| rest.content != content) {
+            // Without room it is fetched as it is read.
+            let _ = self.rests.push(Rest { open, content, next: 0, size });
+        }
+    }
+
+    /// Fetches what is to be here as a whole, the latest first, as much at a time as what is asked meanwhile can wait for.
+    pub(super) fn go_on_fetching(&mut self, cache: &mut Cache<'_>) {
+        while let Some(&Rest { open, content, next: start, size }) = self.rests.last() {
+            let fetched = |r: &&Request| r.kind == RequestKind::Fetch && r.content == content;
+            let under_way: u64 = self.requests.iter().filter(fetched).map(|r| u64::from(r.count)).sum();
+            if under_way >= self.at_a_time || !self.has_far_room(64) {
                 return;
             }
-            start = end.max(start + BLOCK as u64);
+            let is_missing =
+                |this: &Self, at: u64| cache.available(content, at, 1) == 0 && this.fetch_of(content, at).is_none();
+            let mut end = start;
+            while end < size && end - start < WINDOW_MOST.into() && is_missing(self, end) {
+                end += BLOCK as u64;
+            }
+            // It may be another file's by now, or the file may have changed.
+            let Open { node, ffid, .. } = *self.tree.open(open);
+            let is_it = ffid != 0 && cache.find(self.tree.node(node).key) == Some(content);
+            let stopped = !is_it || end > start && self.fetch(open, content, start, end.min(size), cache).is_none();
+            let next = end.max(start + BLOCK as u64);
+            match self.rests.last_mut() {
+                Some(rest) if !stopped && next < size => rest.next = next,
+                _ => drop(self.rests.pop()),
+            }
         }
     }
 
@@ -139,7 +163,7 @@ impl Relay<'_> {
         }
         let opened = self.tree.opens_of(n.opens).find(|&o| self.tree.opens[o as usize].ffid != 0);
         if let Some(opened) = opened {
-            self.fetch_rest(opened, request.content, n.attr.size, cache);
+            self.fetch_rest(opened, request.content, n.attr.size);
         }
     }
 

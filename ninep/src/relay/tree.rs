@@ -26,6 +26,8 @@ pub struct Node {
     pub gone: bool,
     /// A file that has, or has had, other names: what is changed by way of them shows here.
     pub linked: bool,
+    /// Its attributes were asked for more than once.
+    pub again: bool,
     /// `ffid` has been opened, for a listing.
     pub dir_open: bool,
     pub parent: NodeId,
@@ -223,12 +225,20 @@ impl<'m> Tree<'m> {
             && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
     }
 
-    /// The files whose attributes were asked for after `seq`, the first of them, which are `old`, and can be asked about by
-    /// path.
+    /// Of the files whose attributes were asked for after `seq`, and not for the first time then, the first that are `old`
+    /// and can be asked about by path.
     pub fn asked_after(&self, seq: u64, old: impl Fn(&Node) -> bool) -> heapless::Vec<NodeId, FOLLOWERS> {
         let mut found = heapless::Vec::<NodeId, FOLLOWERS>::new();
         for (id, n) in self.nodes[..self.end].iter().enumerate() {
-            if n.asked.seq <= seq || n.absent || n.gone || n.ffid == 0 || n.dir_open || n.asking != 0 || !old(n) {
+            if n.asked.seq <= seq
+                || !n.again
+                || n.absent
+                || n.gone
+                || n.ffid == 0
+                || n.dir_open
+                || n.asking != 0
+                || !old(n)
+            {
                 continue;
             }
             let at = found.iter().position(|&f| self.nodes[f as usize].asked.seq > n.asked.seq).unwrap_or(found.len());

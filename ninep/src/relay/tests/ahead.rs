@@ -242,6 +242,9 @@ fn what_was_used_together_is_asked_about_together() {
         }
         trips
     };
+    // Only what was asked for twice is expected to be asked for again.
+    round(&mut b);
+    b.now += 2 * FRESH;
     round(&mut b);
     b.far.asked.clear();
     b.now += 2 * FRESH;
