@@ -98,13 +98,13 @@ fn a_file_that_changes_at_home_is_mapped_anew_there() {
     let (file, seen) = (scratch("changes").join("file"), scratch("changes").join("seen"));
     fs::write(&file, "before").expect("a file in the scratch folder");
     let _ = fs::remove_file(&seen);
-    // Opens and maps it again and again, as the dynamic loader does with libraries.
+    // Opens and maps it again and again, as the dynamic loader does with libraries. Its size stays.
     let script = format!(
         "import mmap\n\
          def read():\n \
           with open({file:?}) as f: return mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)[:].decode()\n\
          print(read()); open({seen:?}, 'w')\n\
-         while read() != 'afterwards': pass\n\
+         while read() != 'behind': pass\n\
          print(read())",
         file = served(&file),
         seen = served(&seen),
@@ -115,8 +115,83 @@ fn a_file_that_changes_at_home_is_mapped_anew_there() {
     while !seen.exists() && Instant::now() < deadline {
         thread::yield_now();
     }
-    fs::write(&file, "afterwards").expect("a file in the scratch folder");
-    assert_eq!(running.finish(LIMIT).ok(), "before\nafterwards");
+    fs::write(&file, "behind").expect("a file in the scratch folder");
+    assert_eq!(running.finish(LIMIT).ok(), "before\nbehind");
+}
+
+/// Small enough for a file of 40 MB not to fit into the relay's cache.
+fn small() -> Vm {
+    Vm::boot(&Machine { memory: "256".to_owned(), ..Machine::ours() })
+}
+
+/// A file of 40 MB.
+fn mappable(name: &str) -> (PathBuf, String) {
+    let path = scratch("files").join(name);
+    let bytes = noise(40_000_000);
+    fs::write(&path, &bytes).expect("40 MB of room");
+    (path, sha256(&bytes))
+}
+
+#[test]
+fn what_is_mapped_again_is_not_fetched_again() {
+    or_skip!(qemu_tests::client::v3());
+    or_skip!(on_path(&board::under_test().qemu()));
+    let python = "/usr/bin/python3";
+    if programs::are_foreign() {
+        return announce("the python3-minimal of the board's programs has no mmap");
+    }
+    or_skip!(fs::metadata(python).map_err(|e| format!("{python}: {e}")));
+    let vm = small();
+    let (path, expected) = mappable("mapped");
+    let reads = |times: u32| {
+        let script = format!(
+            "import hashlib, mmap\n\
+             for _ in range({times}):\n \
+              with open({:?}) as f: m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)\n \
+              print(hashlib.sha256(m).hexdigest()); m.close()",
+            served(&path)
+        );
+        let counts = scratch("counts").join("mapped");
+        let options = ["-counts", counts.to_str().expect("UTF-8")];
+        let sums = v3(vm.port, &options, &[python, "-c", &script]).ok();
+        assert!(sums.lines().all(|sum| sum == expected) && sums.lines().count() == times as usize, "{sums}");
+        let counts = fs::read_to_string(&counts).expect("the client counts");
+        let reads = counts.lines().find_map(|line| line.strip_suffix(" Tread")).expect("it has read something");
+        reads.parse::<u32>().expect("a number")
+    };
+    let (once, often) = (reads(1), reads(4));
+    assert!(often < 2 * once, "{once} Treads once, {often} four times");
+}
+
+/// Fills the memory of the machine until the relay of the session has given up half of its own, or the machine is full.
+const HOG: &str = "import hashlib, os, sys\n\
+    def relay():\n \
+     for p in filter(str.isdigit, os.listdir('/proc')):\n  \
+      try:\n   \
+       if open(f'/proc/{p}/comm').read() != 'cpud relay\\n': continue\n   \
+       lines = [line.split() for line in open(f'/proc/{p}/smaps_rollup')]\n   \
+       return {line[0]: int(line[1]) for line in lines if line[-1] == 'kB'}\n  \
+      except FileNotFoundError: pass\n\
+    def available(): return int([l for l in open('/proc/meminfo') if l.startswith('MemAvailable')][0].split()[1])\n\
+    def check(): print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())\n\
+    check()\n\
+    while relay()['LazyFree:'] < 4096: os.stat(sys.argv[1])\n\
+    full, hog = relay()['Rss:'], []\n\
+    while relay()['Rss:'] > full / 2 and available() > 6000: hog.append(b'x' * (1 << 20))\n\
+    print('half' if relay()['Rss:'] <= full / 2 else f'{full} kB, then {relay()}')\n\
+    hog.clear()\n\
+    check()";
+
+#[test]
+fn the_cache_goes_before_anything_else_when_memory_is_short() {
+    or_skip!(qemu_tests::client::v3());
+    or_skip!(on_path(&board::under_test().qemu()));
+    let python = programs::at_home("/usr/bin/python3");
+    or_skip!(fs::metadata(&python).map_err(|e| format!("{}: {e}", python.display())));
+    let vm = small();
+    let (path, expected) = mappable("short");
+    let said = v3(vm.port, &[], &["/usr/bin/python3", "-c", HOG, &served(&path)]).ok();
+    assert_eq!(said, format!("{expected}\nhalf\n{expected}"));
 }
 
 /// Python's own way around its buffers: what a system call copies to or from is the mapping itself, of which each page
