@@ -57,6 +57,8 @@ pub(super) enum Ahead {
     No,
     /// A directory is listed.
     List,
+    /// It is the first name in its directory.
+    Enter,
     /// A file is opened; in a directory the next name is asked for, as [`super::habit`] expects.
     Use,
 }
@@ -422,9 +424,7 @@ impl Relay<'_> {
                             cache.find_or_make(absence(directory.key, request.name));
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
-                        if request.ahead == Ahead::Use {
-                            self.habit.disappoint();
-                        }
+                        self.habit.disappoint(request.ahead);
                         // Who looks for what is not there is about to look for more of that.
                         self.list_ahead(request.node, SMALL_DIRECTORY, cache);
                     }

@@ -1,8 +1,10 @@
 //! Files that are used one after the other: who has asked for `enum.py`, and then for `enum.cpython-311.pyc` in
-//! `__pycache__`, is about to do the same with the next name.
+//! `__pycache__`, is about to do the same with the next name; and who has asked for `__init__.py` in one directory, in the
+//! next.
 
 use heapless::Vec;
 
+use super::far::Ahead;
 use super::hash::Hash;
 use super::tree::NodeId;
 
@@ -23,6 +25,10 @@ pub struct Habit {
     below: Vec<u8, NAME>,
     second: Vec<u8, NAME>,
     seen: u8,
+    /// The directory in which no name is known yet, the file that was found first in such a one, and in how many.
+    entered: NodeId,
+    entry: Vec<u8, NAME>,
+    entries: u8,
     /// The name for which the directory is asked for that the other is in.
     pub waiting: Vec<u8, NAME>,
 }
@@ -37,9 +43,15 @@ fn short(name: &[u8]) -> Vec<u8, NAME> {
 }
 
 impl Habit {
-    /// The kernel has found a directory.
-    pub fn enter(&mut self, above: NodeId, name: &[u8]) {
+    /// The kernel has found a directory in the directory `above`; in `entered` no name is known.
+    pub fn enter(&mut self, above: NodeId, name: &[u8], entered: Option<NodeId>) {
         self.directory = (above, short(name));
+        self.entered = entered.unwrap_or(self.entered);
+    }
+
+    /// What will be asked for first in a directory.
+    pub fn entry(&self) -> Option<Vec<u8, NAME>> {
+        (self.entries >= TRUSTED).then(|| self.entry.clone())
     }
 
     /// The kernel has found a file in `directory`, which is called `below` in the directory `above` it.
@@ -58,6 +70,10 @@ impl Habit {
                 (self.first, self.below, self.second, self.seen) = (first, self.directory.1.clone(), second, 1);
             }
         }
+        if core::mem::take(&mut self.entered) == directory {
+            self.entries = if self.entry == name { self.entries.saturating_add(1) } else { 1 };
+            self.entry = short(name);
+        }
         self.file = (directory, short(name));
     }
 
@@ -70,7 +86,11 @@ impl Habit {
     }
 
     /// What was expected is not there.
-    pub fn disappoint(&mut self) {
-        self.seen = 0;
+    pub fn disappoint(&mut self, ahead: Ahead) {
+        match ahead {
+            Ahead::Use => self.seen = 0,
+            Ahead::Enter => self.entries = 0,
+            Ahead::No | Ahead::List => {}
+        }
     }
 }

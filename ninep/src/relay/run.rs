@@ -341,7 +341,8 @@ impl Relay<'_> {
                     if self.tree.node(child).qid.kind & qt::DIR == 0 {
                         self.habit.note(node, above, called, name);
                     } else {
-                        self.habit.enter(node, name);
+                        let new = (self.tree.node(child).children == 0).then_some(child);
+                        self.habit.enter(node, name, new);
                     }
                     node = child;
                     let _ = wqid.push(self.qid_of(child));
@@ -448,6 +449,13 @@ impl Relay<'_> {
         } else if request.ahead == Ahead::Use {
             let name = core::mem::take(&mut self.habit.waiting);
             self.ask_next(request.node, &name);
+        } else if n.children == 0
+            && let Some(name) = self.habit.entry()
+            && self.freshness_ms > 0
+            && self.has_far_room(JOB_FAR)
+        {
+            self.send_name(child, &name, Ahead::Enter);
+            self.ask_next(child, &name);
         }
     }
 

@@ -252,3 +252,26 @@ fn what_was_used_together_is_asked_about_together() {
     assert!(round(&mut b) <= 3, "{:?}", b.far.asked);
     assert!(b.far.total() <= 23, "{:?}", b.far.asked);
 }
+
+#[test]
+fn the_first_name_of_one_directory_is_asked_for_in_the_next() {
+    let mut far = far();
+    for package in ["a", "b", "c", "d", "e"] {
+        far.dir(&std::format!("/usr/{package}"));
+        if package != "d" {
+            far.file(&std::format!("/usr/{package}/__init__.py"), b"");
+        }
+    }
+    let mut b = Bench::new(far);
+    b.stat("/usr/a/__init__.py").unwrap();
+    b.stat("/usr/b/__init__.py").unwrap();
+    let asked_for = |b: &mut Bench, path: &str| {
+        b.far.asked.clear();
+        b.walk(path).map(|_| asked(b, "Twalkgetattr"))
+    };
+    assert_eq!(asked_for(&mut b, "/usr/c"), Ok(2));
+    assert_eq!(asked_for(&mut b, "/usr/c/__init__.py"), Ok(0));
+    // It is not there, and not expected any more.
+    assert_eq!(asked_for(&mut b, "/usr/d"), Ok(2));
+    assert_eq!(asked_for(&mut b, "/usr/e"), Ok(1));
+}
