@@ -84,17 +84,16 @@ pub fn build(
 
 /// What the binds of the name space will look for in the client's root, with a slash between two names, as far as there
 /// is room.
-fn names<'n>(generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 255>) -> &'n [u8] {
+fn names<'n>(generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 256>) -> &'n [u8] {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(Some(generation), table);
     while let Some(step) = steps.next(&mut room) {
         if let Ok(Step { action: Action::Bind { source, .. }, .. }) = step
             && let Some(path) = source.to_bytes().strip_prefix(CLIENT.to_bytes())
-            && let Some(name) = path.split(|&b| b == b'/').find(|name| !name.is_empty())
-            && names.len() + 1 + name.len() <= names.capacity()
+            && let Some(name) = path.split(|&b| b == b'/').nth(1)
         {
-            let _ = names.extend_from_slice(name);
-            let _ = names.push(b'/');
+            // What does not fit is asked for when its turn comes.
+            let _ = names.extend_from_slice(name).and_then(|()| names.extend_from_slice(b"/"));
         }
     }
     names

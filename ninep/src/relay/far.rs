@@ -306,7 +306,6 @@ impl Relay<'_> {
                     // The file is shorter than it was.
                     node.asked = Moment::default();
                 }
-                self.fetch_program(&request, cache);
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
@@ -420,7 +419,8 @@ impl Relay<'_> {
                     }
                     None if code == Errno::ENOENT.0 => {
                         let directory = self.tree.node(request.node);
-                        if (1..=request.moment.seq).contains(&directory.asked.seq) {
+                        let same = directory.key == request.key;
+                        if same && (1..=request.moment.seq).contains(&directory.asked.seq) {
                             cache.find_or_make(absence(directory.key, request.name));
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
@@ -441,8 +441,11 @@ impl Relay<'_> {
                 let Request { node, ffid, moment, .. } = request;
                 self.tree.node(node).asking = 0;
                 let n = self.tree.view(node);
+                let mut code = code;
                 if let Message::Rgetattr(found) = message {
-                    self.learn_again(&request, &found.qid, &found.attr, cache);
+                    if !self.learn_again(&request, &found.qid, &found.attr, cache) {
+                        code = Errno::ESTALE.0;
+                    }
                 } else if code == Errno::ENOENT.0 && !n.gone && n.parent != 0 && n.ffid == ffid {
                     self.learn_absent(n.parent, n.name, moment, cache);
                 }
@@ -464,12 +467,12 @@ impl Relay<'_> {
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
-            (RequestKind::Readlink, _) => {
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
+            (RequestKind::Open, message) => {
+                let code = self.check_opened(&request, message, code);
+                self.opened(tag, &request, code, cache);
             }
-            (RequestKind::Open, _) => self.opened(tag, &request, code, cache),
-            (RequestKind::OpenDirectory, _) => {
+            (RequestKind::OpenDirectory, message) => {
+                let code = self.check_opened(&request, message, code);
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
                 if node.dir_open {
@@ -480,7 +483,8 @@ impl Relay<'_> {
             }
             (RequestKind::Fetch, _) => {
                 self.ahead -= u64::from(request.count);
-                self.wake(tag, if request.early { 0 } else { code }, cache);
+                // Whoever waits for it asks himself, and hears what is wrong.
+                self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Listing, _) if request.early => {
@@ -489,7 +493,7 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             (RequestKind::Listing, _) => self.listing_ended(tag, request, code, cache),
-            (RequestKind::DirectListing, _) => {
+            (RequestKind::DirectListing | RequestKind::Readlink, _) => {
                 self.wake(tag, code, cache);
                 self.release_node(request.node, cache);
             }

@@ -9,7 +9,7 @@ use super::hash::Hash;
 use super::tree::NodeId;
 
 /// Longest name that is taken notice of.
-pub const NAME: usize = 48;
+const NAME: usize = 48;
 
 /// So many times in a row something has to happen before it is expected.
 const TRUSTED: u8 = 2;
@@ -38,7 +38,7 @@ fn end_of(name: &[u8]) -> Option<usize> {
     name.iter().position(|&b| b == b'.').filter(|&at| at > 0)
 }
 
-fn short(name: &[u8]) -> Vec<u8, NAME> {
+pub fn short(name: &[u8]) -> Vec<u8, NAME> {
     Vec::from_slice(name).unwrap_or_default()
 }
 
@@ -78,11 +78,11 @@ impl Habit {
     }
 
     /// What will be asked for after `name`: what the directory beside it is called, and the name there.
-    pub fn next(&self, name: &[u8]) -> Option<(&[u8], Vec<u8, { 2 * NAME }>)> {
+    pub fn next(&self, name: &[u8]) -> Option<(Vec<u8, NAME>, Vec<u8, NAME>)> {
         let at = end_of(name).filter(|&at| self.seen >= TRUSTED && name[at..] == self.first)?;
-        let mut next = Vec::from_slice(&name[..at]).ok()?;
+        let mut next = short(&name[..at]);
         next.extend_from_slice(&self.second).ok()?;
-        Some((&self.below, next))
+        Some((self.below.clone(), next))
     }
 
     /// What was expected is not there.

@@ -357,6 +357,16 @@ impl Relay<'_> {
                 }
             };
         }
+        // A file's only fid may be about to be opened.
+        macro_rules! fid_of {
+            ($node:expr, $open:expr) => {
+                match self.any_fid($node, $open) {
+                    Some(fid) => fid,
+                    None if self.opening($node).is_some() => return Ok(Taken::Later),
+                    None => return Err(Errno::ESTALE),
+                }
+            };
+        }
         let tag = match message {
             Message::Twrite(Twrite { fid, offset, data: Data(data) }) => {
                 self.on_part(job, *fid, JobKind::Forward(Type::Twrite), *offset, data.len() as u32)?;
@@ -405,7 +415,7 @@ impl Relay<'_> {
                     self.run(j, cache);
                     return Ok(Taken::Yes);
                 }
-                let fid = self.any_fid(job.node, job.open).ok_or(Errno::ESTALE)?;
+                let fid = fid_of!(job.node, job.open);
                 self.begin(j, job);
                 self.change_begins(job.node, cache);
                 let setattr = Tsetattr { fid, ..setattr };
@@ -440,7 +450,7 @@ impl Relay<'_> {
                 let node = directory(self, link.dfid)?;
                 let target = self.fid(link.fid)?;
                 let dfid = closed!(node);
-                let fid = self.any_fid(target.node, target.open).ok_or(Errno::ESTALE)?;
+                let fid = fid_of!(target.node, target.open);
                 self.begin_in(j, job, Type::Tlink, (node, link.name), None, cache);
                 self.stale(target.node);
                 self.linked = self.next_moment().seq;

@@ -111,15 +111,17 @@ impl Relay<'_> {
         }
         let mut known = self.tree.find(parent, name);
         if let Some(id) = known.filter(|&id| !self.tree.nodes[id as usize].absent) {
-            if self.tree.node(id).asked.seq > moment.seq {
+            let node = self.tree.node(id);
+            if node.asked.seq.max(node.changed) > moment.seq {
                 return;
             }
             self.remove(id, cache);
             known = None;
         }
         let Some(id) = known.or_else(|| self.make_node(parent, name)) else { return self.out_of_nodes(parent) };
+        let changed = self.tree.node(parent).changed;
         let node = self.tree.node(id);
-        let ms = if moment.seq > node.changed { moment.ms } else { 0 };
+        let ms = if moment.seq > node.changed.max(changed) { moment.ms } else { 0 };
         (node.absent, node.asked) = (true, Moment { ms, ..moment });
     }
 
@@ -127,29 +129,55 @@ impl Relay<'_> {
     pub(super) fn remove(&mut self, id: NodeId, cache: &mut Cache<'_>) {
         self.tree.detach(id);
         self.drop_idle_opens(id);
+        let node = self.tree.node(id);
+        if node.qid.kind & qt::DIR == 0 && node.asking == 0 && node.cloning == 0 {
+            // It stands for the name, which may be another file's later.
+            match core::mem::take(&mut node.ffid) {
+                0 => {}
+                ffid => self.let_go(ffid),
+            }
+        }
         self.release(id, 0, cache);
     }
 
-    /// Attributes have come by way of a fid of a node.
-    pub(super) fn learn_again(&mut self, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
+    /// The far side opens by path: what it has opened may be another file by now, which nobody has asked for. Then whoever
+    /// wants it looks again.
+    pub(super) fn check_opened(&mut self, request: &Request, message: &Message<'_>, code: u32) -> u32 {
+        let node = self.tree.node(request.node);
+        match message {
+            Message::Rlopen(opened) if opened.qid.path != node.qid.path && opened.qid.path != 0 => {
+                node.asked = Moment::default();
+                if node.ffid == request.ffid {
+                    (node.ffid, node.dir_open) = (0, false);
+                }
+                Errno::ESTALE.0
+            }
+            _ => code,
+        }
+    }
+
+    /// Attributes have come by way of a fid of a node. False when they are another file's.
+    pub(super) fn learn_again(&mut self, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) -> bool {
         let &Request { node: id, ffid, moment, .. } = request;
         let node = self.tree.view(id);
         let first = node.key == Hash::default();
         if first || (node.qid.path == qid.path && node.qid.kind == qid.kind) {
-            return self.learn(id, qid, attr, moment);
+            self.learn(id, qid, attr, moment);
+            return true;
         }
         if node.gone || node.parent == 0 || node.ffid != ffid {
-            return;
+            return false;
         }
         // By path there is another file now. Those who have the old one open keep it, all others mean the new one.
         self.tree.node(id).ffid = 0;
         self.remove(id, cache);
-        if node.qid.kind != qid.kind {
-            return self.let_go(ffid);
+        if node.qid.kind != qid.kind || node.dir_open {
+            self.let_go(ffid);
+            return false;
         }
         let walked = Request { node: node.parent, name: node.name, ..*request };
         self.learn_child(&walked, qid, attr, cache);
-        let Some(new) = self.tree.find(node.parent, node.name) else { return };
+        let Some(new) = self.tree.find(node.parent, node.name) else { return false };
         let mut moved = 0;
         for fid in self.tree.fids.iter_mut().filter(|f| f.node == id && f.open == 0) {
             fid.node = new;
@@ -161,6 +189,7 @@ impl Relay<'_> {
         }
         self.tree.node(new).pins += moved;
         self.tree.node(id).pins -= moved;
+        true
     }
 
     pub(super) fn cloned(&mut self, tag: usize, request: &Request, code: u32, cache: &mut Cache<'_>) {
@@ -200,7 +229,7 @@ impl Relay<'_> {
             let unused = o.refs == 0;
             o.refused = true;
             match &mut self.tree.node(id).ffid {
-                own @ 0 => *own = ffid,
+                own @ 0 if code != Errno::ESTALE.0 => *own = ffid,
                 _ => self.let_go(ffid),
             }
             if unused {

@@ -117,16 +117,16 @@ impl Relay<'_> {
     }
 
     /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
-    fn fetch_rest(&mut self, open: OpenId, content: ContentRef, size: u64) {
+    fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64) {
         if self.rests.iter().all(|rest| rest.content != content) {
             // Without room it is fetched as it is read.
-            let _ = self.rests.push(Rest { open, content, next: 0, size });
+            let _ = self.rests.push(Rest { open: opened, content, next: 0, size });
         }
     }
 
     /// Fetches what is to be here as a whole, the latest first, as much at a time as what is asked meanwhile can wait for.
     pub(super) fn go_on_fetching(&mut self, cache: &mut Cache<'_>) {
-        while let Some(&Rest { open, content, next: start, size }) = self.rests.last() {
+        while let Some(&Rest { open: opened, content, next: start, size }) = self.rests.last() {
             let fetched = |r: &&Request| r.kind == RequestKind::Fetch && r.content == content;
             let under_way: u64 = self.requests.iter().filter(fetched).map(|r| u64::from(r.count)).sum();
             if under_way >= self.at_a_time || !self.has_far_room(64) {
@@ -139,31 +139,14 @@ impl Relay<'_> {
                 end += BLOCK as u64;
             }
             // It may be another file's by now, or the file may have changed.
-            let Open { node, ffid, .. } = *self.tree.open(open);
-            let is_it = ffid != 0 && cache.find(self.tree.node(node).key) == Some(content);
-            let stopped = !is_it || end > start && self.fetch(open, content, start, end.min(size), cache).is_none();
+            let Open { node, ffid, access, .. } = *self.tree.open(opened);
+            let is_it = ffid != 0 && access != open::WRONLY && cache.find(self.tree.node(node).key) == Some(content);
+            let stopped = !is_it || end > start && self.fetch(opened, content, start, end.min(size), cache).is_none();
             let next = end.max(start + BLOCK as u64);
             match self.rests.last_mut() {
                 Some(rest) if !stopped && next < size => rest.next = next,
                 _ => drop(self.rests.pop()),
             }
-        }
-    }
-
-    /// The beginning of a program or library says that more of it will be wanted.
-    pub(super) fn fetch_program(&mut self, request: &Request, cache: &mut Cache<'_>) {
-        let n = self.tree.view(request.node);
-        let mut magic = [0; 4];
-        if request.offset > 0
-            || !(WHOLE..=LIBRARY.min(cache.capacity() as u64 / 2)).contains(&n.attr.size)
-            || !cache.copy(request.content, 0, &mut magic)
-            || magic != *b"\x7fELF"
-        {
-            return;
-        }
-        let opened = self.tree.opens_of(n.opens).find(|&o| self.tree.opens[o as usize].ffid != 0);
-        if let Some(opened) = opened {
-            self.fetch_rest(opened, request.content, n.attr.size);
         }
     }
 

@@ -201,7 +201,9 @@ impl Relay<'_> {
                 tree.open(open).listing = ContentRef::default();
                 let n = tree.view(node);
                 // Readers are kept for the next one; what could be written to is let go of.
-                if n.qid.kind & qt::DIR != 0 || n.gone || (o.access != 0 && (n.pins == 0 || n.ffid != 0)) {
+                let unused = n.qid.kind & qt::DIR != 0 || n.gone || (o.access != 0 && (n.pins == 0 || n.ffid != 0));
+                // An answer that is under way would find somebody else in its place.
+                if unused && o.opening == 0 {
                     tree.drop_open(open, clunks);
                 }
             }
@@ -260,13 +262,18 @@ impl Relay<'_> {
 
     /// A file's only fid may be about to be opened: a job that needs none waits for that. False when it is not.
     fn wait_for_opening(&mut self, j: usize, node: NodeId) -> bool {
-        let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
-        let opening = opens.map(|o| self.tree.opens[o as usize].opening).find(|&tag| tag != 0);
+        let opening = self.opening(node);
         if let Some(tag) = opening {
             self.job(j).patient = true;
             self.wait_for(j, tag);
         }
         opening.is_some()
+    }
+
+    /// The request that opens a file.
+    pub(super) fn opening(&self, node: NodeId) -> Option<u16> {
+        let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
+        opens.map(|o| self.tree.opens[o as usize].opening).find(|&tag| tag != 0)
     }
 
     pub(super) fn wait_for(&mut self, j: usize, tag: u16) {
@@ -324,8 +331,13 @@ impl Relay<'_> {
     }
 
     pub(super) fn qid_of(&mut self, id: NodeId) -> Qid {
-        let node = self.tree.node(id);
-        shown_qid(&node.qid, node.device, node.key)
+        let node = self.tree.view(id);
+        let qid = shown_qid(&node.qid, node.device, node.key);
+        // The kernel keeps pages of what has a version: not when nothing is to be answered from memory, nor when the
+        // attributes do not tell about the content.
+        let regular = node.attr.mode & mode::FORMAT == mode::REGULAR;
+        let telling = node.attr.size == 0 || node.attr.blocks > 0;
+        if regular && !(telling && self.freshness_ms > 0) { Qid { version: 0, ..qid } } else { qid }
     }
 
     fn run_walk(&mut self, j: usize, cache: &mut Cache<'_>) {
@@ -416,7 +428,6 @@ impl Relay<'_> {
     /// Asks for what is expected to be asked for after a name.
     fn ask_next(&mut self, parent: NodeId, name: &[u8]) {
         let Some((below, next)) = self.habit.next(name) else { return };
-        let below = Vec::<u8, { habit::NAME }>::from_slice(below).unwrap_or_default();
         if !self.has_far_room(JOB_FAR) {
             return;
         }
@@ -429,7 +440,7 @@ impl Relay<'_> {
                 }
             }
             None => {
-                self.habit.waiting = Vec::from_slice(name).unwrap_or_default();
+                self.habit.waiting = habit::short(name);
                 self.send_name(parent, &below, Ahead::Use);
             }
         }
@@ -518,10 +529,11 @@ impl Relay<'_> {
                 return self.send_getattr(child, node.ffid);
             }
         }
-        let (fid, newfid) = (self.tree.node(parent).ffid, self.new_ffid());
+        let Node { ffid: fid, key, .. } = *self.tree.node(parent);
+        let newfid = self.new_ffid();
         let mut wname = Vec::new();
         let _ = wname.push(name);
-        let request = Request { node: parent, name: hash, ffid: newfid, ahead, ..Request::default() };
+        let request = Request { node: parent, name: hash, ffid: newfid, key, ahead, ..Request::default() };
         self.tree.node(parent).pins += 1;
         if self.google {
             self.send(RequestKind::Walk, &Twalkgetattr { fid, newfid, wname }, request)

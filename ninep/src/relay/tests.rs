@@ -1,4 +1,5 @@
 mod ahead;
+mod overtaken;
 
 use std::string::String;
 use std::vec::Vec;

@@ -212,23 +212,6 @@ fn what_is_used_is_asked_for_again_before_it_is_too_old() {
 }
 
 #[test]
-fn the_rest_of_a_library_is_fetched_with_its_beginning() {
-    for (magic, whole) in [(b"\x7fELF", true), (b"\x7fELf", false)] {
-        let mut library = bytes(1_000_000);
-        library[..4].copy_from_slice(magic);
-        let mut far = far();
-        far.file("/library", &library);
-        let config = Config { freshness_ms: FRESH, home: b"", names: b"" };
-        let mut b = Bench::with(far, config, memory(64, 16 * 1024), cache(1024));
-        let fid = b.open("/library", 0).unwrap();
-        b.read_at(fid, 0, 4096).unwrap();
-        b.far.asked.clear();
-        assert_eq!(b.read_at(fid, 900_000, 8).unwrap(), library[900_000..900_008]);
-        assert_eq!(b.far.total() == 0, whole, "{:?}", b.far.asked);
-    }
-}
-
-#[test]
 fn what_was_used_together_is_asked_about_together() {
     let mut far = far();
     (0..20).for_each(|i| far.file(&std::format!("/usr/empty/{}", i * 7 % 20), b"x"));

@@ -1,0 +1,95 @@
+//! Answers that do not hold any more when they come, or are not about what was asked.
+
+use super::*;
+use crate::msg::Tlopen;
+use crate::relay::testkit::refuse;
+
+#[test]
+fn a_file_that_was_replaced_before_it_is_opened_is_looked_for_again() {
+    for path in ["/usr/bin/true", "/usr/empty"] {
+        let mut b = Bench::new(far());
+        let fid = b.walk(path).unwrap();
+        b.far.unlink(path);
+        if path == "/usr/empty" {
+            b.far.dir(path);
+            b.far.file("/usr/empty/new", b"x");
+        } else {
+            b.far.file(path, b"another");
+        }
+        // The kernel looks again.
+        assert_eq!(b.ask(&Tlopen { fid, flags: 0 }), Err(Errno::ESTALE));
+        b.now += 2 * FRESH;
+        assert!(b.attr(fid).is_err());
+        if path == "/usr/empty" {
+            assert_eq!(b.list(path).unwrap().len(), 3);
+            let made = b.walk(path).unwrap();
+            b.ask(&Tmkdir { dfid: made, name: b"made", mode: 0o755, gid: 0 }).unwrap();
+        } else {
+            assert_eq!(b.cat(path).unwrap(), b"another");
+        }
+    }
+}
+
+#[test]
+fn an_open_file_that_the_client_replaced_is_never_the_new_one() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/true").unwrap();
+    let mut b = b.next_session();
+    // All of it is in the cache, so the far side is not asked to open it.
+    let fid = b.open("/usr/bin/true", 0).unwrap();
+    assert_eq!(asked(&b, "Tlopen"), 0);
+    b.far.unlink("/usr/bin/true");
+    b.now += 2 * FRESH;
+    assert_eq!(b.stat("/usr/bin/true"), Err(Errno::ENOENT));
+    b.far.file("/usr/bin/true", &[7; 30_000]);
+    b.now += 2 * FRESH;
+    match b.read_at(fid, 0, 100) {
+        Ok(data) => assert_eq!(data, bytes(100)),
+        Err(errno) => assert_eq!(errno, Errno::ESTALE),
+    }
+    assert_eq!(b.cat("/usr/bin/true").unwrap(), [7; 30_000]);
+}
+
+#[test]
+fn a_name_that_was_absent_before_the_session_made_it_is_there_afterwards() {
+    for mkdir_first in [true, false] {
+        let mut b = Bench::new(far());
+        let (dfid, newfid) = (b.walk("/usr").unwrap(), b.new_fid());
+        b.send(1, &Twalk { fid: dfid, newfid, wname: heapless::Vec::from_slice(&[&b"new"[..]]).unwrap() });
+        b.pump();
+        b.send(2, &Tmkdir { dfid, name: b"new", mode: 0o755, gid: 0 });
+        b.pump();
+        if mkdir_first {
+            b.deliver(1);
+        }
+        b.settle();
+        while b.reply().is_some() {}
+        assert!(b.stat("/usr/new").is_ok(), "{mkdir_first}");
+    }
+}
+
+#[test]
+fn a_read_that_failed_for_another_is_asked_again() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/true", 0).unwrap();
+    b.send(1, &Tread { fid, offset: 0, count: 100 });
+    b.pump();
+    refuse(&mut b.replies[0]);
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Data(bytes(100)))));
+}
+
+#[test]
+fn what_its_attributes_do_not_tell_about_has_no_version() {
+    let version = |freshness_ms| {
+        let config = Config { freshness_ms, home: b"", names: b"" };
+        let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
+        let fid = b.walk("/usr/bin/true").unwrap();
+        match b.ask(&Tgetattr { fid, request_mask: 0x7ff }) {
+            Ok(Owned::Attr(_, _, version)) => version,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(version(0), 0);
+    assert_ne!(version(FRESH), 0);
+}
