@@ -11,7 +11,7 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 /// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
 pub const MESSAGE_MAX: usize = 192 * 1024;
 
-/// The longest message from a session: a home directory and names of 255 bytes each, and less than 90 besides.
+/// The longest message from a session: a home directory of 255 bytes, names of 256, and less than 80 besides.
 pub const FROM_SESSION_MAX: usize = 600;
 
 /// From wire to a session.
@@ -38,8 +38,8 @@ pub enum FromSession<'a> {
     /// Connect the kernel's 9P client, by way of the user's relay, with the client's file server on this forwarded port.
     /// `nonce` is written first; it is empty for a V2 client. What is known of a file may be `freshness_ms` old; `home`
     /// is the user's directory there, and `names`, with a slash between two, is what the session will ask for in its
-    /// root. The descriptors are the far end of the kernel's socket, both ends of the stream
-    /// between relay and wire, and the file for the relay's counters.
+    /// root. The descriptors are the far end of the kernel's socket, both ends of the stream between relay and wire, and
+    /// the file for the relay's counters.
     Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8], names: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,

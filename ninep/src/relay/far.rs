@@ -350,8 +350,7 @@ impl Relay<'_> {
             job.wait = job.wait.map(|w| if usize::from(w) == tag { 0 } else { w });
             // Who looks for a name runs again, and finds that there is none.
             let looks = matches!(job.kind, JobKind::Walk | JobKind::Create) && error == Errno::ENOENT.0;
-            let looks = core::mem::take(&mut job.patient) || looks;
-            if error != 0 && !looks {
+            if !core::mem::take(&mut job.patient) && error != 0 && !looks {
                 job.error = error;
             }
             self.run(j, cache);

@@ -20,6 +20,14 @@ impl Relay<'_> {
         let _ = self.clunks.push(ffid);
     }
 
+    /// Nor is the one that stands for a node's name.
+    fn let_go_of(&mut self, id: NodeId) {
+        match core::mem::take(&mut self.tree.node(id).ffid) {
+            0 => {}
+            ffid => self.let_go(ffid),
+        }
+    }
+
     fn make_node(&mut self, parent: NodeId, name: Hash) -> Option<NodeId> {
         let Self { tree, clunks, .. } = self;
         tree.make(parent, name, clunks)
@@ -132,10 +140,7 @@ impl Relay<'_> {
         let node = self.tree.node(id);
         if node.qid.kind & qt::DIR == 0 && node.asking == 0 && node.cloning == 0 {
             // It stands for the name, which may be another file's later.
-            match core::mem::take(&mut node.ffid) {
-                0 => {}
-                ffid => self.let_go(ffid),
-            }
+            self.let_go_of(id);
         }
         self.release(id, 0, cache);
     }
@@ -374,10 +379,7 @@ impl Relay<'_> {
         if self.tree.node(child).linked {
             // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
             // the far fid stands for the old name.
-            match core::mem::take(&mut self.tree.node(child).ffid) {
-                0 => {}
-                ffid => self.let_go(ffid),
-            }
+            self.let_go_of(child);
             return;
         }
         let moment = self.next_moment();

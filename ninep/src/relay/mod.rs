@@ -24,10 +24,10 @@
 //!   there is room for all that the jobs at hand may still say, so nothing waits for itself; what is optional (reading
 //!   ahead, clunks) happens only when there is more room than that.
 //! - Asked ahead, as far as there is room: the names of the root with the attach; what is read, a moment after its
-//!   Tlopen and before the answer; more of what is read in order, and all of a small file, and of a larger one that is read here and there; a
-//!   directory's names for who goes through them in order, and its listing for who asks for names that are not there; a
-//!   link's target; the file that goes with another ([`habit`]); attributes that are about to be too old, and with those
-//!   that are, the ones that were asked for after them the last time.
+//!   Tlopen and before the answer; more of what is read in order, all of a small file, and of a larger one that is read
+//!   here and there; a directory's names for who goes through them in order, and its listing for who asks for names that
+//!   are not there; a link's target; the file that goes with another ([`habit`]); attributes that are about to be too
+//!   old, and with those that are, the ones that were asked for after them the last time.
 //! - A frame that must not be ends the session with its name ([`FrameError`]).
 //!
 //! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.

@@ -8,7 +8,7 @@ use std::{format, vec};
 use super::Config;
 use super::cache::BLOCK;
 use super::model::Model;
-use super::testkit::{Bench, FRESH, Owned, cache, memory};
+use super::testkit::{Bench, CONFIG, FRESH, Owned, cache, memory};
 use crate::errno::Errno;
 use crate::msg::{Tlink, Tread, Trenameat};
 
@@ -48,8 +48,7 @@ impl History {
         far.dir("/d/e");
         let small = seed.is_multiple_of(2);
         let (nodes, blocks) = if small { (24, 16) } else { (200, 256) };
-        let mut b =
-            Bench::with(far, Config { freshness_ms, home: b"", names: b"" }, memory(nodes, 16 * 1024), cache(blocks));
+        let mut b = Bench::with(far, Config { freshness_ms, ..CONFIG }, memory(nodes, 16 * 1024), cache(blocks));
         b.distant = seed.is_multiple_of(3);
         Self { b, dice: Dice(seed * 2 + 1), open: vec![] }
     }

@@ -68,9 +68,12 @@ pub struct Bench {
 pub const FRESH: u64 = 1000;
 pub const ROOT: u32 = 0;
 
+/// What most tests decide.
+pub const CONFIG: Config<'static> = Config { freshness_ms: FRESH, home: b"", names: b"" };
+
 impl Bench {
     pub fn new(far: Model) -> Self {
-        Self::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(200, 16 * 1024), cache(64))
+        Self::with(far, CONFIG, memory(200, 16 * 1024), cache(64))
     }
 
     pub fn with(far: Model, config: Config<'_>, memory: Memory<'static>, cache: Cache<'static>) -> Self {
@@ -102,8 +105,7 @@ impl Bench {
         let Self { relay, mut cache, mut far, now, .. } = self;
         relay.into_memory(&mut cache);
         far.asked.clear();
-        let mut next =
-            Self::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(200, 16 * 1024), cache);
+        let mut next = Self::with(far, CONFIG, memory(200, 16 * 1024), cache);
         next.now = now;
         next
     }

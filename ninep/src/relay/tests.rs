@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::Config;
 use super::model::Model;
-use super::testkit::{Bench, FRESH, Owned, ROOT, cache, memory};
+use super::testkit::{Bench, CONFIG, FRESH, Owned, ROOT, cache, memory};
 use crate::errno::Errno;
 use crate::msg::{Tclunk, Tflush, Tgetattr, Tlcreate, Tmkdir, Tread, Trenameat, Tsetattr, Twalk};
 
@@ -137,7 +137,7 @@ fn a_change_elsewhere_shows_within_the_bound() {
 
 #[test]
 fn without_a_bound_nothing_is_answered_from_memory() {
-    let config = Config { freshness_ms: 0, home: b"", names: b"" };
+    let config = Config { freshness_ms: 0, ..CONFIG };
     let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
     for i in 0..20 {
         let text = std::format!("round {i}");
@@ -415,8 +415,7 @@ fn a_listing_that_does_not_fit_is_passed_on() {
     let mut far = far();
     let names: Vec<String> = (0..3000).map(|i| std::format!("a-file-with-a-rather-long-name-{i:05}")).collect();
     names.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(64, 16 * 1024), cache(16));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
     let listed = b.list("/usr/empty").unwrap();
     let listed: Vec<_> = listed.into_iter().filter(|(name, _)| name.len() > 2).collect();
     assert_eq!(listed.len(), 3000);
@@ -427,8 +426,7 @@ fn a_listing_that_does_not_fit_is_passed_on() {
 fn a_file_larger_than_the_cache_reads_as_it_is() {
     let mut far = far();
     far.file("/big", &bytes(1_000_000));
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(64, 16 * 1024), cache(16));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
     assert_eq!(b.cat("/big").unwrap(), bytes(1_000_000));
     let fid = b.open("/big", 0).unwrap();
     for at in [999_999, 4095, 500_001, 0, 999_000] {
@@ -462,8 +460,7 @@ fn more_files_than_places_are_walked_again() {
     for i in 0..300 {
         far.file(&std::format!("/usr/empty/{i}"), &bytes(i));
     }
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(40, 16 * 1024), cache(16));
+    let mut b = Bench::with(far, CONFIG, memory(40, 16 * 1024), cache(16));
     for _ in 0..2 {
         for i in 0..300 {
             assert_eq!(b.cat(&std::format!("/usr/empty/{i}")).unwrap(), bytes(i), "{i}");
@@ -476,8 +473,7 @@ fn the_far_user_is_user_0_and_may_give_files_to_himself() {
     let mut far = far();
     far.uid = 1000;
     far.dir("/home");
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"/home", names: b"" }, memory(200, 16 * 1024), cache(64));
+    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
     assert_eq!(b.stat("/usr/bin/small").unwrap().uid, 0);
     let fid = b.walk("/usr/bin/small").unwrap();
     let chown = |uid| Tsetattr { fid, valid: 2 | 4 | 64, uid, gid: uid, ..Tsetattr::default() };
@@ -492,8 +488,7 @@ fn a_directory_whose_names_cannot_be_looked_up_is_not_shown_as_empty() {
     far.uid = 1000;
     far.dir("/home");
     far.at("/usr/bin").unwrap().mode = 0o040_600;
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"/home", names: b"" }, memory(200, 16 * 1024), cache(64));
+    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
     assert_eq!(b.list("/usr/bin"), Err(Errno::EACCES));
     assert_eq!(b.stat("/usr/bin/small"), Err(Errno::EACCES));
     b.far.at("/usr/bin").unwrap().mode = 0o040_700;
@@ -507,7 +502,7 @@ fn a_refused_change_says_whether_a_directory_or_the_file_is_in_the_way() {
         let mut far = far();
         far.uid = 1000;
         far.dir("/home");
-        let config = Config { freshness_ms: FRESH, home: home.as_bytes(), names: b"" };
+        let config = Config { home: home.as_bytes(), ..CONFIG };
         let mut b = Bench::with(far, config, memory(200, 16 * 1024), cache(64));
         let fid = b.walk("/usr/bin/small").unwrap();
         b.far.at("/usr/bin").unwrap().mode = 0o040_600;
@@ -617,8 +612,7 @@ fn a_malformed_frame_of_either_side_is_named() {
 fn sequential_reading_is_supplied_ahead() {
     let mut far = far();
     far.file("/big", &bytes(4_000_000));
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(64, 16 * 1024), cache(1024));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(1024));
     assert_eq!(b.cat("/big").unwrap(), bytes(4_000_000));
     assert!(asked(&b, "Tread") < 20, "{:?}", b.far.asked);
 }
@@ -627,8 +621,7 @@ fn sequential_reading_is_supplied_ahead() {
 fn a_program_that_is_read_here_and_there_is_fetched_as_a_whole() {
     let mut far = far();
     far.file("/program", &bytes(6_000_000));
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(64, 16 * 1024), cache(4096));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(4096));
     let fid = b.open("/program", 0).unwrap();
     for at in [0, 5_000_000, 2_000_000] {
         b.read_at(fid, at, 4096).unwrap();
@@ -642,8 +635,7 @@ fn a_program_that_is_read_here_and_there_is_fetched_as_a_whole() {
 fn what_is_read_once_is_fetched_once() {
     let mut far = far();
     far.file("/big", &bytes(30_000_000));
-    let mut b =
-        Bench::with(far, Config { freshness_ms: FRESH, home: b"", names: b"" }, memory(64, 128 * 1024), cache(2048));
+    let mut b = Bench::with(far, CONFIG, memory(64, 128 * 1024), cache(2048));
     for _ in 0..2 {
         let before = b.relay.counters.read;
         let fid = b.open("/big", 0).unwrap();

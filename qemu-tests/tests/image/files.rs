@@ -31,18 +31,18 @@ fn the_relay_writes_down_what_it_did_for_the_session() {
     assert!(number("bytes of cache, for all sessions") >= number("bytes of cache in use"), "{page}");
 }
 
-/// A file of 100 MB, in no directory of the default name space.
-fn large(name: &str) -> (PathBuf, String) {
+/// A file of so many bytes, in no directory of the default name space, and its hash.
+fn large(name: &str, bytes: usize) -> (PathBuf, String) {
     let path = scratch("files").join(name);
-    let bytes = noise(100_000_000);
-    fs::write(&path, &bytes).expect("100 MB of room");
+    let bytes = noise(bytes);
+    fs::write(&path, &bytes).expect("room for it");
     (path, sha256(&bytes))
 }
 
 #[test]
 fn a_file_of_100_mb_is_read_there_as_it_is_here() {
     let vm = machine!(shared);
-    let (path, expected) = large("read");
+    let (path, expected) = large("read", 100_000_000);
     let sum = v3(vm.port, &[], &["sha256sum", &served(&path)]).ok();
     assert_eq!(sum.split_whitespace().next(), Some(expected.as_str()));
 }
@@ -50,7 +50,7 @@ fn a_file_of_100_mb_is_read_there_as_it_is_here() {
 #[test]
 fn a_file_of_100_mb_written_there_is_whole_here() {
     let vm = machine!(shared);
-    let (path, expected) = large("write");
+    let (path, expected) = large("write", 100_000_000);
     let copy = path.with_extension("copy");
     let _ = fs::remove_file(&copy);
     v3(
@@ -68,7 +68,7 @@ fn a_file_of_100_mb_written_there_is_whole_here() {
 fn two_gib_are_read_and_written_through_a_machine_of_256_mib() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(on_path(&board::under_test().qemu()));
-    let vm = Vm::boot(&Machine { memory: "256".to_owned(), ..Machine::ours() });
+    let vm = small();
     let path = scratch("files").join("two-gib");
     let copy = path.with_extension("copy");
     let _ = fs::remove_file(&copy);
@@ -124,14 +124,6 @@ fn small() -> Vm {
     Vm::boot(&Machine { memory: "256".to_owned(), ..Machine::ours() })
 }
 
-/// A file of 40 MB.
-fn mappable(name: &str) -> (PathBuf, String) {
-    let path = scratch("files").join(name);
-    let bytes = noise(40_000_000);
-    fs::write(&path, &bytes).expect("40 MB of room");
-    (path, sha256(&bytes))
-}
-
 #[test]
 fn what_is_mapped_again_is_not_fetched_again() {
     or_skip!(qemu_tests::client::v3());
@@ -142,7 +134,7 @@ fn what_is_mapped_again_is_not_fetched_again() {
     }
     or_skip!(fs::metadata(python).map_err(|e| format!("{python}: {e}")));
     let vm = small();
-    let (path, expected) = mappable("mapped");
+    let (path, expected) = large("mapped", 40_000_000);
     let reads = |times: u32| {
         let script = format!(
             "import hashlib, mmap\n\
@@ -189,7 +181,7 @@ fn the_cache_goes_before_anything_else_when_memory_is_short() {
     let python = programs::at_home("/usr/bin/python3");
     or_skip!(fs::metadata(&python).map_err(|e| format!("{}: {e}", python.display())));
     let vm = small();
-    let (path, expected) = mappable("short");
+    let (path, expected) = large("short", 40_000_000);
     let said = v3(vm.port, &[], &["/usr/bin/python3", "-c", HOG, &served(&path)]).ok();
     assert_eq!(said, format!("{expected}\nhalf\n{expected}"));
 }

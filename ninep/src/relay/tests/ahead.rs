@@ -181,7 +181,7 @@ fn a_link_is_read_and_followed_as_soon_as_it_is_found() {
 
 #[test]
 fn the_names_of_the_root_are_asked_for_together() {
-    let config = Config { freshness_ms: FRESH, home: b"", names: b"usr/bin/none/" };
+    let config = Config { names: b"usr/bin/none/", ..CONFIG };
     let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
     // The fourth is what the link says.
     assert_eq!(asked(&b, "Twalkgetattr"), 4, "{:?}", b.far.asked);

@@ -82,7 +82,7 @@ fn a_read_that_failed_for_another_is_asked_again() {
 #[test]
 fn what_its_attributes_do_not_tell_about_has_no_version() {
     let version = |freshness_ms| {
-        let config = Config { freshness_ms, home: b"", names: b"" };
+        let config = Config { freshness_ms, ..CONFIG };
         let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
         let fid = b.walk("/usr/bin/true").unwrap();
         match b.ask(&Tgetattr { fid, request_mask: 0x7ff }) {
