@@ -25,10 +25,10 @@ pub struct Habit {
     below: Vec<u8, NAME>,
     second: Vec<u8, NAME>,
     seen: u8,
-    /// The directory in which no name is known yet, the file that was found first in such a one, and in how many.
+    /// The directory in which no name is known yet; the directory above the last such one, and the file that was found
+    /// first in it.
     entered: NodeId,
-    entry: Vec<u8, NAME>,
-    entries: u8,
+    entry: (NodeId, Vec<u8, NAME>),
     /// The name for which the directory is asked for that the other is in.
     pub waiting: Vec<u8, NAME>,
 }
@@ -49,9 +49,9 @@ impl Habit {
         self.entered = entered.unwrap_or(self.entered);
     }
 
-    /// What will be asked for first in a directory.
-    pub fn entry(&self) -> Option<Vec<u8, NAME>> {
-        (self.entries >= TRUSTED).then(|| self.entry.clone())
+    /// What will be asked for first in a directory of `above`.
+    pub fn entry(&self, above: NodeId) -> Option<Vec<u8, NAME>> {
+        (self.entry.0 == above && !self.entry.1.is_empty()).then(|| self.entry.1.clone())
     }
 
     /// The kernel has found a file in `directory`, which is called `below` in the directory `above` it.
@@ -69,11 +69,10 @@ impl Habit {
             } else {
                 (self.first, self.below, self.second, self.seen) = (first, self.directory.1.clone(), second, 1);
             }
+        } else if self.entered == directory {
+            self.entry = (above, short(name));
         }
-        if core::mem::take(&mut self.entered) == directory {
-            self.entries = if self.entry == name { self.entries.saturating_add(1) } else { 1 };
-            self.entry = short(name);
-        }
+        self.entered = 0;
         self.file = (directory, short(name));
     }
 
@@ -89,7 +88,7 @@ impl Habit {
     pub fn disappoint(&mut self, ahead: Ahead) {
         match ahead {
             Ahead::Use => self.seen = 0,
-            Ahead::Enter => self.entries = 0,
+            Ahead::Enter => self.entry.0 = 0,
             Ahead::No | Ahead::List => {}
         }
     }

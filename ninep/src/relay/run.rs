@@ -461,7 +461,7 @@ impl Relay<'_> {
             let name = core::mem::take(&mut self.habit.waiting);
             self.ask_next(request.node, &name);
         } else if n.children == 0
-            && let Some(name) = self.habit.entry()
+            && let Some(name) = self.habit.entry(request.node)
             && self.freshness_ms > 0
             && self.has_far_room(JOB_FAR)
         {
@@ -504,14 +504,16 @@ impl Relay<'_> {
             if directory.ffid == 0 || directory.gone || directory.qid.kind & qt::DIR == 0 {
                 return;
             }
-            match self.tree.find(at, Hash::of(name)).filter(|&id| self.fresh(id, u64::MAX)) {
-                Some(id) => at = id,
-                None if self.freshness_ms > 0 && name.len() <= 255 && self.has_far_room(JOB_FAR) => {
-                    self.send_name(at, name, Ahead::No);
+            let known = self.tree.find(at, Hash::of(name));
+            if !known.is_some_and(|id| self.fresh(id, u64::MAX)) {
+                if self.freshness_ms == 0 || name.len() > 255 || !self.has_far_room(JOB_FAR) {
                     return;
                 }
-                None => return,
+                self.send_name(at, name, Ahead::No);
             }
+            // What was a directory is asked about the next name at the same time.
+            let Some(id) = known else { return };
+            at = id;
         }
     }
 

@@ -177,6 +177,15 @@ fn a_link_is_read_and_followed_as_soon_as_it_is_found() {
     assert_eq!(b.readlink("/bin").unwrap(), b"usr/bin");
     b.stat("/usr").unwrap();
     assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+
+    // By directories that have to be asked for again.
+    let mut b = Bench::new(far());
+    b.walk("/usr/empty").unwrap();
+    b.now += 2 * FRESH;
+    b.walk("/bin").unwrap();
+    b.far.asked.clear();
+    b.stat("/usr/bin").unwrap();
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
 }
 
 #[test]
@@ -239,7 +248,7 @@ fn what_was_used_together_is_asked_about_together() {
 #[test]
 fn the_first_name_of_one_directory_is_asked_for_in_the_next() {
     let mut far = far();
-    for package in ["a", "b", "c", "d", "e"] {
+    for package in ["a", "b", "b/cache", "c", "d", "e"] {
         far.dir(&std::format!("/usr/{package}"));
         if package != "d" {
             far.file(&std::format!("/usr/{package}/__init__.py"), b"");
@@ -247,11 +256,12 @@ fn the_first_name_of_one_directory_is_asked_for_in_the_next() {
     }
     let mut b = Bench::new(far);
     b.stat("/usr/a/__init__.py").unwrap();
-    b.stat("/usr/b/__init__.py").unwrap();
     let asked_for = |b: &mut Bench, path: &str| {
         b.far.asked.clear();
         b.walk(path).map(|_| asked(b, "Twalkgetattr"))
     };
+    assert_eq!(asked_for(&mut b, "/usr/b"), Ok(2));
+    assert_eq!(asked_for(&mut b, "/usr/b/cache"), Ok(1));
     assert_eq!(asked_for(&mut b, "/usr/c"), Ok(2));
     assert_eq!(asked_for(&mut b, "/usr/c/__init__.py"), Ok(0));
     // It is not there, and not expected any more.
