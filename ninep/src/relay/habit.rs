@@ -87,7 +87,7 @@ impl Habit {
     /// What was expected is not there.
     pub fn disappoint(&mut self, ahead: Ahead) {
         match ahead {
-            Ahead::Use => self.seen = 0,
+            Ahead::Use => self.seen /= 2,
             Ahead::Enter => self.entry.0 = 0,
             Ahead::No | Ahead::List => {}
         }
