@@ -11,7 +11,7 @@ use super::tree::NodeId;
 /// Longest name that is taken notice of.
 const NAME: usize = 48;
 
-/// So many times in a row something has to happen before it is expected.
+/// So many times a pair of files has to be seen before it is expected.
 const TRUSTED: u8 = 2;
 
 /// What was seen last: a file, and another in a directory beside it whose name begins alike.

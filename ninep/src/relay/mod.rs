@@ -32,6 +32,7 @@
 //!
 //! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.
 
+mod ahead;
 mod cache;
 mod change;
 mod entries;

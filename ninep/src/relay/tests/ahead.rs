@@ -141,7 +141,7 @@ fn what_was_used_after_a_file_twice_is_asked_for_with_the_next() {
     b.stat("/usr/lib/json/a.py").unwrap();
     import(&mut b, "/usr/lib/json", "a");
     assert_eq!(b.far.total(), 5, "{:?}", b.far.asked);
-    // Once is no reason to expect it no more, as twice is.
+    // That it is not there once is no reason to expect it no more; that it is not there twice is one.
     b.stat("/usr/lib/json/only.py").unwrap();
     b.far.asked.clear();
     b.stat("/usr/lib/only.py").unwrap();
