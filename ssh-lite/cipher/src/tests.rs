@@ -25,7 +25,7 @@ fn plain() -> [u8; PACKET_LEN] {
     packet
 }
 
-fn bytes(hex: &str) -> [u8; PACKET_LEN] {
+fn bytes<const N: usize>(hex: &str) -> [u8; N] {
     core::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
 }
 
@@ -73,6 +73,25 @@ fn aes256_gcm_seals_as_openssl_does() {
             "000000209b8d09596fb15a7ffc8457cf0c8a43c3e1a6457c236720d3f251fa540a3d864b9fbad580b72f4b19dfcdba51a32298fb",
         ],
     );
+}
+
+/// 13 blocks and 5 bytes: several blocks at a time, single ones, and a part of one.
+#[test]
+fn aes_gcm_of_many_blocks_ends_as_openssls_does() {
+    const LEN: usize = 213;
+    for (algorithm, end) in [
+        (Algorithm::Aes128Gcm, "14060f9244207c2681dacae63ef8e23f624fc00b3131f7441fdf84c417daf3d1"),
+        (Algorithm::Aes256Gcm, "d4bdeafb544ac445293cba42f8f6fb2bae2c299cb4a150b43b56b8b67431dee9"),
+    ] {
+        let mut packet = [0; LENGTH_LEN + LEN + TAG_LEN];
+        packet[..LENGTH_LEN].copy_from_slice(&(LEN as u32).to_be_bytes());
+        (0x40_usize..).zip(&mut packet[LENGTH_LEN..LENGTH_LEN + LEN]).for_each(|(i, byte)| *byte = i as u8);
+        let plain = packet;
+        key(algorithm).seal(SEQUENCE, &mut packet);
+        assert_eq!(packet[LENGTH_LEN + LEN - 16..], bytes::<32>(end), "{algorithm:?}");
+        assert_eq!(key(algorithm).open(SEQUENCE, &mut packet), Ok(()));
+        assert_eq!(packet[..LENGTH_LEN + LEN], plain[..LENGTH_LEN + LEN]);
+    }
 }
 
 #[test]
