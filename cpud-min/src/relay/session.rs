@@ -58,13 +58,11 @@ impl Session {
 
     pub fn serve_kernel(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
         if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            let space = self.relay.kernel_space();
-            if !space.is_empty() {
-                match fs::read(&self.kernel, space) {
-                    Io::Moved(n) => self.relay.kernel_commit(n),
-                    Io::Wait => {}
-                    Io::Ended => return Err(Over::Gone),
-                }
+            // Without room only its end is told, and reading nothing says so, too.
+            match fs::read(&self.kernel, self.relay.kernel_space()) {
+                Io::Moved(n) => self.relay.kernel_commit(n),
+                Io::Wait => {}
+                Io::Ended => return Err(Over::Gone),
             }
         }
         self.go_on(cache)

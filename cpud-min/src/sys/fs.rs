@@ -19,7 +19,7 @@ pub enum Io {
     Ended,
 }
 
-/// read(2) into a buffer that is not empty. An error ends the stream: nobody could do more about it.
+/// read(2); of nothing, it is the end. An error ends the stream: nobody could do more about it.
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Io {
     loop {
         match rustix::io::read(&fd, &mut *buffer) {

@@ -160,10 +160,14 @@ impl<'m> Cache<'m> {
         Some((at, self.get(at)?.listing()?))
     }
 
-    /// Forgets a content with all its bytes.
+    /// Forgets a content: nobody finds it any more, and its bytes go unless somebody holds them.
     pub fn forget(&mut self, at: ContentRef) {
         if let Some(content) = self.get(at) {
-            *content = Content::default();
+            if content.pins > 0 {
+                content.key.1 = content.generation.into();
+            } else {
+                *content = Content::default();
+            }
         }
     }
 

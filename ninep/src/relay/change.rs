@@ -117,7 +117,7 @@ impl Relay<'_> {
         let job = *self.job(j);
         let name = <&[u8]>::read(&mut job.names());
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
-        let Some(node) = node else { return self.fail(j, Errno::ENOENT, cache) };
+        let Some(node) = node else { return self.fail(j, Errno::ENFILE, cache) };
         if self.restore_mode(j, node, job.ffid, cache) {
             return;
         }
@@ -136,6 +136,7 @@ impl Relay<'_> {
         match self.look_up(job.node, name, job.seq, cache) {
             Ok(Known::Nothing) => return self.ask_name(j, job.node, name, cache),
             Ok(Known::Child(made)) => {
+                self.tree.node(made).own |= set::EMPTY;
                 let fid = self.tree.node(made).ffid;
                 if fid != 0 && self.restore_mode(j, made, fid, cache) {
                     return;
@@ -251,6 +252,7 @@ impl Relay<'_> {
                 continue;
             }
             self.stale(directory);
+            self.tree.node(directory).own &= !set::EMPTY;
             self.forget_content(directory, cache);
             // A second change may leave the directory's times as the first has made them.
             if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {

@@ -4,6 +4,7 @@ use super::Relay;
 use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
+use super::kernel::set;
 use super::listing::{ENTRY, HEAD, Pieces, dirent_kind};
 use super::owner::{device_of, shown_qid};
 use super::run::JobKind;
@@ -86,9 +87,15 @@ impl Relay<'_> {
 
     /// The far side has no more entries, or refuses to say them with `code`.
     pub(super) fn listing_ended(&mut self, tag: usize, request: Request, mut code: u32, cache: &mut Cache<'_>) {
+        if self.tree.node(request.node).ffid != request.ffid {
+            // Another has taken its place meanwhile.
+            self.let_go(request.ffid);
+        }
+        let too_early = request.early && code != 0;
         let mut ended = request;
         if code == 0 && request.got == 0 {
-            if self.owner.is_shut_out(&self.tree.node(request.node).attr) {
+            let node = self.tree.node(request.node);
+            if node.own & set::EMPTY == 0 && self.owner.is_shut_out(&node.attr) {
                 // The stock server leaves out what it cannot look up.
                 code = Errno::EACCES.0;
             }
@@ -98,6 +105,8 @@ impl Relay<'_> {
         }
         cache.unpin(request.content);
         match cache.get(request.content) {
+            // The directory was not open yet: whoever waits for it asks himself.
+            _ if too_early => code = 0,
             Some(content) if code == 0 && !ended.lost => content.set_listing(ended.got),
             Some(_) => {
                 cache.forget(request.content);

@@ -349,7 +349,7 @@ impl Relay<'_> {
             }
             job.wait = job.wait.map(|w| if usize::from(w) == tag { 0 } else { w });
             // Who looks for a name runs again, and finds that there is none.
-            let looks = matches!(job.kind, JobKind::Walk | JobKind::Create) && error == Errno::ENOENT.0;
+            let looks = matches!(job.kind, JobKind::Walk | JobKind::Create | JobKind::Made) && error == Errno::ENOENT.0;
             if !core::mem::take(&mut job.patient) && error != 0 && !looks {
                 job.error = error;
             }
@@ -432,7 +432,10 @@ impl Relay<'_> {
                 if request.kind == RequestKind::WalkAttributes && found.is_none() {
                     self.let_go(request.ffid);
                 }
-                self.wake(tag, code, cache);
+                let noted = self.tree.find(request.node, request.name).is_some() || self.tree.node(request.node).gone;
+                // When not, the kernel holds every node.
+                let full = !noted && (code == 0 || code == Errno::ENOENT.0);
+                self.wake(tag, if full { Errno::ENFILE.0 } else { code }, cache);
                 self.release_node(request.node, cache);
             }
             (RequestKind::Clone, _) => self.cloned(tag, &request, code, cache),
@@ -483,11 +486,6 @@ impl Relay<'_> {
             (RequestKind::Fetch, _) => {
                 self.ahead -= u64::from(request.count);
                 // Whoever waits for it asks himself, and hears what is wrong.
-                self.wake(tag, 0, cache);
-                self.release_node(request.node, cache);
-            }
-            (RequestKind::Listing, _) if request.early => {
-                cache.unpin(request.content);
                 self.wake(tag, 0, cache);
                 self.release_node(request.node, cache);
             }

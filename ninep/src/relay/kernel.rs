@@ -39,6 +39,8 @@ pub(super) mod set {
     /// The time that is given; without it, now.
     pub const ATIME_SET: u32 = 1 << 7;
     pub const MTIME_SET: u32 = 1 << 8;
+    /// Of no message: a directory that the session has made, with nothing in it yet.
+    pub const EMPTY: u32 = 1 << 31;
 }
 
 impl Relay<'_> {

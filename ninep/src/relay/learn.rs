@@ -16,8 +16,11 @@ use crate::types::{Attr, Qid, getattr, qt};
 impl Relay<'_> {
     /// A far fid is not needed any more.
     pub(super) fn let_go(&mut self, ffid: u32) {
-        // One that cannot be noted goes with the session.
-        let _ = self.clunks.push(ffid);
+        // A listing lets go of it at its end.
+        if !self.requests.iter().any(|r| r.kind == RequestKind::Listing && r.ffid == ffid) {
+            // One that cannot be noted goes with the session.
+            let _ = self.clunks.push(ffid);
+        }
     }
 
     /// Nor is the one that stands for a node's name.
@@ -91,8 +94,7 @@ impl Relay<'_> {
             self.remove(other, cache);
         }
         let Some(id) = same.or_else(|| self.make_node(parent, name)) else {
-            self.let_go(ffid);
-            return self.out_of_nodes(parent);
+            return self.let_go(ffid);
         };
         let device = device_of(self.tree.node(parent).device, name, qid);
         let node = self.tree.node(id);
@@ -102,15 +104,9 @@ impl Relay<'_> {
         } else {
             self.let_go(ffid);
         }
-        self.learn(id, qid, attr, moment);
-    }
-
-    /// Every node is held by the kernel: who waits for a new one fails.
-    fn out_of_nodes(&mut self, parent: NodeId) {
-        let waits = |j: &&mut Job| matches!(j.kind, JobKind::Walk | JobKind::Create) && j.node == parent;
-        for job in self.jobs.iter_mut().filter(waits) {
-            job.error = Errno::ENFILE.0;
-        }
+        // The name may have been given away while the answer was on its way.
+        let ms = if moment.seq > self.tree.node(parent).changed { moment.ms } else { 0 };
+        self.learn(id, qid, attr, Moment { ms, ..moment });
     }
 
     pub(super) fn learn_absent(&mut self, parent: NodeId, name: Hash, moment: Moment, cache: &mut Cache<'_>) {
@@ -126,7 +122,7 @@ impl Relay<'_> {
             self.remove(id, cache);
             known = None;
         }
-        let Some(id) = known.or_else(|| self.make_node(parent, name)) else { return self.out_of_nodes(parent) };
+        let Some(id) = known.or_else(|| self.make_node(parent, name)) else { return };
         let changed = self.tree.node(parent).changed;
         let node = self.tree.node(id);
         let ms = if moment.seq > node.changed.max(changed) { moment.ms } else { 0 };
@@ -154,6 +150,7 @@ impl Relay<'_> {
                 node.asked = Moment::default();
                 if node.ffid == request.ffid {
                     (node.ffid, node.dir_open) = (0, false);
+                    self.let_go(request.ffid);
                 }
                 Errno::ESTALE.0
             }
@@ -176,7 +173,7 @@ impl Relay<'_> {
         // By path there is another file now. Those who have the old one open keep it, all others mean the new one.
         self.tree.node(id).ffid = 0;
         self.remove(id, cache);
-        if node.qid.kind != qid.kind || node.dir_open {
+        if node.qid.kind != qid.kind || node.dir_open || self.requests.iter().any(|r| r.ffid == ffid) {
             self.let_go(ffid);
             return false;
         }
@@ -188,7 +185,9 @@ impl Relay<'_> {
             fid.node = new;
             moved += 1;
         }
-        for job in self.jobs.iter_mut().filter(|j| j.kind != JobKind::None && j.node == id && j.open == 0) {
+        // A change that is under way is one of the old file.
+        let moves = |kind| !matches!(kind, JobKind::None | JobKind::Create | JobKind::Forward(_));
+        for job in self.jobs.iter_mut().filter(|j| moves(j.kind) && j.node == id && j.open == 0) {
             job.node = new;
             moved += 1;
         }
@@ -208,8 +207,7 @@ impl Relay<'_> {
             } else {
                 ffid
             };
-            let reads = |r: &Request| r.ffid == unused && r.kind == RequestKind::Listing;
-            if unused != 0 && !self.requests.iter().any(reads) {
+            if unused != 0 {
                 self.let_go(unused);
             }
         }

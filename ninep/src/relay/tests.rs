@@ -1,4 +1,5 @@
 mod ahead;
+mod directories;
 mod overtaken;
 
 use std::string::String;

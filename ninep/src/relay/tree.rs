@@ -59,7 +59,8 @@ pub struct Node {
     pub changed: u64,
     /// Stands for the version of the content that `attr` tells.
     pub key: Hash,
-    /// What `attr` has of a file without a name that the far side was not told ([`super::kernel::set`]).
+    /// What `attr` has of a file without a name that the far side was not told ([`super::kernel::set`]); of a directory,
+    /// whether the session knows that it is empty.
     pub own: u32,
     /// Of such a file: the far side has other bytes than zeroes from its size up to here. `u64::MAX`: and keeps them.
     pub cut: u64,

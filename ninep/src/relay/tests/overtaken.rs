@@ -93,3 +93,52 @@ fn what_its_attributes_do_not_tell_about_has_no_version() {
     assert_eq!(version(0), 0);
     assert_ne!(version(FRESH), 0);
 }
+
+/// The answer to a walk that nobody waits for any more comes after the one to a change of the same name.
+fn late_walk(b: &mut Bench, dfid: u32, name: &[u8], change: impl FnOnce(&mut Bench)) {
+    let newfid = b.new_fid();
+    b.send(1, &Twalk { fid: dfid, newfid, wname: heapless::Vec::from_slice(&[name]).unwrap() });
+    b.pump();
+    b.send(3, &Tflush { oldtag: 1 });
+    change(b);
+    b.pump();
+    while let Some(last) = b.replies.len().checked_sub(1) {
+        b.deliver(last);
+    }
+}
+
+#[test]
+fn a_name_that_was_given_away_before_its_walk_is_answered_is_absent() {
+    let mut b = Bench::new(far());
+    let dir = b.walk("/usr/bin").unwrap();
+    late_walk(&mut b, dir, b"small", |b| {
+        b.send(2, &Trenameat { olddirfid: dir, oldname: b"small", newdirfid: dir, newname: b"other" });
+    });
+    b.received.clear();
+    assert_eq!(b.stat("/usr/bin/small").map(|a| a.size), Err(Errno::ENOENT));
+    b.now += 3 * FRESH;
+    assert_eq!(b.stat("/usr/bin/small").map(|a| a.size), Err(Errno::ENOENT));
+    assert!(b.stat("/usr/bin/other").is_ok());
+}
+
+#[test]
+fn a_directory_that_was_made_before_its_walk_is_answered_is_made() {
+    let mut b = Bench::new(far());
+    let dfid = b.walk("/usr/bin").unwrap();
+    late_walk(&mut b, dfid, b"new", |b| b.send(2, &Tmkdir { dfid, name: b"new", mode: 0o755, gid: 0 }));
+    let answers: Vec<_> = core::iter::from_fn(|| b.reply()).collect();
+    assert!(answers.contains(&(2, Owned::Other(73))), "{answers:?}");
+}
+
+#[test]
+fn a_change_of_a_file_that_is_replaced_meanwhile_ends() {
+    let mut b = Bench::new(far());
+    let fid = b.walk("/usr/bin/small").unwrap();
+    b.now += FRESH;
+    b.far.unlink("/usr/bin/small");
+    b.far.file("/usr/bin/small", b"another");
+    b.send(1, &Tgetattr { fid, request_mask: 0x7ff });
+    b.send(2, &Tsetattr { fid, valid: 1, mode: 0o100_600, ..Tsetattr::default() });
+    b.settle();
+    assert!(b.relay.tree.nodes.iter().all(|node| node.changing == 0));
+}

@@ -1,0 +1,75 @@
+//! Directories: read while they change, not to be searched, more than there is room for.
+
+use super::*;
+use crate::msg::{Tlopen, Treaddir};
+
+#[test]
+fn a_directory_is_read_to_its_end_while_what_was_read_is_removed() {
+    let mut far = far();
+    let all: Vec<String> = (0..60).map(|i| std::format!("{i:02}{}", "x".repeat(i % 7))).collect();
+    all.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/empty", 0o200_000).unwrap();
+    let (mut offset, mut seen) = (0, Vec::new());
+    loop {
+        let Owned::Entries(entries) = b.ask(&Treaddir { fid, offset, count: 400 }).unwrap() else { panic!() };
+        let Some(last) = entries.last() else { break };
+        offset = last.2;
+        for (name, ..) in entries.iter().filter(|(name, ..)| !name.starts_with(b".")) {
+            let name = String::from_utf8(name.clone()).unwrap();
+            b.unlink("/usr/empty", &name).unwrap();
+            seen.push(name);
+        }
+    }
+    assert_eq!(seen, all);
+    assert_eq!(b.list("/usr/empty").unwrap().len(), 2);
+}
+
+#[test]
+fn an_empty_directory_that_may_not_be_searched_is_listed_if_the_session_has_made_it() {
+    let mut far = far();
+    far.uid = 1000;
+    far.dir("/home");
+    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    let dfid = b.walk("/usr").unwrap();
+    b.ask(&Tmkdir { dfid, name: b"made", mode: 0o040_700, gid: 0 }).unwrap();
+    let fid = b.walk("/usr/made").unwrap();
+    let mode = |mode| Tsetattr { fid, valid: 1, mode, ..Tsetattr::default() };
+    b.ask(&mode(0o040_600)).unwrap();
+    assert_eq!(b.list("/usr/made").unwrap().len(), 2);
+    b.ask(&mode(0o040_700)).unwrap();
+    b.create("/usr/made", "f", 0o102).unwrap();
+    b.ask(&mode(0o040_600)).unwrap();
+    assert_eq!(b.list("/usr/made"), Err(Errno::EACCES));
+}
+
+#[test]
+fn who_looks_for_a_name_is_told_that_the_kernel_holds_every_node() {
+    let mut far = far();
+    (0..20).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::with(far, CONFIG, memory(12, 16 * 1024), cache(16));
+    let held = (0..20).take_while(|i| b.walk(&std::format!("/usr/empty/{i}")).is_ok()).count();
+    assert!((1..20).contains(&held), "{held}");
+    let newfid = b.new_fid();
+    let wname = heapless::Vec::from_slice(&[&b"usr"[..], b"bin"]).unwrap();
+    assert_eq!(b.ask(&Twalk { fid: ROOT, newfid, wname }), Err(Errno::ENFILE));
+}
+
+#[test]
+fn a_fid_that_another_has_replaced_while_a_directory_was_read_is_clunked() {
+    let mut b = Bench::new(far());
+    let (dfid, reader) = (b.walk("/usr/bin").unwrap(), b.walk("/usr/bin").unwrap());
+    b.send(1, &Tlopen { fid: reader, flags: 0 });
+    b.pump();
+    // The open is answered, the listing is under way.
+    b.deliver(0);
+    b.send(2, &Tmkdir { dfid, name: b"made", mode: 0o755, gid: 0 });
+    b.pump();
+    b.deliver(1);
+    b.settle();
+    b.received.clear();
+    b.clunk(reader);
+    b.clunk(dfid);
+    b.settle();
+    assert_eq!(b.far.open_fids(), b.relay.tree.nodes.iter().filter(|n| n.dir_open).count());
+}
