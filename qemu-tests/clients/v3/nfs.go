@@ -18,7 +18,10 @@ func export(client *ssh.Client) (string, error) {
 		return "", fmt.Errorf("tcpip-forward: %w", err)
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
-	handler := helpers.NewCachingHandler(helpers.NewNullAuthHandler(osfs.New(*root)), 1024)
+	// As many as the stock client has. When a directory has more names than there are handles, those of the files in
+	// use go, and a program dies with SIGBUS.
+	const handles = 1024 * 1024
+	handler := helpers.NewCachingHandler(helpers.NewNullAuthHandler(osfs.New(*root)), handles)
 	go nfs.Serve(listener, handler)
 	options := fmt.Sprintf("rw,relatime,vers=3,rsize=1048576,wsize=1048576,namlen=255,hard,nolock,proto=tcp,port=%d,"+
 		"timeo=600,retrans=2,sec=sys,mountaddr=127.0.0.1,mountvers=3,mountport=%d,mountproto=tcp,local_lock=all,"+
