@@ -10,7 +10,7 @@ use super::run::{Job, JobKind, Known, SYNC, absence, mode};
 use super::tree::{Moment, Node, NodeId, Open, OpenId};
 use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
-use crate::msg::{Rlcreate, Rmkdir, Rsetattr, Tlcreate, Tlopen, Tsetattr, Twalk, Twrite};
+use crate::msg::{Rfsync, Rlcreate, Rmkdir, Rsetattr, Tfsync, Tlcreate, Tlopen, Tsetattr, Twalk, Twrite, Type};
 use crate::types::{Attr, Qid, open, qt};
 use crate::wire::{Data, Wire};
 
@@ -62,6 +62,32 @@ impl Relay<'_> {
         let request = Request { node, offset, ..Request::default() };
         self.tree.node(node).pins += 1;
         Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
+    }
+
+    pub(super) fn run_sync(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let Job { node, open, tag, tries, flags: datasync, .. } = *self.job(j);
+        let n = self.tree.view(node);
+        let fid = if n.dir_open { n.ffid } else { self.tree.open(open).ffid };
+        if fid == 0
+            && n.qid.kind & qt::DIR != 0
+            && n.changed != 0
+            && tries == 0
+            && let Some(opening) = self.ask_listing(node, cache)
+        {
+            // Names were changed by way of a fid that is not open. They are not read.
+            self.followed -= usize::from(core::mem::take(&mut self.requests[usize::from(opening)].followed));
+            (self.job(j).tries, self.job(j).patient) = (1, true);
+            return self.wait_for(j, opening);
+        }
+        if fid == 0 {
+            // Nothing was written by way of a file that the far side has not opened.
+            self.to_kernel.message(tag, &Rfsync {});
+            return self.finish(j, cache);
+        }
+        self.job(j).kind = JobKind::Forward(Type::Tfsync);
+        let request = Request { job: j as u32, ..Request::default() };
+        let sent = self.send(RequestKind::Forward, &Tfsync { fid, datasync }, request);
+        self.wait_for(j, sent);
     }
 
     pub(super) fn run_create(&mut self, j: usize, cache: &mut Cache<'_>) {
@@ -179,6 +205,22 @@ impl Relay<'_> {
         self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| None)
     }
 
+    /// Whether a file's name stood for it a moment ago. False: that has been asked.
+    pub(super) fn is_named(&mut self, node: NodeId) -> bool {
+        const MOMENT_MS: u64 = 1000;
+        let n = self.tree.view(node);
+        let lately = n.named != 0 && self.now_ms.saturating_sub(n.named) < MOMENT_MS;
+        if n.gone || n.dir_open || lately {
+            return true;
+        }
+        if n.ffid == 0 {
+            // What cannot be asked is left to the far side.
+            return self.clone_fid(node).is_none() && self.opening(node).is_none();
+        }
+        self.send_getattr(node, n.ffid);
+        false
+    }
+
     /// Before a name goes, the far side must have opened what the kernel has open under it. False: not yet.
     pub(super) fn keep_open(&mut self, parent: NodeId, name: &[u8]) -> Result<bool, Errno> {
         let Some(node) = self.tree.find(parent, Hash::of(name)) else { return Ok(true) };
@@ -238,9 +280,15 @@ impl Relay<'_> {
         self.forget_content(node, cache);
     }
 
-    fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
-        if let Some(at) = cache.find(self.tree.node(node).key) {
-            cache.forget(at);
+    /// Also what was read by way of another name.
+    pub(super) fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        let nodes = if n.linked { &self.tree.nodes[..] } else { &[] };
+        let others = nodes.iter().filter(|other| other.qid.path == n.qid.path);
+        for key in others.map(|other| other.key).chain([n.key]) {
+            if let Some(at) = cache.find(key) {
+                cache.forget(at);
+            }
         }
     }
 

@@ -441,8 +441,14 @@ impl Relay<'_> {
             (RequestKind::Clone, _) => self.cloned(tag, &request, code, cache),
             (RequestKind::Getattr, message) => {
                 let Request { node, ffid, moment, .. } = request;
-                self.tree.node(node).asking = 0;
-                let n = self.tree.view(node);
+                let now = self.now_ms;
+                let n = self.tree.node(node);
+                n.asking = 0;
+                if n.ffid == ffid {
+                    // If it does not, that is found out below; if that cannot be said, it is left to the far side.
+                    n.named = now;
+                }
+                let n = *n;
                 let mut code = code;
                 if let Message::Rgetattr(found) = message {
                     if !self.learn_again(&request, &found.qid, &found.attr, cache) {
@@ -470,11 +476,11 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             (RequestKind::Open, message) => {
-                let code = self.check_opened(&request, message, code);
+                let code = self.check_opened(&request, message, code, cache);
                 self.opened(tag, &request, code, cache);
             }
             (RequestKind::OpenDirectory, message) => {
-                let code = self.check_opened(&request, message, code);
+                let code = self.check_opened(&request, message, code, cache);
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
                 if node.dir_open {

@@ -378,7 +378,10 @@ impl Relay<'_> {
                 }
                 let n = self.tree.node(job.node);
                 if n.own & set::SIZE != 0 && n.attr.size < n.cut.min(*offset) {
-                    self.zeroes(job.node, job.open, *offset)?;
+                    // What is being written may be where the zeroes would go.
+                    if n.changing == 0 {
+                        self.zeroes(job.node, job.open, *offset)?;
+                    }
                     return Ok(Taken::Later);
                 }
                 self.begin(j, job);
@@ -388,17 +391,11 @@ impl Relay<'_> {
                 self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() })
             }
             Message::Tfsync(fsync) => {
-                self.on_open(job, fsync.fid, JobKind::Forward(Type::Tfsync))?;
-                let mut fsync = fsync.clone();
-                let node = self.tree.view(job.node);
-                fsync.fid = if node.dir_open { node.ffid } else { self.tree.open(job.open).ffid };
-                if fsync.fid == 0 {
-                    // Nothing was written by way of a file that the far side has not opened.
-                    self.to_kernel.message(job.tag, &crate::msg::Rfsync {});
-                    return Ok(Taken::Yes);
-                }
+                self.on_open(job, fsync.fid, JobKind::Sync)?;
+                job.flags = fsync.datasync;
                 self.begin(j, job);
-                self.send(RequestKind::Forward, &fsync, Request { job: j as u32, ..Request::default() })
+                self.run(j, cache);
+                return Ok(Taken::Yes);
             }
             Message::Tsetattr(setattr) => {
                 self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
@@ -416,6 +413,10 @@ impl Relay<'_> {
                     self.begin(j, job);
                     self.run(j, cache);
                     return Ok(Taken::Yes);
+                }
+                // The far side goes by the name of what is open, too.
+                if job.open != 0 && !self.is_named(job.node) {
+                    return Ok(Taken::Later);
                 }
                 let fid = fid_of!(job.node, job.open);
                 self.begin(j, job);

@@ -7,7 +7,7 @@ use super::hash::Hash;
 use super::kernel::set;
 use super::owner::device_of;
 use super::run::{Job, JobKind};
-use super::tree::{Moment, NodeId};
+use super::tree::{Moment, Node, NodeId};
 use crate::errno::Errno;
 use crate::limits::NOTAG;
 use crate::msg::{Message, Rfsync, Rlink, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type};
@@ -50,7 +50,7 @@ impl Relay<'_> {
     }
 
     /// Takes in the attributes of a node; what is known to be newer stays.
-    fn learn(&mut self, id: NodeId, qid: &Qid, attr: &Attr, moment: Moment) {
+    fn learn(&mut self, id: NodeId, qid: &Qid, attr: &Attr, moment: Moment, cache: &mut Cache<'_>) {
         let node = self.tree.node(id);
         if moment.seq < node.asked.seq {
             return;
@@ -65,7 +65,17 @@ impl Relay<'_> {
         }
         let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = node.attr;
         let device = u64::from(node.device);
-        let key = Hash::of_words(&[mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec]);
+        // Those of a directory of /proc or /sys stay as they are when names come and go.
+        let untold = qid.kind & qt::DIR != 0 && (self.freshness_ms == 0 || (size == 0 && attr.blocks == 0));
+        let once = if untold { (moment.ms << 32) ^ moment.seq } else { 0 };
+        let file = [mode.into(), device, qid.path, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, once];
+        let key = Hash::of_words(&file);
+        if node.asked.seq < node.changed
+            && let Some(at) = cache.find(key)
+        {
+            // Another session has kept it, maybe within the tick of the clock that our change was made in.
+            cache.forget(at);
+        }
         node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
         node.again |= node.key != Hash::default();
@@ -98,7 +108,7 @@ impl Relay<'_> {
         };
         let device = device_of(self.tree.node(parent).device, name, qid);
         let node = self.tree.node(id);
-        node.device = device;
+        (node.device, node.named) = (device, self.now_ms);
         if node.ffid == 0 {
             node.ffid = ffid;
         } else {
@@ -106,7 +116,7 @@ impl Relay<'_> {
         }
         // The name may have been given away while the answer was on its way.
         let ms = if moment.seq > self.tree.node(parent).changed { moment.ms } else { 0 };
-        self.learn(id, qid, attr, Moment { ms, ..moment });
+        self.learn(id, qid, attr, Moment { ms, ..moment }, cache);
     }
 
     pub(super) fn learn_absent(&mut self, parent: NodeId, name: Hash, moment: Moment, cache: &mut Cache<'_>) {
@@ -143,7 +153,13 @@ impl Relay<'_> {
 
     /// The far side opens by path: what it has opened may be another file by now, which nobody has asked for. Then whoever
     /// wants it looks again.
-    pub(super) fn check_opened(&mut self, request: &Request, message: &Message<'_>, code: u32) -> u32 {
+    pub(super) fn check_opened(
+        &mut self,
+        request: &Request,
+        message: &Message<'_>,
+        code: u32,
+        cache: &mut Cache<'_>,
+    ) -> u32 {
         let node = self.tree.node(request.node);
         match message {
             Message::Rlopen(opened) if opened.qid.path != node.qid.path && opened.qid.path != 0 => {
@@ -152,6 +168,8 @@ impl Relay<'_> {
                     (node.ffid, node.dir_open) = (0, false);
                     self.let_go(request.ffid);
                 }
+                // What was read by way of it is the other's.
+                self.forget_content(request.node, cache);
                 Errno::ESTALE.0
             }
             _ => code,
@@ -164,7 +182,7 @@ impl Relay<'_> {
         let node = self.tree.view(id);
         let first = node.key == Hash::default();
         if first || (node.qid.path == qid.path && node.qid.kind == qid.kind) {
-            self.learn(id, qid, attr, moment);
+            self.learn(id, qid, attr, moment, cache);
             return true;
         }
         if node.gone || node.parent == 0 || node.ffid != ffid {
@@ -200,6 +218,7 @@ impl Relay<'_> {
         let &Request { node: id, ffid, .. } = request;
         let node = self.tree.node(id);
         node.cloning = if code == 0 { 0 } else { NOTAG };
+        let Node { parent, name, gone, qid, .. } = *node;
         if code == 0 {
             let unused = if node.ffid == 0 || node.dir_open {
                 node.dir_open = false;
@@ -210,6 +229,8 @@ impl Relay<'_> {
             if unused != 0 {
                 self.let_go(unused);
             }
+        } else if code == Errno::ENOENT.0 && !gone && qid.kind & qt::DIR == 0 {
+            self.learn_absent(parent, name, request.moment, cache);
         }
         self.wake(tag, code, cache);
         self.release_node(id, cache);
@@ -268,8 +289,9 @@ impl Relay<'_> {
                 }
                 if let Some(id) = self.make_node(request.node, request.name) {
                     let device = self.tree.node(request.node).device;
-                    self.tree.node(id).device = device;
-                    self.learn(id, &found.qid, &found.attr, request.moment);
+                    let node = self.tree.node(id);
+                    (node.device, node.named) = (device, self.now_ms);
+                    self.learn(id, &found.qid, &found.attr, request.moment, cache);
                 }
                 self.job(j).created = true;
                 self.wake(tag, 0, cache);

@@ -23,6 +23,8 @@ pub struct Inode {
     pub children: BTreeMap<Name, u64>,
     pub nlink: u64,
     pub changed: u64,
+    /// Attributes tell nothing about the names in it, as in /proc.
+    pub untold: bool,
 }
 
 #[derive(Clone)]
@@ -52,6 +54,7 @@ const DIR: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
 const FORMAT: u32 = 0o170_000;
+const DIRECTORY: u32 = DIR & FORMAT;
 
 impl Model {
     pub fn new() -> Self {
@@ -169,7 +172,10 @@ impl Model {
 
     fn attr(&self, ino: u64) -> Attr {
         let inode = &self.inodes[&ino];
-        let size = inode.data.len() as u64;
+        let size = match inode.mode & FORMAT {
+            DIRECTORY if !inode.untold => 4096,
+            _ => inode.data.len() as u64,
+        };
         Attr {
             mode: inode.mode,
             uid: self.uid,

@@ -77,6 +77,8 @@ pub(super) enum JobKind {
     Create,
     /// A directory has been made; whether as it was to be is looked at.
     Made,
+    /// What was changed is to be on the client's disk.
+    Sync,
     /// Attributes of a file without a name, which the far side could only set by name.
     Own,
     /// The far side does it; the reply is passed on.
@@ -149,6 +151,7 @@ impl Relay<'_> {
             JobKind::Readdir => self.run_readdir(j, cache),
             JobKind::Create => self.run_create(j, cache),
             JobKind::Made => self.run_made(j, cache),
+            JobKind::Sync => self.run_sync(j, cache),
             JobKind::Own => self.run_own(j, cache),
         }
     }

@@ -1,4 +1,5 @@
 mod ahead;
+mod data;
 mod directories;
 mod overtaken;
 

@@ -41,6 +41,8 @@ pub struct Node {
     pub attr: Attr,
     /// When the question was asked that `attr` answers; 0: `attr` does not hold any more.
     pub asked: Moment,
+    /// When the far side was last asked whether its name stands for it, and answered, in milliseconds.
+    pub named: u64,
     /// The far side's fid for it, not opened unless `dir_open`; 0: none.
     pub ffid: u32,
     /// Fids of the kernel and requests under way.

@@ -1,0 +1,210 @@
+//! Bytes and names that are kept are those of the file they are shown for, whoever changes it when.
+
+use std::format;
+
+use super::*;
+use crate::limits::NOTAG;
+use crate::msg::{Tattach, Tfsync, Tlink, Tlopen, Tversion, Twrite, VERSION};
+use crate::relay::Relay;
+use crate::wire::Data;
+
+#[test]
+fn what_was_read_of_a_file_before_it_turns_out_to_be_another_is_not_kept() {
+    for name in ["f", "s"] {
+        let mut far = far();
+        for (directory, byte) in [("/usr/a", b'a'), ("/usr/b", b'b')] {
+            far.dir(directory);
+            far.file(&format!("{directory}/f"), &[byte; 5000]);
+            far.dir(&format!("{directory}/s"));
+            far.file(&format!("{directory}/s/{}", char::from(byte)), b"x");
+        }
+        let mut b = Bench::new(far);
+        let fid = b.walk(&format!("/usr/a/{name}")).unwrap();
+        // The client puts one directory in the other's place.
+        let names = &mut b.far.at("/usr").unwrap().children;
+        let (first, second) = (names[&b"a"[..]], names[&b"b"[..]]);
+        names.insert(b"a".to_vec(), second);
+        names.insert(b"b".to_vec(), first);
+        b.send(1, &Tlopen { fid, flags: 0 });
+        b.pump();
+        b.now += 3;
+        b.settle();
+        assert_eq!(b.reply(), Some((1, Owned::Error(Errno::ESTALE))));
+        b.clunk(fid);
+        b.now += 2 * FRESH;
+        if name == "f" {
+            assert!(b.cat("/usr/b/f").unwrap() == [b'a'; 5000]);
+        } else {
+            assert_eq!(b.list("/usr/b/s").unwrap()[2], (b"a".to_vec(), 8));
+        }
+    }
+}
+
+#[test]
+fn what_is_written_side_by_side_to_an_unlinked_file_that_was_cut_stays() {
+    let mut b = Bench::new(far());
+    let fid = b.create("/usr/empty", "f", 0o102).unwrap();
+    b.write_at(fid, 0, &bytes(5000)).unwrap();
+    b.unlink("/usr/empty", "f").unwrap();
+    b.truncate(fid, 0).unwrap();
+    b.send(1, &Twrite { fid, offset: 0, data: Data(&[1; 1000]) });
+    b.send(2, &Twrite { fid, offset: 1000, data: Data(&[2; 1000]) });
+    b.settle();
+    b.received.clear();
+    assert!(b.read_all(fid).unwrap() == [[1; 1000], [2; 1000]].concat());
+}
+
+/// What changed it last did so within the tick of the change before.
+fn same_tick(b: &mut Bench, path: &str) {
+    b.far.at(path).unwrap().changed = 77;
+}
+
+/// Another session of the same user, with the same cache. Both are used in turn.
+fn other_session(b: &mut Bench) -> Relay<'static> {
+    let mut other = Relay::new(&CONFIG, memory(200, 16 * 1024));
+    other.next_ffid = 1000;
+    core::mem::swap(&mut b.relay, &mut other);
+    b.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
+    b.settle();
+    b.reply();
+    b.ask(&Tattach { fid: ROOT, afid: crate::limits::NOFID, uname: b"", aname: b"", n_uname: 0 }).unwrap();
+    other
+}
+
+#[test]
+fn a_session_reads_what_it_wrote_though_another_has_read_within_the_same_tick() {
+    let mut b = Bench::new(far());
+    let mut writer = other_session(&mut b);
+    core::mem::swap(&mut b.relay, &mut writer);
+    let mut reader = writer;
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    for text in [b"one", b"two"] {
+        b.write_at(fid, 0, text).unwrap();
+        same_tick(&mut b, "/usr/bin/small");
+        if text == b"one" {
+            core::mem::swap(&mut b.relay, &mut reader);
+            assert_eq!(&b.cat("/usr/bin/small").unwrap()[..3], text);
+            core::mem::swap(&mut b.relay, &mut reader);
+        }
+    }
+    b.stat("/usr/bin/small").unwrap();
+    assert_eq!(b.read_at(fid, 0, 3).unwrap(), b"two");
+}
+
+#[test]
+fn a_session_finds_what_it_made_though_another_has_listed_within_the_same_tick() {
+    let mut b = Bench::new(far());
+    let mut reader = other_session(&mut b);
+    core::mem::swap(&mut b.relay, &mut reader);
+    let dfid = b.walk("/usr/empty").unwrap();
+    for name in ["a", "b"] {
+        b.ask(&Tmkdir { dfid, name: name.as_bytes(), mode: 0o755, gid: 0 }).unwrap();
+        same_tick(&mut b, "/usr/empty");
+        if name == "a" {
+            core::mem::swap(&mut b.relay, &mut reader);
+            assert_eq!(b.list("/usr/empty").unwrap().len(), 3);
+            core::mem::swap(&mut b.relay, &mut reader);
+        }
+    }
+    b.now += 2 * FRESH;
+    assert_eq!(b.stat("/usr/empty/b").map(|a| a.size), Ok(4096));
+    assert_eq!(b.list("/usr/empty").unwrap().len(), 4);
+}
+
+#[test]
+fn both_names_of_a_file_show_a_write_within_one_tick() {
+    let mut b = Bench::new(far());
+    let dfid = b.walk("/usr/bin").unwrap();
+    let fid = b.walk("/usr/bin/small").unwrap();
+    b.ask(&Tlink { dfid, fid, name: b"other" }).unwrap();
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    for text in [b"one", b"two"] {
+        b.write_at(fid, 0, text).unwrap();
+        same_tick(&mut b, "/usr/bin/small");
+        assert_eq!(&b.cat("/usr/bin/other").unwrap()[..3], text);
+    }
+}
+
+#[test]
+fn names_of_a_directory_whose_attributes_tell_nothing_are_asked_for_again() {
+    for freshness_ms in [0, FRESH] {
+        let mut far = far();
+        far.at("/usr/empty").unwrap().untold = true;
+        let mut b = Bench::with(far, Config { freshness_ms, ..CONFIG }, memory(200, 16 * 1024), cache(64));
+        same_tick(&mut b, "/usr/empty");
+        assert_eq!(b.stat("/usr/empty/1").map(|a| a.size), Err(Errno::ENOENT));
+        assert_eq!(b.list("/usr/empty").unwrap().len(), 2);
+        b.far.file("/usr/empty/1", b"");
+        same_tick(&mut b, "/usr/empty");
+        b.now += freshness_ms;
+        assert_eq!(b.stat("/usr/empty/1").map(|a| a.size), Ok(0));
+        assert_eq!(b.list("/usr/empty").unwrap().len(), 3);
+        let mut b = b.next_session();
+        b.far.file("/usr/empty/2", b"");
+        same_tick(&mut b, "/usr/empty");
+        assert_eq!(b.stat("/usr/empty/2").map(|a| a.size), Ok(0));
+        assert_eq!(b.list("/usr/empty").unwrap().len(), 4);
+    }
+}
+
+#[test]
+fn a_change_of_an_open_file_does_not_reach_the_one_that_has_taken_its_name() {
+    for (removed, clunked) in [(false, false), (false, true), (true, false)] {
+        let mut b = Bench::new(far());
+        let other = b.walk("/usr/bin/true").unwrap();
+        let fid = b.open("/usr/bin/true", 2).unwrap();
+        if clunked {
+            b.clunk(other);
+        }
+        b.now += 20 * FRESH;
+        // As an editor saves.
+        b.far.unlink("/usr/bin/true");
+        if !removed {
+            b.far.file("/usr/bin/true", b"another");
+        }
+        b.truncate(fid, 5).unwrap();
+        b.ask(&Tsetattr { fid, valid: 1, mode: 0o100_600, ..Tsetattr::default() }).unwrap();
+        assert_eq!(b.attr(fid).map(|a| (a.size, a.mode)), Ok((5, 0o100_600)));
+        let there = b.far.at("/usr/bin/true").map(|inode| (inode.data.clone(), inode.mode));
+        assert_eq!(there, (!removed).then(|| (b"another".to_vec(), 0o100_644)));
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_looked_for_is_no_endless_question() {
+    let mut far = far();
+    far.uid = 1000;
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/bin/true", 2).unwrap();
+    b.now += 20 * FRESH;
+    b.far.at("/usr/bin").unwrap().mode = 0o040_600;
+    for _ in 0..2 {
+        assert_eq!(b.truncate(fid, 5), Err(Errno::EACCES));
+    }
+}
+
+#[test]
+fn a_file_that_was_opened_a_moment_ago_is_not_looked_for_before_it_is_cut() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/true", 2).unwrap();
+    b.far.asked.clear();
+    b.truncate(fid, 0).unwrap();
+    assert_eq!(b.far.total(), 1, "{:?}", b.far.asked);
+    b.now += 20 * FRESH;
+    b.truncate(fid, 7).unwrap();
+    assert_eq!(b.far.at("/usr/bin/true").unwrap().data, [0; 7]);
+}
+
+#[test]
+fn names_that_were_changed_are_on_the_disk_when_the_directory_is() {
+    let mut b = Bench::new(far());
+    let dir = b.open("/usr/bin", 0o200_000).unwrap();
+    b.list_fid(dir, 2000).unwrap();
+    let d = b.walk("/usr/bin").unwrap();
+    b.ask(&Trenameat { olddirfid: d, oldname: b"true", newdirfid: d, newname: b"small" }).unwrap();
+    b.ask(&Tfsync { fid: dir, datasync: 0 }).unwrap();
+    assert_eq!(asked(&b, "Tfsync"), 1);
+    b.unlink("/usr/bin", "small").unwrap();
+    b.unlink("/usr", "bin").unwrap();
+    b.ask(&Tfsync { fid: dir, datasync: 0 }).unwrap();
+}
