@@ -51,6 +51,8 @@ impl Relays {
             self.0.remove(0);
         }
         let (control, theirs) = fdpass::pair().ok()?;
+        // A relay that does not listen must not hold up everybody.
+        fs::set_nonblocking(&control).ok()?;
         // An eighth of the machine for all: three quarters of that for the first, of the rest for the next, and so on.
         let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(relay::LEAST, relay::MOST);
         let arena = config.relay.unwrap_or(part);

@@ -3,7 +3,9 @@
 
 use core::fmt;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 
 use crate::sys::console::Line;
 use crate::sys::process::Pid;
@@ -22,7 +24,7 @@ impl Reporter {
     }
 
     /// The connection of this guard is now a user's, whose key has this fingerprint. `relay` is the connection's way to
-    /// the user's relay.
+    /// the user's relay. Waits for init.
     pub fn logged_in(&self, guard: Pid, key: &dyn fmt::Display, relay: Option<&OwnedFd>) {
         self.send(guard.as_raw_nonzero().get(), format_args!("{key}"), relay);
     }
@@ -33,7 +35,9 @@ impl Reporter {
         let mut message = heapless::Vec::<u8, MESSAGE_MAX>::new();
         let _ = message.extend_from_slice(&guard.to_ne_bytes());
         let _ = message.extend_from_slice(line.as_bytes());
-        let _ = fdpass::send(&self.0, &message, fd.map(AsFd::as_fd).as_slice());
+        while fdpass::send(&self.0, &message, fd.map(AsFd::as_fd).as_slice()) == Err(Errno::AGAIN) && guard != 0 {
+            let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
+        }
     }
 }
 

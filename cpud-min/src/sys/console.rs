@@ -61,6 +61,12 @@ pub fn write_line(text: &[u8]) {
     let _ = io::write(unsafe { rustix::stdio::stderr() }, &out);
 }
 
+/// From now on a line that the console does not take is lost: a ^S that came by its wire would hold up PID 1 for good.
+pub fn never_wait() {
+    // SAFETY: standard error is open, and init does not close it.
+    let _ = super::fs::set_nonblocking(unsafe { rustix::stdio::stderr() });
+}
+
 /// Writes all of `text` to standard output (`--help`, and the words that cpud answers itself).
 pub fn write_out(mut text: &[u8]) -> io::Result<()> {
     while !text.is_empty() {

@@ -12,9 +12,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use super::call::syscall;
 
 /// How long the far side may be silent before the kernel asks, and how often it asks: a cable that is pulled is
-/// noticed after 5 + 3 x 3 seconds when nothing is under way, and after [`UNANSWERED`] when something is.
+/// noticed after 5 + 3 x 3 seconds when nothing is under way. When something is, it is a matter of tcp_retries2, which
+/// init sets on the appliance, and not of TCP_USER_TIMEOUT: that ends a client, too, who answers that he has no room
+/// now, such as one that is stopped.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(3), 3);
-const UNANSWERED: Duration = Duration::from_secs(15);
 
 /// The queue of connections that nobody has accepted yet.
 const BACKLOG: i32 = 128;
@@ -52,7 +53,6 @@ pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, SocketAddr)>> {
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE.0)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE.1)?;
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVE.2)?;
-    sockopt::set_tcp_user_timeout(&socket, UNANSWERED.as_millis() as u32)?;
     Ok(Some((socket, peer)))
 }
 

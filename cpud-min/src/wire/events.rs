@@ -28,7 +28,17 @@ impl Wire<'_> {
     /// Takes in all that the client has sent.
     pub(super) fn take_events(&mut self) -> Result<(), End> {
         while self.stalled.is_none() {
-            let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else { break };
+            let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else {
+                // Packets may wait for room in the output. Once all of that is written, nothing would tell of them.
+                if self.server.output().is_empty() {
+                    break;
+                }
+                self.write_socket()?;
+                if self.server.output().is_empty() {
+                    continue;
+                }
+                break;
+            };
             match event {
                 Event::Progress => {}
                 Event::Sign { hash } => self.tell_guard(&ToGuard::Sign { hash }),
@@ -138,7 +148,9 @@ impl Wire<'_> {
             FromGuard::Opened { opened } => {
                 let Some((id, channel)) = self.opening.take() else { return Err(End::Guard) };
                 let i = id as usize;
-                match fds.into_iter().next().filter(|_| opened).zip(self.inputs[i].take()) {
+                let control = fds.into_iter().next().filter(|_| opened);
+                // The memory stays when there is no session that needs it.
+                match control.and_then(|control| Some((control, self.inputs[i].take()?))) {
                     Some((control, memory)) => {
                         self.sessions[i] = Some(Session::new(channel, control, memory));
                         self.server.open_answer(channel, Ok(session::WINDOW as u32));
@@ -380,14 +392,17 @@ fn request_of(
             return Some(terminal.is_some_and(|t| tty::resize(t, columns, rows, width, height).is_ok()));
         }
         Request::Signal { name } => {
-            let number = signal::number(name).filter(|_| session.control.is_none() && session.status.is_none());
+            // From the answer to exec on: a signal that comes before the command waits for it, blocked.
+            let there = session.control.is_none() || session.stdout.is_some();
+            let number = signal::number(name).filter(|_| there && session.status.is_none());
             if let Some(signal) = number {
                 tell(guard, &ToGuard::Signal { session: i as SessionId, signal });
             }
             return Some(number.is_some());
         }
     };
-    let Some(control) = &session.control else { return Some(false) };
+    // After exec the session hears nothing any more, and an answer that it owed would hold up the whole connection.
+    let Some(control) = session.control.as_ref().filter(|_| session.stdout.is_none()) else { return Some(false) };
     let encoded = message.encode(scratch).or_else(|_| too_long(&message).encode(scratch));
     session.asked = encoded.is_ok_and(|n| fdpass::send(control, &scratch[..n], &[]).is_ok());
     if session.asked { None } else { Some(false) }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use qemu_tests::artifacts::{Artifact, scratch};
@@ -14,7 +14,7 @@ use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer};
-use qemu_tests::run::run;
+use qemu_tests::run::{run, spawn};
 use qemu_tests::skip::{Reason, on_path};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -159,4 +159,56 @@ fn own_user_name_space(unshare: &Command) -> Result<(), Reason> {
     let mut attempt = Command::new(unshare.get_program());
     let made = attempt.args(unshare.get_args()).arg("true").output().is_ok_and(|output| output.status.success());
     if made { Ok(()) } else { Err("no user name spaces here".into()) }
+}
+
+#[test]
+fn a_session_that_cannot_be_opened_costs_no_place() {
+    let prlimit = or_skip!(on_path("prlimit"));
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let way = scratch("daemon").join(format!("mux.{}", daemon.port));
+    let ssh = |options: &[&str], remote| {
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-S").arg(&way).args(options).args(Peer::OpenSsh.exec(&login, remote).get_args());
+        ssh
+    };
+    let mut master = spawn(ssh(&["-M"], "sleep 60").stdin(Stdio::null()).stdout(Stdio::null()));
+    daemon.console.expect(Mark::default(), &["accepted"], SOON);
+    // Without the master it would connect anew.
+    let mut open = || run(&mut ssh(&["-o", "ProxyCommand=false"], "echo alive"), SOON);
+    assert_eq!(open().ok(), "alive");
+    let all = family(&processes(), daemon.pid());
+    let guard = all.iter().find(|p| p.parent == daemon.pid() && !p.filtered).expect("a connection has a guard");
+    let limit = |most: usize| {
+        let pid = guard.pid.to_string();
+        run(Command::new(&prlimit).args(["--pid", &pid, &format!("--nofile={most}:1024")]), SOON).ok();
+    };
+    limit(guard.descriptors.len());
+    for _ in 0..10 {
+        assert_ne!(open().code(), 0);
+    }
+    limit(1024);
+    assert_eq!(open().ok(), "alive");
+    master.kill().expect("it runs");
+    master.wait().expect("a child can be waited for");
+}
+
+#[test]
+fn a_client_that_is_stopped_for_a_while_goes_on_where_it_was() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let mut ssh = Peer::OpenSsh.exec(&login, "echo; sleep 1; head -c 20000000 /dev/zero");
+    let mut ssh = spawn(ssh.stdin(Stdio::null()).stdout(Stdio::piped()));
+    let mut stdout = ssh.stdout.take().expect("piped");
+    stdout.read_exact(&mut [0]).expect("the command runs");
+    let signal = |name: &str| run(Command::new("kill").args([name, &ssh.id().to_string()]), SOON).ok();
+    signal("-STOP");
+    std::thread::sleep(Duration::from_secs(20));
+    signal("-CONT");
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).expect("a pipe can be read");
+    assert_eq!(rest.len(), 20_000_000);
+    assert!(ssh.wait().expect("a child can be waited for").success());
 }
