@@ -176,7 +176,7 @@ fn a_session_that_cannot_be_opened_costs_no_place() {
     let mut master = spawn(ssh(&["-M"], "sleep 60").stdin(Stdio::null()).stdout(Stdio::null()));
     daemon.console.expect(Mark::default(), &["accepted"], SOON);
     // Without the master it would connect anew.
-    let mut open = || run(&mut ssh(&["-o", "ProxyCommand=false"], "echo alive"), SOON);
+    let open = || run(&mut ssh(&["-o", "ProxyCommand=false"], "echo alive"), SOON);
     assert_eq!(open().ok(), "alive");
     let all = family(&processes(), daemon.pid());
     let guard = all.iter().find(|p| p.parent == daemon.pid() && !p.filtered).expect("a connection has a guard");
