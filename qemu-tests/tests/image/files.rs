@@ -10,7 +10,7 @@ use std::time::Instant;
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
 use qemu_tests::run::{feed, noise, run, sha256, start};
-use qemu_tests::skip::{announce, on_path};
+use qemu_tests::skip::{Reason, announce, on_path};
 use qemu_tests::vm::{Machine, Vm, served};
 use qemu_tests::{board, or_skip, programs};
 
@@ -37,6 +37,40 @@ fn large(name: &str, bytes: usize) -> (PathBuf, String) {
     let bytes = noise(bytes);
     fs::write(&path, &bytes).expect("room for it");
     (path, sha256(&bytes))
+}
+
+/// A file system of the client's with little room. Gone on drop.
+struct Full(PathBuf);
+
+impl Full {
+    fn mount(name: &str) -> Result<Self, Reason> {
+        let folder = scratch("files").join(name);
+        fs::create_dir_all(&folder).expect("a folder of our own");
+        let mount = run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(&folder), LIMIT);
+        if mount.code() == 0 { Ok(Self(folder)) } else { Err(mount.complaint().trim().to_owned()) }
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg(&self.0), LIMIT).ok();
+    }
+}
+
+#[test]
+fn what_the_clients_disk_has_no_room_for_is_one_error() {
+    let vm = machine!(shared);
+    let full = or_skip!(Full::mount("full"));
+    let script = format!(
+        "import os\n\
+         f = os.open('{}', os.O_CREAT | os.O_WRONLY)\n\
+         try: print(os.write(f, bytes(100000)))\n\
+         except OSError as error: print(error.strerror)\n\
+         os.ftruncate(f, 0)\n\
+         print(os.write(f, b'word'))",
+        served(&full.0.join("file"))
+    );
+    assert_eq!(v3(vm.port, &[], &["python3", "-c", &script]).ok(), "No space left on device\n4\n");
 }
 
 #[test]
