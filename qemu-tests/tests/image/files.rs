@@ -58,19 +58,23 @@ impl Drop for Full {
 }
 
 #[test]
-fn what_the_clients_disk_has_no_room_for_is_one_error() {
+fn a_write_that_the_clients_disk_has_no_room_for_ends_where_the_disk_does() {
     let vm = machine!(shared);
     let full = or_skip!(Full::mount("full"));
     let script = format!(
         "import os\n\
-         f = os.open('{}', os.O_CREAT | os.O_WRONLY)\n\
-         try: print(os.write(f, bytes(100000)))\n\
+         data = bytes(i % 251 for i in range(100000))\n\
+         f = os.open('{}', os.O_CREAT | os.O_RDWR)\n\
+         print(os.write(f, data))\n\
+         try: os.write(f, data)\n\
          except OSError as error: print(error.strerror)\n\
+         print(os.pread(f, 100000, 0) == data[:65536])\n\
          os.ftruncate(f, 0)\n\
-         print(os.write(f, b'word'))",
+         print(os.pwrite(f, b'word', 0))",
         served(&full.0.join("file"))
     );
-    assert_eq!(v3(vm.port, &[], &["python3", "-c", &script]).ok(), "No space left on device\n4\n");
+    let printed = v3(vm.port, &[], &["python3", "-c", &script]).ok();
+    assert_eq!(printed, "65536\nNo space left on device\nTrue\n4");
 }
 
 #[test]
