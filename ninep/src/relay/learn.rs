@@ -80,9 +80,7 @@ impl Relay<'_> {
         let changed = node.key != key && node.key != Hash::default();
         node.again |= node.key != Hash::default();
         (node.qid, node.key, node.absent) = (*qid, key, false);
-        // An answer that a change of our own has overtaken is good for those who asked before the change.
-        let ms = if moment.seq > node.changed && node.changing == 0 { moment.ms } else { 0 };
-        node.asked = Moment { ms, ..moment };
+        node.asked = moment.unless_overtaken_by(if node.changing == 0 { node.changed } else { u64::MAX });
         if changed && node.ffid != 0 {
             // Whoever opens it from now on may not be allowed to any more.
             self.drop_idle_opens(id);
@@ -115,8 +113,8 @@ impl Relay<'_> {
             self.let_go(ffid);
         }
         // The name may have been given away while the answer was on its way.
-        let ms = if moment.seq > self.tree.node(parent).changed { moment.ms } else { 0 };
-        self.learn(id, qid, attr, Moment { ms, ..moment }, cache);
+        let moment = moment.unless_overtaken_by(self.tree.node(parent).changed);
+        self.learn(id, qid, attr, moment, cache);
     }
 
     pub(super) fn learn_absent(&mut self, parent: NodeId, name: Hash, moment: Moment, cache: &mut Cache<'_>) {
@@ -135,8 +133,7 @@ impl Relay<'_> {
         let Some(id) = known.or_else(|| self.make_node(parent, name)) else { return };
         let changed = self.tree.node(parent).changed;
         let node = self.tree.node(id);
-        let ms = if moment.seq > node.changed.max(changed) { moment.ms } else { 0 };
-        (node.absent, node.asked) = (true, Moment { ms, ..moment });
+        (node.absent, node.asked) = (true, moment.unless_overtaken_by(node.changed.max(changed)));
     }
 
     /// A name does not stand for this file any more.

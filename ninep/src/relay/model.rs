@@ -87,7 +87,7 @@ impl Model {
     fn find(&self, path: &[Name]) -> Result<u64, Errno> {
         path.iter().try_fold(ROOT, |at, name| {
             let inode = &self.inodes[&at];
-            if inode.mode & FORMAT != DIR & FORMAT {
+            if inode.mode & FORMAT != DIRECTORY {
                 return Err(Errno::EINVAL);
             }
             if !self.may_search(inode) {
@@ -163,7 +163,7 @@ impl Model {
 
     fn qid(&self, ino: u64) -> Qid {
         let kind = match self.inodes[&ino].mode {
-            mode if mode & FORMAT == DIR & FORMAT => 0x80,
+            mode if mode & FORMAT == DIRECTORY => 0x80,
             LINK => 2,
             _ => 0,
         };
@@ -342,7 +342,7 @@ impl Model {
             }
             Message::Tmkdir(t) => {
                 let (parent, _) = self.closed_directory(t.dfid)?;
-                self.insert(parent, t.name, DIR & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
+                self.insert(parent, t.name, DIRECTORY | t.mode & 0o777 & !self.umask, vec![])?;
                 put(tag, &Rmkdir { qid: Qid::default() }, out)
             }
             Message::Tsymlink(t) => {

@@ -458,9 +458,8 @@ impl Relay<'_> {
         }
         if let Some(child) = self.tree.find(parent, hash) {
             let node = self.tree.view(child);
-            let overtaken = node.asked.seq != 0 && node.asked.ms == 0;
             // The stock server's fids stand for paths, as long as they are not open.
-            if self.google && node.ffid != 0 && !node.dir_open && !node.absent && !overtaken {
+            if self.google && node.ffid != 0 && !node.dir_open && !node.absent && !node.asked.is_overtaken() {
                 return self.send_getattr(child, node.ffid);
             }
         }

@@ -92,12 +92,31 @@ impl Bench {
             opening: vec![],
             overtaken: 0,
         };
-        bench.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
-        bench.settle();
-        assert!(matches!(bench.reply(), Some((NOTAG, Owned::Other(101)))));
-        let attach = Tattach { fid: ROOT, afid: NOFID, uname: b"", aname: b"", n_uname: 0 };
-        bench.ask(&attach).unwrap();
+        bench.mount();
         bench
+    }
+
+    fn mount(&mut self) {
+        self.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
+        self.settle();
+        assert!(matches!(self.reply(), Some((NOTAG, Owned::Other(101)))));
+        let attach = Tattach { fid: ROOT, afid: NOFID, uname: b"", aname: b"", n_uname: 0 };
+        self.ask(&attach).unwrap();
+    }
+
+    /// Another session with the same cache and far side, beside this one; its far fids are others.
+    pub fn other_session(&mut self) -> Relay<'static> {
+        let mut other = Relay::new(&CONFIG, memory(200, 16 * 1024));
+        other.next_ffid = 1000;
+        self.in_session(&mut other, Self::mount);
+        other
+    }
+
+    /// Does something in a session that was made by [`other_session`](Self::other_session).
+    pub fn in_session(&mut self, other: &mut Relay<'static>, act: impl FnOnce(&mut Self)) {
+        core::mem::swap(&mut self.relay, other);
+        act(self);
+        core::mem::swap(&mut self.relay, other);
     }
 
     /// Another session with the same cache and far side.

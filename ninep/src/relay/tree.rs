@@ -73,7 +73,19 @@ pub struct Node {
 pub struct Moment {
     /// From 1; 0: never.
     pub seq: u64,
+    /// 0: a change of our own has overtaken the answer.
     pub ms: u64,
+}
+
+impl Moment {
+    /// Of a question. What a change that came after it has overtaken is good for those who asked before the change.
+    pub const fn unless_overtaken_by(self, change: u64) -> Self {
+        Self { ms: if self.seq > change { self.ms } else { 0 }, ..self }
+    }
+
+    pub const fn is_overtaken(self) -> bool {
+        self.seq != 0 && self.ms == 0
+    }
 }
 
 /// A fid of the kernel's.

@@ -3,9 +3,7 @@
 use std::format;
 
 use super::*;
-use crate::limits::NOTAG;
-use crate::msg::{Tattach, Tfsync, Tlink, Tlopen, Tversion, Twrite, VERSION};
-use crate::relay::Relay;
+use crate::msg::{Tfsync, Tlink, Tlopen, Twrite};
 use crate::wire::Data;
 
 #[test]
@@ -59,32 +57,16 @@ fn same_tick(b: &mut Bench, path: &str) {
     b.far.at(path).unwrap().changed = 77;
 }
 
-/// Another session of the same user, with the same cache. Both are used in turn.
-fn other_session(b: &mut Bench) -> Relay<'static> {
-    let mut other = Relay::new(&CONFIG, memory(200, 16 * 1024));
-    other.next_ffid = 1000;
-    core::mem::swap(&mut b.relay, &mut other);
-    b.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
-    b.settle();
-    b.reply();
-    b.ask(&Tattach { fid: ROOT, afid: crate::limits::NOFID, uname: b"", aname: b"", n_uname: 0 }).unwrap();
-    other
-}
-
 #[test]
 fn a_session_reads_what_it_wrote_though_another_has_read_within_the_same_tick() {
     let mut b = Bench::new(far());
-    let mut writer = other_session(&mut b);
-    core::mem::swap(&mut b.relay, &mut writer);
-    let mut reader = writer;
+    let mut reader = b.other_session();
     let fid = b.open("/usr/bin/small", 2).unwrap();
     for text in [b"one", b"two"] {
         b.write_at(fid, 0, text).unwrap();
         same_tick(&mut b, "/usr/bin/small");
         if text == b"one" {
-            core::mem::swap(&mut b.relay, &mut reader);
-            assert_eq!(&b.cat("/usr/bin/small").unwrap()[..3], text);
-            core::mem::swap(&mut b.relay, &mut reader);
+            b.in_session(&mut reader, |b| assert_eq!(&b.cat("/usr/bin/small").unwrap()[..3], text));
         }
     }
     b.stat("/usr/bin/small").unwrap();
@@ -94,16 +76,13 @@ fn a_session_reads_what_it_wrote_though_another_has_read_within_the_same_tick() 
 #[test]
 fn a_session_finds_what_it_made_though_another_has_listed_within_the_same_tick() {
     let mut b = Bench::new(far());
-    let mut reader = other_session(&mut b);
-    core::mem::swap(&mut b.relay, &mut reader);
+    let mut reader = b.other_session();
     let dfid = b.walk("/usr/empty").unwrap();
     for name in ["a", "b"] {
         b.ask(&Tmkdir { dfid, name: name.as_bytes(), mode: 0o755, gid: 0 }).unwrap();
         same_tick(&mut b, "/usr/empty");
         if name == "a" {
-            core::mem::swap(&mut b.relay, &mut reader);
-            assert_eq!(b.list("/usr/empty").unwrap().len(), 3);
-            core::mem::swap(&mut b.relay, &mut reader);
+            b.in_session(&mut reader, |b| assert_eq!(b.list("/usr/empty").unwrap().len(), 3));
         }
     }
     b.now += 2 * FRESH;
