@@ -30,11 +30,9 @@ impl Wire<'_> {
         while self.stalled.is_none() {
             let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else {
                 // Packets may wait for room in the output. Once all of that is written, nothing would tell of them.
-                if self.server.output().is_empty() {
-                    break;
-                }
+                let waited = !self.server.output().is_empty();
                 self.write_socket()?;
-                if self.server.output().is_empty() {
+                if waited && self.server.output().is_empty() {
                     continue;
                 }
                 break;
@@ -392,17 +390,16 @@ fn request_of(
             return Some(terminal.is_some_and(|t| tty::resize(t, columns, rows, width, height).is_ok()));
         }
         Request::Signal { name } => {
-            // From the answer to exec on: a signal that comes before the command waits for it, blocked.
-            let there = session.control.is_none() || session.stdout.is_some();
-            let number = signal::number(name).filter(|_| there && session.status.is_none());
+            // One that comes before the command does waits for it, blocked.
+            let number = signal::number(name).filter(|_| session.parameters().is_none() && session.status.is_none());
             if let Some(signal) = number {
                 tell(guard, &ToGuard::Signal { session: i as SessionId, signal });
             }
             return Some(number.is_some());
         }
     };
-    // After exec the session hears nothing any more, and an answer that it owed would hold up the whole connection.
-    let Some(control) = session.control.as_ref().filter(|_| session.stdout.is_none()) else { return Some(false) };
+    // An answer that it owed for good would hold up the whole connection.
+    let Some(control) = session.parameters() else { return Some(false) };
     let encoded = message.encode(scratch).or_else(|_| too_long(&message).encode(scratch));
     session.asked = encoded.is_ok_and(|n| fdpass::send(control, &scratch[..n], &[]).is_ok());
     if session.asked { None } else { Some(false) }

@@ -65,6 +65,11 @@ impl Session {
         (self.stdin, self.stdout, self.stderr) = (fds.next(), fds.next(), fds.next());
     }
 
+    /// The way of the parameters while the session takes them: after its answer to exec it hears nothing any more.
+    pub fn parameters(&self) -> Option<&OwnedFd> {
+        self.control.as_ref().filter(|_| self.stdout.is_none())
+    }
+
     /// Takes all of `data` for the command; how much of the window is free again at once.
     pub fn input(&mut self, data: &[u8]) -> usize {
         let mut start = 0;
