@@ -9,7 +9,8 @@
 #   --key FILE        the private key (default ~/.ssh/cpu_rsa)
 #   --port PORT       default 17010
 #   --client COMMAND  the whole beginning of a cpu command line, instead of the stock client's
-#   --backup FILE     instead of out/BOARD/backup-TIME.rom
+#   --backup FILE     instead of out/BOARD/backup-TIME.rom; never written over
+#   --retry FILE      after a write that failed: the backup that it named, in place of what the part holds now
 #   --no-restart      leave it running
 #   --no-install      name missing packages instead of installing them
 
@@ -19,7 +20,7 @@
 . "$ROOT/scripts/rom.sh"
 
 PATIENCE=180 # seconds until a restarted appliance answers; a real one may have memory to train
-words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes backup=''
+words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes backup='' retry=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --rom) need_value "$@" && rom=$2 && shift 2 ;;
@@ -27,6 +28,7 @@ while [ "$#" -gt 0 ]; do
     --port) need_value "$@" && port=$2 && shift 2 ;;
     --client) need_value "$@" && client=$2 && shift 2 ;;
     --backup) need_value "$@" && backup=$2 && shift 2 ;;
+    --retry) need_value "$@" && retry=$2 && shift 2 ;;
     --no-restart) restart=no && shift ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -40,6 +42,7 @@ board_load "$board"
 rom=$(realpath "${rom:-$ROOT/out/$board/$board.rom}")
 work=$(mktemp -d /tmp/flash.XXXXXX)
 trap 'rm -rf "$work"' EXIT
+umask 077 # host keys pass through here
 
 check_rom "$rom"
 [ -z "$(cbfs_text "$rom" stand-ins)" ] || die "$rom has zeroes in place of the vendor's files: it would never boot"
@@ -80,28 +83,35 @@ write_flash() {
 }
 
 backup=${backup:-$ROOT/out/$board/backup-$(date +%Y%m%d-%H%M%S).rom}
-mkdir -p "$(dirname "$backup")"
-say "reading the flash part of $host"
-read_flash "$work/backup"
-check_rom "$work/backup"
-put "$work/backup" "$backup"
-say "kept as $backup"
+if [ -n "$retry" ]; then
+    backup=$retry # the part is half written, its settings perhaps, too
+    check_rom "$backup"
+else
+    [ ! -e "$backup" ] || die "--backup $backup is there already"
+    mkdir -p "$(dirname "$backup")"
+    say "reading the flash part of $host"
+    read_flash "$work/backup"
+    (check_rom "$work/backup") || die "nothing was written; if writing failed before, --retry the backup of then"
+    put "$work/backup" "$backup"
+    say "kept as $backup"
+fi
 
 cp "$rom" "$work/new"
 settings=$(area "$rom" SETTINGS 2>/dev/null || true)
 if [ -n "$settings" ] && [ "$(cut_out "$rom" 0 8)" != cpud-set ] && [ "$settings" = "$(area "$backup" SETTINGS)" ]; then
     { cut_out "$backup" 0 "${settings#* }" && tail -c +$((${settings#* } + 1)) "$rom"; } >"$work/new"
 fi
-if cmp -s "$work/new" "$backup"; then
+if [ -z "$retry" ] && cmp -s "$work/new" "$backup"; then
     say "$host has this ROM already"
     exit
 fi
 compare_roms "$backup" "$work/new" >&2
 
 say "writing; do not switch $host off"
-write_flash "$work/new" >&2 || die "writing failed: do not restart $host before it has worked; its old ROM is $backup"
+again="do not restart $host before it has worked: once more, with --retry $backup, its old ROM"
+write_flash "$work/new" >&2 || die "writing failed; $again"
 read_flash "$work/after"
-cmp -s "$work/after" "$work/new" || die "what was written reads differently: do not restart $host; its old ROM is $backup"
+cmp -s "$work/after" "$work/new" || die "what was written reads differently; $again"
 say "written, and read again"
 [ "$restart" = yes ] || exit 0
 

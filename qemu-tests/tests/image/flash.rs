@@ -1,7 +1,8 @@
 //! `scripts/flash.sh` on a machine that runs, and the ROM files that it and `build-rom.sh` refuse.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::v3;
@@ -24,6 +25,7 @@ fn flash(vm: &Vm, options: &[&str]) -> Outcome {
     let key = Key::user(Kind::Rsa2048).private.display().to_string();
     let client = format!("{client} -port {} -key {key}", vm.port);
     let backup = scratch("image").join("backup.rom").display().to_string();
+    let _ = fs::remove_file(&backup);
     run(
         script("flash.sh")
             .args(["qemu-q35", "127.0.0.1", "--client", &client, "--backup", &backup, "--no-install"])
@@ -52,6 +54,49 @@ fn a_running_machine_gets_a_new_rom_keeps_its_settings_and_answers_with_the_new_
     assert!(crate::v3(vm.port, &[], &["cat", "/proc/cmdline"]).ok().ends_with("version=2"));
     let again = flash(&vm, &["--rom", &new.rom.expect("in a ROM").display().to_string()]);
     assert!(again.complaint().contains("has this ROM already"), "{}", again.complaint());
+}
+
+/// Stands in for a client and its appliance, whose flash part is a file beside this: the first time, writing it breaks
+/// off in the middle.
+const BREAKS_OFF: &str = r#"#!/bin/sh
+part=${0%/*}/part
+case $* in
+*flashcp*)
+    new=${3#cat /tmp/cpu} new=${new%% *}
+    [ -e "$part.failed" ] && exec cp "$new" "$part"
+    head -c 2000000 "$new" >"$part"
+    : >"$part.failed" && exit 1 ;;
+*) exec cat "$part" ;;
+esac
+"#;
+
+#[test]
+fn a_write_that_broke_off_is_tried_again_with_the_backup_and_never_written_over_it() {
+    or_skip!(on_path("flashcp"));
+    let (old, new) = (marked("version=old"), marked("version=new"));
+    let (old, new) = (old.rom.expect("in a ROM"), new.rom.expect("in a ROM"));
+    let folder = scratch("breaks-off");
+    fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder)).expect("it was just made");
+    let (client, part, backup) = (folder.join("client"), folder.join("part"), folder.join("backup"));
+    fs::write(&client, BREAKS_OFF).expect("scratch is writable");
+    fs::set_permissions(&client, Permissions::from_mode(0o755)).expect("a file of our own");
+    fs::copy(&old, &part).expect("scratch is writable");
+    let flash = |option: &str| {
+        let mut command = script("flash.sh");
+        command.args(["qemu-q35", "box", "--no-install", "--no-restart", option]).arg(&backup);
+        run(command.arg("--client").arg(&client).arg("--rom").arg(&new), LIMIT)
+    };
+    let is_old = |path: &Path| fs::read(path).ok() == fs::read(&old).ok();
+
+    let outcome = flash("--backup");
+    assert_eq!(outcome.code(), 1, "{}", outcome.complaint());
+    assert!(outcome.complaint().contains(&format!("--retry {}", backup.display())), "{}", outcome.complaint());
+    assert!(is_old(&backup) && !is_old(&part));
+    refused(&flash("--backup"), "is there already");
+    assert!(is_old(&backup));
+    let outcome = flash("--retry");
+    assert_eq!(outcome.code(), 0, "{}", outcome.complaint());
+    assert!(is_old(&backup) && fs::read(&part).ok() == fs::read(&new).ok());
 }
 
 /// A copy of a good ROM, spoiled.
