@@ -327,6 +327,8 @@ public_keys() {
     [ -r "$1" ] || die "no key file $1"
     ! grep -q 'PRIVATE KEY' "$1" || die "$1 is a private key; give the public one ($1.pub)"
     ssh-keygen -l -f "$1" >/dev/null 2>&1 || die "$1 holds no public key"
+    grep -Eq '^[^#]*\b(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256)[[:blank:]]+AAAA' "$1" ||
+        die "$1 holds no key that cpud lets in (ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256)"
     awk 1 "$1" # which ends the last line when the file does not
 }
 

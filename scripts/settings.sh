@@ -16,7 +16,8 @@
 # shellcheck source=rom.sh
 . "$ROOT/scripts/rom.sh"
 
-IPV4='([0-9]{1,3}\.){3}[0-9]{1,3}'
+OCTET='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
+IPV4="($OCTET\\.){3}$OCTET" # as cpud reads it: one line that it does not, and it takes none
 HEADER=48 # bytes before the text: cpud-min/src/plan/settings.rs has the format
 
 rom='' action=show

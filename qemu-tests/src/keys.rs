@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::artifacts::scratch;
 
-/// The kinds of key that `cpud` lets in.
+/// Kinds of key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Ed25519,
@@ -15,9 +15,12 @@ pub enum Kind {
     Rsa3072,
     Rsa4096,
     EcdsaP256,
+    /// Which OpenSSH knows and `cpud` does not.
+    EcdsaP384,
 }
 
 impl Kind {
+    /// Those that `cpud` lets in.
     pub const ALL: [Self; 5] = [Self::Ed25519, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcdsaP256];
 
     /// The arguments of `ssh-keygen`.
@@ -28,6 +31,7 @@ impl Kind {
             Self::Rsa3072 => ["-t", "rsa", "-b", "3072"],
             Self::Rsa4096 => ["-t", "rsa", "-b", "4096"],
             Self::EcdsaP256 => ["-t", "ecdsa", "-b", "256"],
+            Self::EcdsaP384 => ["-t", "ecdsa", "-b", "384"],
         }
     }
 }

@@ -85,15 +85,19 @@ fn settings_that_are_none_are_refused_and_the_rom_stays_as_it_was() {
     let private = Key::user(Kind::Ed25519).private.display().to_string();
     let long = scratch("image").join("long.pub");
     fs::write(&long, format!("{}\n", Key::user(Kind::Rsa4096).line()).repeat(100)).expect("scratch is writable");
+    let p384 = Key::stranger(Kind::EcdsaP384).public.display().to_string();
     for (options, why) in [
         (["--hostname", "two words"], "no hostname"),
         (["--address", "10.0.2.77"], "no address"),
         (["--address", "10.0.2.77/33"], "no address"),
+        (["--address", "10.0.2.256/24"], "no address"),
         (["--gateway", "router"], "no gateway"),
+        (["--gateway", "10.0.2.02"], "no gateway"),
         (["--key", private.as_str()], "private key"),
         (["--key", "/no/such/file"], "/no/such/file"),
         (["--host-key", "/dev/null"], "not an unencrypted private key"),
         (["--key", &long.display().to_string()], "there is room for 65488"),
+        (["--key", &p384], "holds no key that cpud lets in"),
     ] {
         let outcome = settings(&rom, &options);
         assert_eq!(outcome.code(), 1, "{options:?}");
