@@ -82,8 +82,14 @@ for_aarch64() (
 
 # look_for_aarch64: the program by which the tests look at processes in the guest.
 look_for_aarch64() {
-    for_aarch64 build --package qemu-tests --bin look
-    cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
+    for_aarch64 build --package qemu-tests --bin look && # check hides a failure that is not the last
+        cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
+}
+
+# go_is_formatted: a file that gofmt cannot read is an error, too.
+go_is_formatted() {
+    local odd
+    odd=$(gofmt -l qemu-tests/clients) && test -z "$odd"
 }
 
 # --- what needs nothing built -------------------------------------------------------------------
@@ -99,7 +105,7 @@ done
 check "clippy: cpud-min with NFS" cargo clippy --package cpud-min --features nfs --locked -- -D warnings
 suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
 if command -v go >/dev/null; then
-    check "formatting of the Go clients" test -z "$(gofmt -l qemu-tests/clients)"
+    check "formatting of the Go clients" go_is_formatted
 else
     skip "formatting of the Go clients" "no Go on PATH"
 fi
@@ -139,10 +145,13 @@ fi
 # --- the same on ARM ------------------------------------------------------------------------------
 
 arm=$ROOT/out/qemu-aarch64
+for_arm=(qemu-system-arm qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 if [ "$level" = quick ]; then
     skip "everything on ARM" "left out by --quick"
+elif [ "$INSTALL" = no ] && ! lacking=$(need_packages "${for_arm[@]}" 2>&1); then
+    skip "everything on ARM" "$lacking"
 else
-    need_packages qemu-system-arm qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    need_packages "${for_arm[@]}"
     check "cpud for ARM" run build-cpud.sh --arch aarch64 --out "$arm/cpud"
     suite "unit tests on ARM" for_aarch64 test --workspace --exclude qemu-tests --lib --no-fail-fast
     check "the program look for ARM" look_for_aarch64
