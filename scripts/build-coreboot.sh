@@ -90,13 +90,9 @@ fi
 
 # --- the sources ----------------------------------------------------------------------------------
 
-case ${BOARD[arch]} in
-x86_64) need_packages "${PACKAGES_FOR_COREBOOT[@]}" && need_packages "lib32gcc-$(gcc -dumpversion)-dev" ;;
-aarch64)
-    # shellcheck disable=SC2086 # words
-    need_packages "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_CROSS[@]}" ${BOARD[packages]:-}
-    ;;
-esac
+need_packages "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_CROSS[@]}"
+# shellcheck disable=SC2046 # words, one of which has the version of the gcc that is there now
+need_packages $(packages_for_rom)
 if [ -n "${COREBOOT_SRC:-}" ]; then
     tree=$(realpath "$COREBOOT_SRC") key=
     [ -e "$tree/src/mainboard" ] || die "COREBOOT_SRC=$COREBOOT_SRC is no tree of coreboot"
@@ -105,7 +101,7 @@ else
     tree=$CACHE/coreboot/tree-$(basename "$package" | sed 's/.*-//' | cut -c1-16)
     [ "${BOARD[arch]}" != aarch64 ] || trusted=$(pinned_source arm-trusted-firmware "$TF_A_SUITE") || exit 1
     key=$(key_of "$(basename "$package")" "$(basename "$trusted")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
-        "${BOARD[coreboot_make]:-}" \
+        "${BOARD[coreboot_make]:-}" "$(for name in acpica-tools ${BOARD[packages]:-}; do version_of "$name"; done)" \
         "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" "$(hash_of "$0")" \
         "$([ -z "$blobs" ] || blob_hashes)")
 fi
@@ -146,10 +142,12 @@ done
 export PATH=$work/bin:$PATH BUILD_STRING=cpud # instead of what git says of the folder around TF-A
 
 objects=$CACHE/coreboot/objects-$board
+util=$objects/util
+[ -z "$key" ] || util=$CACHE/coreboot/util-${tree##*-} # make goes by time: another tree's would pass for this one's
 { cat "$folder/coreboot.defconfig" && paths; } >"$work/defconfig"
 make_coreboot() {
-    # Its own name and time are the same for everybody; the tools of all boards are built once.
-    make -C "$tree" -j"$(nproc)" BUILD_TIMELESS=1 obj="$objects" objutil="$CACHE/coreboot/util" \
+    # Its own name and time are the same for everybody; the tools of a tree are built once for all boards.
+    make -C "$tree" -j"$(nproc)" BUILD_TIMELESS=1 obj="$objects" objutil="$util" \
         DOTCONFIG="$objects/.config" ${BOARD[coreboot_make]:+"${BOARD[coreboot_make]}"} "$@"
 }
 rm -rf "$objects"

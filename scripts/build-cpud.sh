@@ -44,6 +44,7 @@ esac
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo']"
 
+exclusively "cpud-$(key_of "$ROOT")" # cargo's own lock does not cover what is stripped and copied below
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
     --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${RUST[@]}" \

@@ -2,7 +2,7 @@
 # build-image.sh [BOARD] [options]
 #
 # Build a board's image into out/BOARD: BOARD.rom, what it is made of (the kernel, initramfs.cpio.xz,
-# cpud, authorized_keys, host_key.pub), and what there is to know about it (sizes.txt, hashes.txt,
+# cpud, keys.txt, host_key.pub), and what there is to know about it (sizes.txt, hashes.txt,
 # layout.txt, sbom.spdx.json). Nothing unchanged is built again.
 #
 #   BOARD            a folder of boards/ (default qemu-q35)
@@ -24,11 +24,11 @@
 # shellcheck source=rom.sh
 . "$ROOT/scripts/rom.sh"
 
-board='' keys=() out='' hostname='' cmdline='' init_options=() rom_options=() coreboot=() with_rom=yes
+board='' keys=() host_key='' out='' hostname='' cmdline='' init_options=() rom_options=() coreboot=() with_rom=yes
 while [ "$#" -gt 0 ]; do
     case $1 in
     --key) need_value "$@" && keys+=("$2") && shift 2 ;;
-    --host-key) need_value "$@" && init_options+=("$1" "$2") && shift 2 ;;
+    --host-key) need_value "$@" && host_key=$2 && init_options+=("$1" "$2") && shift 2 ;;
     --bare) init_options+=("$1") && shift ;;
     --hostname) need_value "$@" && hostname=$2 && shift 2 ;;
     --cmdline) need_value "$@" && cmdline=$2 && shift 2 ;;
@@ -47,14 +47,16 @@ while [ "$#" -gt 0 ]; do
 done
 board=${board:-qemu-q35}
 board_load "$board"
+# shellcheck disable=SC2046 # words
 need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
-    "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}"
+    "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}" $(packages_for_rom)
 [[ $hostname =~ ^[A-Za-z0-9.-]{0,63}$ ]] || die "--hostname $hostname is no host name"
 cmdline="${cmdline:-${BOARD[cmdline]}}${hostname:+ hostname=$hostname}"
 out=$(realpath -m "${out:-$ROOT/out/$board}")
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+[ -z "$host_key" ] || public_host_key "$host_key" >/dev/null
 
 # default_key: what a user of cpu or ssh has already, else a pair of the image's own.
 default_key() {
@@ -75,8 +77,11 @@ case " ${init_options[*]} " in
 *' --bare '*) [ "${#keys[@]}" -eq 0 ] || die "--bare and --key exclude each other" ;;
 *)
     [ "${#keys[@]}" -gt 0 ] || keys=("$(default_key)")
-    printf '%s\n' "${keys[@]}" >"$out/keys.txt" # whoever prints what to type names the first
-    for key in "${keys[@]}"; do init_options+=(--key "$key"); done
+    for key in "${keys[@]}"; do
+        public_keys "$key" >/dev/null # now, not after a kernel
+        init_options+=(--key "$key")
+    done
+    realpath -s "${keys[@]}" >"$out/keys.txt" # whoever prints what to type names the first
     ;;
 esac
 
@@ -87,7 +92,14 @@ part_sizes() {
 }
 
 # What a user has to bring is asked for before anything that takes long.
-[ $with_rom = no ] || [[ ${rom_options[*]} == *--base* ]] || run build-coreboot.sh --board "$board" "${coreboot[@]}" >/dev/null
+other=()
+if [[ ${rom_options[*]} == *--base* ]]; then
+    other=(--other-coreboot)
+elif [ $with_rom = yes ]; then
+    folder=$(run build-coreboot.sh --board "$board" "${coreboot[@]}") || exit 1
+    # Each question for its cbfstool would compile that tree again.
+    [ -z "${COREBOOT_SRC:-}" ] || { export CBFSTOOL=$folder/cbfstool && other=(--other-coreboot); }
+fi
 run build-cpud.sh --arch "${BOARD[arch]}" --out "$out/cpud" >/dev/null
 run build-kernel.sh --board "$board" --out "$out/$KERNEL" >/dev/null
 run build-initramfs.sh --arch "${BOARD[arch]}" --out "$out" "${init_options[@]}" >/dev/null
@@ -113,7 +125,7 @@ free=$(free_bytes "$rom")
     cbfs_files "$rom" | awk '{ printf "%-24s %#10x %9d  %s\n", $1, $2, $3, $4 }'
     printf '\nnot used: %d of %d bytes\n' "$free" "${BOARD[rom_size]}"
 } >"$out/layout.txt"
-run build-sbom.sh --board "$board" --out "$out"
+run build-sbom.sh --board "$board" --out "$out" "${other[@]}"
 (cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json) >"$out/hashes.txt"
 
 say "$(tail -n 1 "$out/sizes.txt")"

@@ -55,14 +55,15 @@ if [ -n "$base" ]; then
 else
     folder=$(run build-coreboot.sh --board "$board" "${coreboot[@]}") || exit 1
     cp "$folder/coreboot.rom" "$rom"
+    [ -z "${COREBOOT_SRC:-}" ] || CBFSTOOL=$folder/cbfstool # each question for it would compile that tree
     name=fallback/payload
 fi
-chmod 644 "$rom"
+chmod 600 "$rom" # a host key is in it
 
 # make_fit: $work/payload, the form in which coreboot for ARM takes a kernel (U-Boot's FIT), with an initramfs and the
 # device tree of the board's machine, whose /chosen has the command line.
 make_fit() {
-    need_packages device-tree-compiler u-boot-tools xz-utils
+    need_packages "${PACKAGES_FOR_FIT[@]}"
     local tree=$ROOT/boards/$board/machine.dts
     if [ -e "$tree" ]; then
         dtc -q -O dtb -o "$work/dtb" "$tree"
@@ -104,15 +105,14 @@ FIT
 }
 
 case ${BOARD[payload]} in
-linux)
-    cbfstool "$rom" add-payload -n "$name" -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}" >"$work/log" 2>&1
-    ;;
+linux) add=(add-payload -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}") ;;
 fit)
-    make_fit
-    cbfstool "$rom" add -t fit_payload -n "$name" -f "$work/payload" >"$work/log" 2>&1
+    make_fit # not before a ||, where none of its commands could fail
+    add=(add -t fit_payload -f "$work/payload")
     ;;
 *) die "boards/$board/board.conf: no such payload: ${BOARD[payload]}" ;;
-esac || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
+esac
+cbfstool "$rom" "${add[@]}" -n "$name" >"$work/log" 2>&1 || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
     "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
 
 if [ -n "$base" ]; then

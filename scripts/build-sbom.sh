@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# build-sbom.sh [--board BOARD] --out DIR
+# build-sbom.sh [--board BOARD] --out DIR [--other-coreboot]
 #
 # Write DIR/sbom.spdx.json (SPDX 2.3): everything that DIR/BOARD.rom was built from, with versions,
 # hashes and licences. The same ROM gives the same bytes.
+#
+#   --other-coreboot  not Debian's: that of COREBOOT_SRC, or of a vendor's ROM
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=rom.sh
 . "$ROOT/scripts/rom.sh"
 
-board=qemu-q35 out=''
+board=qemu-q35 out='' other=no
 while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
+    --other-coreboot) other=yes && shift ;;
     -h | --help) usage && exit ;;
     *) unknown_option "$1" ;;
     esac
@@ -59,7 +62,11 @@ crates() {
 
 {
     source_row linux-source-6.12 'GPL-2.0-only WITH Linux-syscall-note'
-    [[ $(cbfs_files "$rom") != *fallback/romstage* ]] || source_row coreboot GPL-2.0-only
+    [[ $(cbfs_files "$rom") != *fallback/romstage* ]] || if [ $other = no ]; then
+        source_row coreboot GPL-2.0-only
+    else
+        package coreboot NOASSERTION GPL-2.0-only - NOASSERTION
+    fi
     [[ $(cbfs_files "$rom") != *fallback/bl31* ]] || source_row arm-trusted-firmware BSD-3-Clause
     crates
 } | jq -SRn --arg board "$board" --arg hash "$(hash_of "$rom")" '[inputs / "\t" | {

@@ -39,7 +39,8 @@ ln -s "$CACHE/sources" "$work/cache/cpud/sources"
 [ $all = yes ] || ln -s "$CACHE/kernel" "$work/cache/cpud/kernel"
 XDG_CACHE_HOME=$work/cache "$elsewhere/scripts/build-image.sh" "$board" "${inputs[@]}" --out "$work/second" || exit 1
 
-products=("$board.rom" bzImage initramfs.cpio.xz cpud host_key.pub sizes.txt layout.txt hashes.txt sbom.spdx.json)
+products=("$board.rom" "$KERNEL" initramfs.cpio.xz cpud host_key.pub sizes.txt layout.txt hashes.txt sbom.spdx.json)
+[ -z "${BOARD[devicetree]:-}" ] || products+=(machine.dtb)
 different=()
 for product in "${products[@]}"; do
     cmp "$work/first/$product" "$work/second/$product" || different+=("$product")

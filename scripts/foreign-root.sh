@@ -55,7 +55,7 @@ fetch_and_unpack() {
     done
     # What dash's and busybox's scripts would have made on installation.
     [ -e "$out.part/bin/sh" ] || ln -s bash "$out.part/bin/sh"
-    printf '%s\n' "${packages[@]}" >"$out.part/.packages"
+    printf '%s\n' "$arch" "${packages[@]}" >"$out.part/.packages"
     rm -rf "$out"
     mv "$out.part" "$out"
 }
@@ -63,7 +63,7 @@ fetch_and_unpack() {
 mkdir -p "$out"
 [ -e "$out/.packages" ] || [ -z "$(ls -A "$out")" ] || die "$out holds other things; name an empty folder"
 out=$(cd "$out" && pwd)
-[ "$(cat "$out/.packages" 2>/dev/null)" = "$(printf '%s\n' "${packages[@]}")" ] || fetch_and_unpack
+[ "$(cat "$out/.packages" 2>/dev/null)" = "$(printf '%s\n' "$arch" "${packages[@]}")" ] || fetch_and_unpack
 
 for folder in lib lib64 usr bin sbin; do
     [ ! -e "$out/$folder" ] || printf '/%s=%s:' "$folder" "$out/$folder"

@@ -88,6 +88,14 @@ PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-d
 PACKAGES_FOR_INITRAMFS=(openssh-client xz-utils)
 PACKAGES_FOR_COREBOOT=(gcc libc6-dev make flex bison python3 dpkg-dev xz-utils acpica-tools)
 PACKAGES_FOR_SBOM=(jq)
+PACKAGES_FOR_FIT=(device-tree-compiler u-boot-tools xz-utils)
+
+# packages_for_rom: what the loaded board's ROM takes beyond those.
+packages_for_rom() {
+    [ "${BOARD[payload]}" != fit ] || printf '%s\n' "${PACKAGES_FOR_FIT[@]}"
+    [ "${BOARD[arch]}" != x86_64 ] || ! command -v gcc >/dev/null || printf 'lib32gcc-%s-dev\n' "$(gcc -dumpversion)"
+    [ -z "${BOARD[packages]:-}" ] || printf '%s\n' "${BOARD[packages]}"
+}
 
 # need_packages PACKAGE...: install what is missing, or with --no-install only say what it is.
 need_packages() {
@@ -140,15 +148,23 @@ with_entry() (
 debian_entry() {
     local name file
     name=$(debian_codename)
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ -e "$file" ] || continue
-        awk -v RS= -v suite="$name" '$0 ~ "(^|\n)Suites:([^\n]*[ \t])?" suite "([ \t\n]|$)" { print; found = 1; exit }
-            END { exit !found }' "$file" && return
-    done
-    awk -v suite="$name" '$1 == "deb" && $2 !~ /^\[/ && $3 == suite {
+    # Debian's own first: others (Docker's) name their suites after its releases.
+    deb822_entry "$name" /etc/apt/sources.list.d/debian.sources && return
+    awk -v suite="$name" '$1 == "deb" && $2 !~ /^\[/ && $3 == suite && $4 == "main" {
             print "Types: deb\nURIs: " $2 "\nSuites: " suite "\nComponents: main"; found = 1; exit }
-        END { exit !found }' /etc/apt/sources.list 2>/dev/null ||
-        die "no entry for $name in apt's sources to copy"
+        END { exit !found }' /etc/apt/sources.list 2>/dev/null && return
+    for file in /etc/apt/sources.list.d/*.sources; do
+        deb822_entry "$name" "$file" && return
+    done
+    die "no entry for $name in apt's sources to copy"
+}
+
+# deb822_entry SUITE FILE: its stanza that names SUITE and main.
+deb822_entry() {
+    [ -e "$2" ] && awk -v RS= -v suite="$1" '
+        function names(field, word) { return $0 ~ "(^|\n)" field ":([^\n]*[ \t])?" word "([ \t\n]|$)" }
+        names("Suites", suite) && names("Components", "main") { print; found = 1; exit }
+        END { exit !found }' "$2"
 }
 
 # need_qemu_with_igb: QEMU has that card since version 8, which Debian 12 has in its backports.
@@ -173,15 +189,18 @@ qemu_from_backports() {
 # pinned_deb PACKAGE: the path of its .deb in the cache, in a version that versions.lock names when
 # the archive still has one of those, else the newest, with a warning and the line to record.
 pinned_deb() {
-    local package=$1 version hash file
+    local package=$1 version hash file lists
     mkdir -p "$CACHE/sources"
-    apt-cache show "$package" >/dev/null 2>&1 || update_package_lists
-    while read -r version hash; do
-        file=$CACHE/sources/$package-$hash.deb
-        [ -e "$file" ] || fetch_deb "$package" "$version" "$CACHE/sources" "$hash" >/dev/null || continue
-        echo "$file"
-        return
-    done < <(awk -v package="$package" '$1 == package { print $2, $3 }' "$ROOT/versions.lock")
+    exclusively sources
+    for lists in old new; do # those of this machine may be of before the pinned version
+        [ "$lists" = old ] || update_package_lists
+        while read -r version hash; do
+            file=$CACHE/sources/$package-$hash.deb
+            [ -e "$file" ] || fetch_deb "$package" "$version" "$CACHE/sources" "$hash" >/dev/null || continue
+            echo "$file"
+            return
+        done < <(awk -v package="$package" '$1 == package { print $2, $3 }' "$ROOT/versions.lock")
+    done
 
     version=$(apt-cache policy "$package" | awk '$1 == "Candidate:" { print $2 }')
     case $version in '' | '(none)') die "Debian's archive has no package $package" ;; esac
@@ -217,9 +236,13 @@ fetch_deb() {
 pinned_source() {
     local package=$1 suite=$2 version hash folder
     mkdir -p "$CACHE/sources"
+    exclusively sources # apt's own lock makes a second apt-get fail, and the entry is one for all
     while read -r version hash; do
         folder=$CACHE/sources/$package-$hash
-        [ -e "$folder" ] || with_sources "$suite" fetch_source "$package" "$version" "$hash" >/dev/null || continue
+        [ -e "$folder" ] || with_sources "$suite" fetch_source "$package" "$version" "$hash" >/dev/null || {
+            [ $? -eq 2 ] || exit 1 # another hash, and it has said so
+            continue
+        }
         echo "$folder"
         return
     done < <(awk -v package="$package" '$1 == package { print $2, $3 }' "$ROOT/versions.lock")
@@ -231,7 +254,7 @@ pinned_source() {
     echo "$CACHE/sources/$package-$hash"
 }
 
-# fetch_source PACKAGE VERSION HASH: into the cache, and print version and hash; VERSION may be a suite.
+# fetch_source PACKAGE VERSION HASH: into the cache, and print version and hash; VERSION may be a suite. 2: not to be had.
 fetch_source() {
     local package=$1 version=$2 hash=$3 part got separator='='
     [ -n "$hash" ] || separator=/
@@ -240,7 +263,7 @@ fetch_source() {
     if ! (cd "$part" && apt-get -q -o APT::Sandbox::User="$(id -un)" source --download-only \
         "$package$separator$version") >"$CACHE/logs/$package-source.log" 2>&1; then
         rm -rf "$part"
-        return 1
+        return 2
     fi
     got=$(hash_of "$part"/*.dsc)
     if [ -n "$hash" ] && [ "$got" != "$hash" ]; then
@@ -326,6 +349,7 @@ board_read() {
 public_keys() {
     [ -r "$1" ] || die "no key file $1"
     ! grep -q 'PRIVATE KEY' "$1" || die "$1 is a private key; give the public one ($1.pub)"
+    command -v ssh-keygen >/dev/null || die "ssh-keygen is missing: apt-get install openssh-client"
     ssh-keygen -l -f "$1" >/dev/null 2>&1 || die "$1 holds no public key"
     grep -Eq '^[^#]*\b(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256)[[:blank:]]+AAAA' "$1" ||
         die "$1 holds no key that cpud lets in (ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256)"

@@ -58,11 +58,12 @@ cbfstool() {
 }
 
 # cbfs_files ROM: a row "NAME OFFSET SIZE TYPE" for each file, the offset in the ROM; holes are "(empty)".
+# Blanks in a name ("cbfs master header", in older ROMs) are shown as _.
 cbfs_files() {
     local start
     start=$(area "$1" COREBOOT) || exit 1
     cbfstool "$1" print -k 2>/dev/null >"$work/files" || die "$1: its CBFS is damaged"
-    tail -n +2 "$work/files" | awk -F'\t' '{ print $1, $2, $6, $3 }' | while read -r file offset length type; do
+    tail -n +2 "$work/files" | awk -F'\t' '{ gsub(/ /, "_", $1); print $1, $2, $6, $3 }' | while read -r file offset length type; do
         printf '%s %d %d %s\n' "$file" $((${start% *} + offset)) "$length" "$type"
     done
 }
