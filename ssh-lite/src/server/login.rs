@@ -53,7 +53,8 @@ impl<'a> PublicKeyFields<'a> {
 
 impl Machine<'_> {
     pub fn on_service_request(&mut self, service: &str) -> Result<(), Error> {
-        let Login::AwaitService { deadline, attempts } = self.login else {
+        // paramiko asks anew for each key that it tries.
+        let (Login::AwaitService { deadline, attempts } | Login::AwaitUser { deadline, attempts }) = self.login else {
             return Err(Misbehaviour::Service.into());
         };
         if service != USERAUTH {
