@@ -46,8 +46,6 @@ pub enum Misbehaviour {
     Service,
     LoginTimeout,
     LoginAttempts,
-    /// A key exchange was begun and not finished.
-    KexTimeout,
     /// A message for a channel that is not open.
     NoSuchChannel(u32),
     /// More data than the window allows (RFC 4254 section 5.2).
@@ -180,7 +178,6 @@ impl fmt::Display for Misbehaviour {
             Self::Service => "no such service",
             Self::LoginTimeout => "the login took too long",
             Self::LoginAttempts => "too many login attempts",
-            Self::KexTimeout => "the key exchange took too long",
             Self::WindowExceeded => "more data than the channel's window",
             Self::PacketTooLarge => "more data in a packet than the channel's maximum",
             Self::WindowOverflow => "a channel's window grew beyond 2^32 - 1",

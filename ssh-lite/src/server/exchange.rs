@@ -24,10 +24,7 @@ pub enum Exchange {
     Done {
         since: Instant,
     },
-    Running {
-        since: Instant,
-        step: Step,
-    },
+    Running(Step),
 }
 
 #[expect(clippy::enum_variant_names, reason = "each is what is awaited")]
@@ -71,9 +68,7 @@ impl Exchange {
     /// Whether the packet is a client's wrong guess, to be ignored once (RFC 4253 section 7).
     pub const fn skips_guess(&mut self, number: u8) -> bool {
         match self {
-            Self::Running { step: Step::AwaitEcdhInit(agreed), .. }
-                if agreed.choice.wrong_guess && matches!(number, 30..=49) =>
-            {
+            Self::Running(Step::AwaitEcdhInit(agreed)) if agreed.choice.wrong_guess && matches!(number, 30..=49) => {
                 agreed.choice.wrong_guess = false;
                 true
             }
@@ -84,7 +79,7 @@ impl Exchange {
 
 impl Machine<'_> {
     /// Sends our KEXINIT. From here to our NEWKEYS only the key exchange's messages go out.
-    pub fn start_exchange(&mut self, now: Instant, random: &mut dyn Random) -> Result<(), Error> {
+    pub fn start_exchange(&mut self, random: &mut dyn Random) -> Result<(), Error> {
         let mut cookie = [0; 16];
         random.fill(&mut cookie);
         let first = self.session_id.is_none();
@@ -92,7 +87,7 @@ impl Machine<'_> {
         offer.message(|message| self.tx.send(message))?;
         self.tx.hold();
         self.rekey_wanted = false;
-        self.exchange = Exchange::Running { since: now, step: Step::AwaitKexInit(offer) };
+        self.exchange = Exchange::Running(Step::AwaitKexInit(offer));
         Ok(())
     }
 
@@ -105,14 +100,13 @@ impl Machine<'_> {
         payload: &[u8],
         message: &KexInit<'_>,
         sequence: u32,
-        now: Instant,
         random: &mut dyn Random,
     ) -> Result<(), Error> {
         if let Exchange::Done { .. } = self.exchange {
             self.login.count_attempt()?;
-            self.start_exchange(now, random)?;
+            self.start_exchange(random)?;
         }
-        let Some((since, Step::AwaitKexInit(offer))) = self.take_running() else {
+        let Some(Step::AwaitKexInit(offer)) = self.take_running() else {
             return Err(unexpected::<KexInit<'_>>());
         };
         let first = self.session_id.is_none();
@@ -126,7 +120,7 @@ impl Machine<'_> {
         let transcript = self.transcript(payload, &offer)?;
         let ext_info = first && wants_ext_info(message);
         let step = Step::AwaitEcdhInit(Agreed { choice, transcript, ext_info });
-        self.exchange = Exchange::Running { since, step };
+        self.exchange = Exchange::Running(step);
         Ok(())
     }
 
@@ -145,28 +139,28 @@ impl Machine<'_> {
     }
 
     pub fn on_ecdh_init<'p>(&mut self, public: &[u8], random: &mut dyn Random) -> Result<Event<'p>, Error> {
-        let Some((since, Step::AwaitEcdhInit(agreed))) = self.take_running() else {
+        let Some(Step::AwaitEcdhInit(agreed)) = self.take_running() else {
             return Err(unexpected::<KexEcdhInit<'_>>());
         };
         let Agreed { choice, transcript, ext_info } = agreed;
         let (reply, secret) = respond(choice.method, public, random)?;
         let hash = transcript.string(&[public]).string(&[&reply]).finish(&secret);
         let unsigned = Unsigned { choice, reply, secret, hash, ext_info };
-        self.exchange = Exchange::Running { since, step: Step::AwaitSignature(unsigned) };
+        self.exchange = Exchange::Running(Step::AwaitSignature(unsigned));
         self.owed = Some(Owed::Signature);
         Ok(Event::Sign { hash })
     }
 
     pub fn sign_answer(&mut self, signature: &[u8; 64]) {
         let asked = self.settle(|owed| matches!(owed, Owed::Signature).then_some(()));
-        if let (Some(()), Some((since, Step::AwaitSignature(unsigned)))) = (asked, self.take_running()) {
-            let finished = self.finish(since, unsigned, signature);
+        if let (Some(()), Some(Step::AwaitSignature(unsigned))) = (asked, self.take_running()) {
+            let finished = self.finish(unsigned, signature);
             self.note(finished);
         }
     }
 
     /// Sends the reply and NEWKEYS; what this side sends from here on has the new key.
-    fn finish(&mut self, since: Instant, unsigned: Unsigned, signature: &[u8; 64]) -> Result<(), Error> {
+    fn finish(&mut self, unsigned: Unsigned, signature: &[u8; 64]) -> Result<(), Error> {
         let Unsigned { choice, reply, secret, hash, ext_info } = unsigned;
         let session_id = self.session_id.unwrap_or(hash);
         let key = |cipher, direction| derive(cipher, direction, &secret, &hash, &session_id);
@@ -183,12 +177,12 @@ impl Machine<'_> {
         if ext_info {
             self.send_ext_info()?;
         }
-        self.exchange = Exchange::Running { since, step: Step::AwaitNewKeys { key: incoming, hash } };
+        self.exchange = Exchange::Running(Step::AwaitNewKeys { key: incoming, hash });
         Ok(())
     }
 
     pub fn on_new_keys(&mut self, now: Instant) -> Result<(), Error> {
-        let Some((_, Step::AwaitNewKeys { key, hash })) = self.take_running() else {
+        let Some(Step::AwaitNewKeys { key, hash }) = self.take_running() else {
             return Err(unexpected::<NewKeys>());
         };
         self.session_id.get_or_insert(hash);
@@ -208,10 +202,10 @@ impl Machine<'_> {
     }
 
     /// The step of the running exchange. The caller puts the next one in its place, or fails.
-    fn take_running(&mut self) -> Option<(Instant, Step)> {
-        let Exchange::Running { since, .. } = self.exchange else { return None };
-        match replace(&mut self.exchange, Exchange::Done { since }) {
-            Exchange::Running { since, step } => Some((since, step)),
+    fn take_running(&mut self) -> Option<Step> {
+        let Exchange::Running(_) = self.exchange else { return None };
+        match replace(&mut self.exchange, Exchange::Done { since: Instant(0) }) {
+            Exchange::Running(step) => Some(step),
             Exchange::Done { .. } => None,
         }
     }

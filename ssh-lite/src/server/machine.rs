@@ -69,7 +69,7 @@ impl<'a> Machine<'a> {
         let started = machine
             .tx
             .ident(&[super::exchange::IDENT_PREFIX, config.software, "\r\n"])
-            .and_then(|()| machine.start_exchange(now, random));
+            .and_then(|()| machine.start_exchange(random));
         machine.note(started);
         machine
     }
@@ -107,21 +107,14 @@ impl<'a> Machine<'a> {
         if self.login.deadline().is_some_and(|deadline| now >= deadline) {
             return Err(Misbehaviour::LoginTimeout.into());
         }
-        match self.exchange {
-            Exchange::Running { since, .. } => {
-                if now >= since.after(self.config.login_grace) {
-                    return Err(Misbehaviour::KexTimeout.into());
-                }
-            }
-            Exchange::Done { since } => {
-                let worn =
-                    |(bytes, packets): (u64, u32)| bytes >= self.config.rekey_bytes || packets >= PACKETS_PER_KEY;
-                self.rekey_wanted |=
-                    worn(received) || worn(self.tx.volume()) || now >= since.after(self.config.rekey_after);
-                // OpenSSH's client takes no KEXINIT while its user logs in.
-                if self.rekey_wanted && self.is_open() && self.tx.has_answer_room() {
-                    self.start_exchange(now, random)?;
-                }
+        // A client that is stopped may take its time for an exchange; before the login that is bounded.
+        if let Exchange::Done { since } = self.exchange {
+            let worn = |(bytes, packets): (u64, u32)| bytes >= self.config.rekey_bytes || packets >= PACKETS_PER_KEY;
+            self.rekey_wanted |=
+                worn(received) || worn(self.tx.volume()) || now >= since.after(self.config.rekey_after);
+            // OpenSSH's client takes no KEXINIT while its user logs in.
+            if self.rekey_wanted && self.is_open() && self.tx.has_answer_room() {
+                self.start_exchange(random)?;
             }
         }
         self.tx.flush();
@@ -133,17 +126,16 @@ impl<'a> Machine<'a> {
             return None;
         }
         let exchange = match self.exchange {
-            Exchange::Running { since, .. } => Some(since.after(self.config.login_grace)),
             // A re-key that is wanted waits for room, not for time.
-            Exchange::Done { .. } if self.rekey_wanted => None,
-            Exchange::Done { since } => Some(since.after(self.config.rekey_after)),
+            Exchange::Done { since } if !self.rekey_wanted => Some(since.after(self.config.rekey_after)),
+            _ => None,
         };
         [self.login.deadline(), exchange].into_iter().flatten().min()
     }
 
     fn phase(&self) -> Phase {
         match &self.exchange {
-            Exchange::Running { step, .. } if step.has_peer_kexinit() => {
+            Exchange::Running(step) if step.has_peer_kexinit() => {
                 if self.strict && self.session_id.is_none() {
                     Phase::StrictKex
                 } else {
@@ -184,7 +176,7 @@ impl<'a> Machine<'a> {
                 Some(Event::Disconnected { reason: message.reason, description: message.description })
             }
             Message::KexInit(message) => {
-                self.on_kex_init(payload, &message, sequence, now, random)?;
+                self.on_kex_init(payload, &message, sequence, random)?;
                 None
             }
             Message::KexEcdhInit(message) => Some(self.on_ecdh_init(message.public, random)?),
