@@ -21,6 +21,9 @@ use crate::sys::{fdpass, now, tty};
 /// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
 const FIRST_PORT: u16 = 17011;
 
+/// How Go's ssh library calls itself.
+const GO: &[u8] = b"SSH-2.0-Go";
+
 /// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
 const ORIGINATOR: (&str, u16) = ("127.0.0.1", 17010);
 
@@ -333,7 +336,8 @@ impl Wire<'_> {
                 session.ending = Some(Ending::new(now().0, server.unacknowledged(channel)));
             }
             if let Some(ending) = session.ending.as_mut().filter(|_| !session.closing)
-                && ending.wait_until(now().0, server.unacknowledged(channel)).is_none()
+                && (!server.client_ident().starts_with(GO)
+                    || ending.wait_until(now().0, server.unacknowledged(channel)).is_none())
             {
                 session.closing = true;
                 server.close(channel);

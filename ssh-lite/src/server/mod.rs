@@ -177,6 +177,11 @@ impl<'a> Server<'a> {
         self.machine.session_id.as_ref()
     }
 
+    /// The client's identification (RFC 4253 section 4.2); empty before it has come.
+    pub fn client_ident(&self) -> &[u8] {
+        self.machine.peer.as_ref().map_or(&[], |peer| peer.as_bytes())
+    }
+
     /// Answers [`Event::Sign`]: the host key's signature of the hash (RFC 8709 section 6).
     pub fn sign_answer(&mut self, signature: &[u8; 64]) {
         self.machine.sign_answer(signature);
