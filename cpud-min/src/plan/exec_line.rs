@@ -104,6 +104,11 @@ fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
     Ok((Some(Ninep { port, generation }), words))
 }
 
+/// Whether it is V2's.
+pub fn is_v2(command: &[u8]) -> bool {
+    v2(command).is_some()
+}
+
 /// The port and the words of V2's `BIN -remote -port9p PORT -bin BIN WORDS`.
 fn v2(command: &[u8]) -> Option<(&[u8], &[u8])> {
     let (bin, rest) = cut(command);

@@ -6,11 +6,11 @@ use core::fmt;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::protocol::{FromSession, MESSAGE_MAX, ToSession};
+use super::protocol::{COMMAND_MAX, FromSession, MESSAGE_MAX, ToSession};
 use super::streams::Terminal;
 use super::{streams, tell};
 use crate::plan::environ::{Environ, OF_THE_SESSION};
-use crate::plan::exec_line::{ExecLine, ExecLineError};
+use crate::plan::exec_line::{ExecLine, ExecLineError, is_v2};
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::MAX_ARG_STRLEN;
 use crate::plan::terminal;
@@ -29,7 +29,8 @@ pub struct Parameters {
     /// Lines for the user about what was refused, until there is a standard error to write them to.
     notices: Text<2048>,
     terminal: Option<Terminal>,
-    /// A variable that the name space is made of was refused: without it another command than meant could run.
+    /// The command was refused, or a variable that the name space is made of, without which another command than meant
+    /// could run.
     vital_refused: bool,
     /// The message with the command line.
     command: &'static [u8],
@@ -68,6 +69,11 @@ impl Parameters {
                     let most = MAX_ARG_STRLEN - 1;
                     parameters.refuse(format_args!("{} has {length} bytes, the most is {most}", Quoted(what)))
                 }
+                ToSession::CommandTooLong { length } => {
+                    let why = format_args!("the command line has {length} bytes, the most is {COMMAND_MAX}");
+                    parameters.vital_refused = !parameters.refuse(why);
+                    break;
+                }
                 ToSession::Pty { term, size, modes } => match Terminal::open(term, size, modes) {
                     Ok(terminal) => {
                         parameters.terminal = Some(terminal);
@@ -98,7 +104,13 @@ impl Parameters {
     /// answer that it waits for.
     pub fn open_streams(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
         match self.terminal.take() {
-            Some(terminal) => terminal.become_stdio(socket),
+            Some(terminal) => {
+                // V2's client asks for none, and its server echoes all the same.
+                if is_v2(self.command) {
+                    terminal.echo()?;
+                }
+                terminal.become_stdio(socket)
+            }
             None => streams::pipes(socket),
         }
     }

@@ -11,6 +11,9 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 /// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
 pub const MESSAGE_MAX: usize = 192 * 1024;
 
+/// The longest command line: a byte and a length are before it.
+pub const COMMAND_MAX: usize = MESSAGE_MAX - 5;
+
 /// The longest message from a session: a home directory of 255 bytes, names of 256, and less than 80 besides.
 pub const FROM_SESSION_MAX: usize = 600;
 
@@ -25,8 +28,10 @@ pub enum ToSession<'a> {
     Exec { command: &'a [u8] },
     /// Run the user's shell (section 6.5).
     Shell,
-    /// A variable or command line of so many bytes was not passed on: a line for the user.
+    /// A variable of so many bytes was not passed on: a line for the user.
     TooLong { what: &'a [u8], length: u32 },
+    /// A command line of so many bytes was not passed on: the line for the user is all there is to do.
+    CommandTooLong { length: u32 },
 }
 
 /// From a session to wire.
@@ -70,6 +75,7 @@ impl<'a> ToSession<'a> {
                 w.string(what)?;
                 w.uint32(length)
             }
+            Self::CommandTooLong { length } => w.byte(6).and_then(|()| w.uint32(length)),
         }?;
         Ok(w.written())
     }
@@ -86,6 +92,7 @@ impl<'a> ToSession<'a> {
             3 => Self::Exec { command: r.string()? },
             4 => Self::Shell,
             5 => Self::TooLong { what: r.string()?, length: r.uint32()? },
+            6 => Self::CommandTooLong { length: r.uint32()? },
             _ => return Err(WireError::Trailing),
         };
         r.finish().map(|()| decoded)
@@ -142,6 +149,7 @@ mod tests {
             ToSession::Exec { command: b"-port9p=17011 'ls'" },
             ToSession::Shell,
             ToSession::TooLong { what: b"BIG", length: 200_000 },
+            ToSession::CommandTooLong { length: 200_000 },
         ];
         for message in messages {
             let mut out = [0; 256];

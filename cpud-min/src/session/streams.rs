@@ -23,13 +23,19 @@ impl Terminal {
         let term = String::try_from(term).map_err(|_| Errno::NAMETOOLONG)?;
         let (master, terminal) = tty::open()?;
         let mut settings = tty::settings(&terminal)?;
-        terminal::echo(&mut settings);
         for (opcode, value) in TerminalModes::new(modes) {
             terminal::apply(&mut settings, opcode, value);
         }
         tty::set_settings(&terminal, &settings)?;
         tty::resize(&terminal, columns, rows, width, height)?;
         Ok(Self { term, master, terminal })
+    }
+
+    /// Lets it echo what is typed, whatever the client has asked for.
+    pub fn echo(&self) -> Result<()> {
+        let mut settings = tty::settings(&self.terminal)?;
+        terminal::echo(&mut settings);
+        tty::set_settings(&self.terminal, &settings)
     }
 
     pub fn become_stdio(self, socket: &OwnedFd) -> Result<()> {

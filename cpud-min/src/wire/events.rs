@@ -411,13 +411,15 @@ fn request_of(
 
 /// What the session is told about a message that it cannot be sent.
 fn too_long<'a>(message: &ToSession<'a>) -> ToSession<'a> {
-    let (what, length): (&[u8], usize) = match *message {
+    let bytes = |n| u32::try_from(n).unwrap_or(u32::MAX);
+    match *message {
         // A name may be the long part; its beginning names it well enough.
-        ToSession::Env { name, value } => (&name[..name.len().min(256)], name.len() + value.len()),
-        ToSession::Exec { command } => (b"the command line", command.len()),
-        _ => (b"a request", 0),
-    };
-    ToSession::TooLong { what, length: u32::try_from(length).unwrap_or(u32::MAX) }
+        ToSession::Env { name, value } => {
+            ToSession::TooLong { what: &name[..name.len().min(256)], length: bytes(name.len() + value.len()) }
+        }
+        ToSession::Exec { command } => ToSession::CommandTooLong { length: bytes(command.len()) },
+        _ => ToSession::TooLong { what: b"a request", length: 0 },
+    }
 }
 
 /// A port for `tcpip-forward` (RFC 4254 section 7.1): a number without a listener, so only ever one of our choice.

@@ -111,7 +111,7 @@ fn fifty_sessions_run_at_once() {
 }
 
 #[test]
-fn a_published_client_of_the_second_generation_lists_bin() {
+fn a_published_client_of_the_second_generation_lists_bin_on_a_terminal_that_echoes() {
     if programs::are_foreign() {
         return qemu_tests::skip::announce("this client cannot be told of another name space");
     }
@@ -120,16 +120,21 @@ fn a_published_client_of_the_second_generation_lists_bin() {
     or_skip!(qemu_tests::skip::on_path("script"));
     let vm = machine!(shared);
     let key = Key::user(Kind::Rsa2048).private;
-    // It puts its own terminal into raw mode, so it needs one.
-    let line = format!("{} -sp {} -key {} ls -1N /bin", client.display(), vm.port, key.display());
-    let path = format!("{}:/usr/bin:/bin", unpfs.display());
-    let mut script = Command::new("script");
-    script.args(["-q", "-e", "-c", &line, "/dev/null"]).env("PATH", path).env("HOME", "/root").current_dir("/usr");
-    let text = run(&mut script, LIMIT).text().replace('\r', "");
+    let v2 = |words: &str| {
+        // It puts its own terminal into raw mode, so it needs one.
+        let line = format!("{} -sp {} -key {} {words}", client.display(), vm.port, key.display());
+        let path = format!("{}:/usr/bin:/bin", unpfs.display());
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &line, "/dev/null"]).env("PATH", path).env("HOME", "/root").current_dir("/usr");
+        let text = run(&mut script, LIMIT).text().replace('\r', "");
+        // On a terminal stderr is there too: /lib32, which V2 wants, need not exist.
+        text.lines().filter(|line| !line.starts_with("cpud: ")).collect::<Vec<_>>().join("\n")
+    };
     let local = run(Command::new("ls").args(["-1N", "/bin"]), LIMIT).ok();
-    // On a terminal stderr is there too: /lib32, which V2 wants, need not exist.
-    let listing: Vec<&str> = text.lines().filter(|line| !line.starts_with("cpud: ")).collect();
-    assert_eq!(listing.join("\n"), local);
+    assert_eq!(v2("ls -1N /bin"), local);
+    // It asks for a terminal without echo, and its users type into one with it.
+    let settings = v2("stty -a");
+    assert!(settings.split_whitespace().any(|word| word == "echo"), "{settings}");
 }
 
 #[test]
