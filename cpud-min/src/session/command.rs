@@ -42,16 +42,20 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     let mut no_loader = false;
     while let Some(file) = search.next(&mut room) {
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
-        error = exec(file, arguments.clone(), argv, &envp);
-        if error == Errno::NOEXEC {
+        let failed = exec(file, arguments.clone(), argv, &envp);
+        // As execvp(3): what may not be executed is the reason, not what is not there behind it in PATH.
+        if error != Errno::ACCESS {
+            error = failed;
+        }
+        if failed == Errno::NOEXEC {
             if [file, SH].into_iter().any(report_foreign) {
                 return Failed(path::CANNOT_EXECUTE as u8);
             }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
         // execve(2): ENOENT is also for a loader or an interpreter that is not there.
-        no_loader |= error == Errno::NOENT && fs::stat(file).is_ok();
-        if !search.failed(error.raw_os_error().unsigned_abs()) {
+        no_loader |= failed == Errno::NOENT && fs::stat(file).is_ok();
+        if !search.failed(failed.raw_os_error().unsigned_abs()) {
             break;
         }
     }

@@ -145,6 +145,9 @@ pub fn make_dir(path: &CStr) -> Result<()> {
 
 /// An empty file, unless something is there: what a file is bound on.
 pub fn make_file(path: &CStr) -> Result<()> {
+    if access(path, Access::EXISTS).is_ok() {
+        return Ok(());
+    }
     rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644)).map(drop)
 }
 

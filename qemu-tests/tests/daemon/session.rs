@@ -1,6 +1,8 @@
 //! Commands: how they end, what they are sent, and what becomes of their output.
 
+use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,8 +11,9 @@ use qemu_tests::artifacts::{Artifact, scratch};
 use qemu_tests::daemon::Daemon;
 use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::or_skip;
-use qemu_tests::peer::{Login, Peer};
+use qemu_tests::peer::{Login, Peer, openssh};
 use qemu_tests::run::{Outcome, feed, run, sha256, spawn};
+use qemu_tests::skip::Reason;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -89,6 +92,53 @@ fn a_variable_too_large_for_linux_is_refused_and_the_connection_lives() {
 }
 
 #[test]
+fn a_command_line_too_long_for_a_message_is_named_with_the_most_that_there_may_be() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    // Linux takes no argument of more than 128 KiB; ssh puts them together.
+    let (word, host) = ("x".repeat(100_000), "root@127.0.0.1");
+    let outcome = run(openssh(&login).args([host, &word, &word]), SOON);
+    assert_eq!(outcome.code(), 1);
+    let complaint = outcome.complaint();
+    assert!(complaint.contains("the command line has 200001 bytes, the most is 196603\n"), "{complaint}");
+}
+
+#[test]
+fn a_program_that_may_not_be_executed_is_named_so_whatever_else_is_in_path() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let folder = scratch("not-executable");
+    fs::write(folder.join("tool"), "").expect("scratch is writable");
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let path = format!("SetEnv=PATH={}:/nonexistent", folder.display());
+    let outcome = run(openssh(&login).args(["-o", &path, "root@127.0.0.1", "tool"]), SOON);
+    assert_eq!((outcome.code(), outcome.complaint().as_str()), (126, "cpud: \"tool\": permission denied\n"));
+}
+
+#[test]
+fn a_file_is_bound_over_whatever_is_there() {
+    or_skip!(Peer::Go.here());
+    or_skip!(may_mount());
+    let daemon = Daemon::start();
+    let folder = scratch("bound");
+    let (file, fifo) = (folder.join("file"), folder.join("fifo"));
+    let _ = fs::remove_file(&fifo);
+    run(Command::new("mkfifo").arg(&fifo), SOON).ok();
+    fs::write(&file, "bound").expect("scratch is writable");
+    for over in [fifo.as_path(), Path::new("/proc/version")] {
+        let fstab = format!("CPU_FSTAB={} {} none bind 0 0", file.display(), over.display());
+        assert_eq!(go(&daemon, &["-env", &fstab], &format!("cat {}", over.display())).ok(), "bound");
+    }
+}
+
+/// A session of the daemon makes a name space of its own only where it is root.
+fn may_mount() -> Result<(), Reason> {
+    let made = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|made| made.status.success());
+    made.then_some(()).ok_or_else(|| "no name space for mounts without root".into())
+}
+
+#[test]
 fn stdin_of_64_mib_ends_at_its_end() {
     or_skip!(Peer::OpenSsh.here());
     let daemon = Daemon::start();
@@ -118,6 +168,18 @@ fn more_than_a_gigabyte_passes_through_the_servers_own_change_of_keys() {
 
 #[test]
 fn the_tail_of_a_large_output_reaches_a_slow_reader() {
+    // The server has long finished when the reader comes to the end.
+    all_reaches(|_| Duration::from_millis(10));
+}
+
+#[test]
+fn all_of_a_large_output_reaches_a_reader_who_rests_on_its_first_page() {
+    all_reaches(|seen| if seen == 0 { Duration::from_secs(12) } else { Duration::ZERO });
+}
+
+/// Reads by a client that ends at CLOSE, as the stock one does, and waits before each block for what `rest` says of the
+/// number of bytes before it.
+fn all_reaches(rest: fn(usize) -> Duration) {
     or_skip!(Peer::Go.here());
     let daemon = Daemon::start();
     let key = Key::user(Kind::Ed25519);
@@ -128,8 +190,7 @@ fn the_tail_of_a_large_output_reaches_a_slow_reader() {
     let mut stdout = client.stdout.take().expect("piped");
     let (mut seen, mut block) = (Vec::new(), vec![0; 64 << 10]);
     loop {
-        // What makes the reader slow; the server has long finished when it comes to the end.
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(rest(seen.len()));
         match stdout.read(&mut block).expect("a pipe can be read") {
             0 => break,
             n => seen.extend_from_slice(&block[..n]),
