@@ -159,7 +159,11 @@ fn a_file_that_changes_at_home_is_mapped_anew_there() {
 
 /// Small enough for a file of 40 MB not to fit into the relay's cache.
 fn small() -> Vm {
-    Vm::boot(&Machine { memory: "256".to_owned(), ..Machine::ours() })
+    with_memory("256")
+}
+
+fn with_memory(mebibytes: &str) -> Vm {
+    Vm::boot(&Machine { memory: mebibytes.to_owned(), ..Machine::ours() })
 }
 
 #[test]
@@ -222,6 +226,41 @@ fn the_cache_goes_before_anything_else_when_memory_is_short() {
     let (path, expected) = large("short", 40_000_000);
     let said = v3(vm.port, &[], &["/usr/bin/python3", "-c", HOG, &served(&path)]).ok();
     assert_eq!(said, format!("{expected}\nhalf\n{expected}"));
+}
+
+/// Takes what memory is free, down to the 2.3 MB at which a machine of 128 MiB begins to take back more of what it has in
+/// use, and gives back every second page. Then reads side by side, so that what is left in larger pieces is not enough.
+const IN_PIECES: &str = "import hashlib, mmap, os, sys, threading\n\
+    def free(): return int([l for l in open('/proc/meminfo') if l.startswith('MemFree')][0].split()[1])\n\
+    taken, size, page = [], 1 << 18, 4096\n\
+    while free() > 2300:\n \
+     taken.append(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))\n \
+     for at in range(0, size, page): taken[-1][at] = 1\n\
+    for m in taken:\n \
+     for at in range(0, size, 2 * page): m.madvise(mmap.MADV_DONTNEED, at, page)\n\
+    errors = set()\n\
+    def read(place):\n \
+     fd = os.open(sys.argv[1], os.O_RDONLY)\n \
+     try:\n  \
+      for at in range(0, 20000000, 1 << 20): os.pread(fd, 1 << 20, (place + at) % 20000000)\n \
+     except OSError as e: errors.add(e.strerror)\n\
+    threads = [threading.Thread(target=read, args=(n * 2500000,)) for n in range(8)]\n\
+    for thread in threads: thread.start()\n\
+    for thread in threads: thread.join()\n\
+    print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest(), *errors)";
+
+#[test]
+fn files_are_read_where_free_memory_is_in_small_pieces() {
+    or_skip!(qemu_tests::client::v3());
+    or_skip!(on_path(&board::under_test().qemu()));
+    if programs::are_foreign() {
+        return announce("the python3-minimal of the board's programs has no mmap");
+    }
+    let python = "/usr/bin/python3";
+    or_skip!(fs::metadata(python).map_err(|e| format!("{python}: {e}")));
+    let vm = with_memory("128");
+    let (path, expected) = large("in-pieces", 20_000_000);
+    assert_eq!(v3(vm.port, &[], &[python, "-c", IN_PIECES, &served(&path)]).ok(), expected);
 }
 
 /// Python's own way around its buffers: what a system call copies to or from is the mapping itself, of which each page
