@@ -84,8 +84,8 @@ impl Session {
     }
 
     pub fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
+        let now = now().0;
         loop {
-            let now = now().0;
             let taken = self.relay.far_input(&self.held[..self.held_end], now, cache)?;
             self.held.copy_within(taken..self.held_end, 0);
             self.held_end -= taken;
