@@ -78,7 +78,7 @@ impl Relay<'_> {
         }
         node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
-        node.again |= node.key != Hash::default();
+        (node.again, node.wanted) = (node.again || node.key != Hash::default(), false);
         (node.qid, node.key, node.absent) = (*qid, key, false);
         node.asked = moment.unless_overtaken_by(if node.changing == 0 { node.changed } else { u64::MAX });
         if changed && node.ffid != 0 {

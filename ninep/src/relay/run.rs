@@ -391,6 +391,7 @@ impl Relay<'_> {
                 if self.is_ageing(&node) && self.tree.node(parent).ffid != 0 {
                     self.send_name(parent, name, Ahead::No);
                 }
+                self.tree.node(id).wanted = true;
                 return Ok(if node.absent { Known::Absent } else { Known::Child(id) });
             }
         }
@@ -506,6 +507,7 @@ impl Relay<'_> {
         {
             self.send_getattr(node, fid);
         }
+        self.tree.node(node).wanted = true;
         let attr = self.owner.shown(&n.attr);
         let reply = Rgetattr { valid: getattr::BASIC, qid: self.qid_of(node), attr };
         self.to_kernel.message(tag, &reply);

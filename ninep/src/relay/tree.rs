@@ -28,6 +28,8 @@ pub struct Node {
     pub linked: bool,
     /// Its attributes were asked for more than once.
     pub again: bool,
+    /// Since they came, the kernel has asked for it.
+    pub wanted: bool,
     /// `ffid` has been opened, for a listing.
     pub dir_open: bool,
     pub parent: NodeId,
@@ -240,13 +242,14 @@ impl<'m> Tree<'m> {
             && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
     }
 
-    /// Of the files whose attributes were asked for after `seq`, and not for the first time then, the first that are `old`
-    /// and can be asked about by path.
+    /// Of the files whose attributes were asked for after `seq`, not for the first time then, and wanted since, the first
+    /// that are `old` and can be asked about by path.
     pub fn asked_after(&self, seq: u64, old: impl Fn(&Node) -> bool) -> heapless::Vec<NodeId, FOLLOWERS> {
         let mut found = heapless::Vec::<NodeId, FOLLOWERS>::new();
         for (id, n) in self.nodes[..self.end].iter().enumerate() {
             if n.asked.seq <= seq
                 || !n.again
+                || !n.wanted
                 || n.absent
                 || n.gone
                 || n.ffid == 0

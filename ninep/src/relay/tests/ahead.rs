@@ -248,6 +248,16 @@ fn what_was_used_together_is_asked_about_together() {
     // Each with eight others, or with those that come after it in the listing.
     assert!(round(&mut b) <= 3, "{:?}", b.far.asked);
     assert!(b.far.total() <= 23, "{:?}", b.far.asked);
+
+    // Those that the kernel did not come back to are left alone: the file is asked for, and what is above it.
+    let mut asked = || {
+        b.now += 2 * FRESH;
+        b.far.asked.clear();
+        b.stat("/usr/empty/0").unwrap();
+        b.far.total()
+    };
+    let (expected, alone) = (asked(), asked());
+    assert!(expected > 8 && alone <= 4, "{expected} {alone}");
 }
 
 #[test]
