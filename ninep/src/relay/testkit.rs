@@ -12,7 +12,7 @@ use super::run::Job;
 use super::tree::{Fid, Node, Open};
 use super::{Config, Memory, Relay};
 use crate::errno::Errno;
-use crate::frame::FrameError;
+use crate::frame::{Check, FrameError};
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{
     Body, Message, Rlerror, Tattach, Tclunk, Tgetattr, Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Tsetattr,
@@ -44,8 +44,15 @@ pub fn cache(blocks: usize) -> Cache<'static> {
     Cache::new(table::<Content>(blocks.max(64)), table::<Block>(blocks), table(blocks * BLOCK))
 }
 
+/// A session's relay, and what holds its kernel's side to the protocol.
+pub struct Watched {
+    pub relay: Relay<'static>,
+    check: Check,
+}
+
 pub struct Bench {
     pub relay: Relay<'static>,
+    check: Check,
     pub cache: Cache<'static>,
     pub far: Model,
     pub now: u64,
@@ -66,6 +73,8 @@ pub struct Bench {
 }
 
 pub const FRESH: u64 = 1000;
+/// The kernel's greatest message.
+const MSIZE: u32 = 16 * 1024;
 pub const ROOT: u32 = 0;
 
 /// What most tests decide.
@@ -79,6 +88,7 @@ impl Bench {
     pub fn with(far: Model, config: Config<'_>, memory: Memory<'static>, cache: Cache<'static>) -> Self {
         let mut bench = Self {
             relay: Relay::new(&config, memory),
+            check: Check::new(MSIZE),
             cache,
             far,
             now: 1,
@@ -97,7 +107,7 @@ impl Bench {
     }
 
     fn mount(&mut self) {
-        self.send(NOTAG, &Tversion { msize: 16 * 1024, version: VERSION });
+        self.send(NOTAG, &Tversion { msize: MSIZE, version: VERSION });
         self.settle();
         assert!(matches!(self.reply(), Some((NOTAG, Owned::Other(101)))));
         let attach = Tattach { fid: ROOT, afid: NOFID, uname: b"", aname: b"", n_uname: 0 };
@@ -105,18 +115,23 @@ impl Bench {
     }
 
     /// Another session with the same cache and far side, beside this one; its far fids are others.
-    pub fn other_session(&mut self) -> Relay<'static> {
-        let mut other = Relay::new(&CONFIG, memory(200, 16 * 1024));
-        other.next_ffid = 1000;
+    pub fn other_session(&mut self) -> Watched {
+        let mut relay = Relay::new(&CONFIG, memory(200, 16 * 1024));
+        relay.next_ffid = 1000;
+        let mut other = Watched { relay, check: Check::new(MSIZE) };
         self.in_session(&mut other, Self::mount);
         other
     }
 
     /// Does something in a session that was made by [`other_session`](Self::other_session).
-    pub fn in_session(&mut self, other: &mut Relay<'static>, act: impl FnOnce(&mut Self)) {
-        core::mem::swap(&mut self.relay, other);
+    pub fn in_session(&mut self, other: &mut Watched, act: impl FnOnce(&mut Self)) {
+        let mut swap = |bench: &mut Self| {
+            core::mem::swap(&mut bench.relay, &mut other.relay);
+            core::mem::swap(&mut bench.check, &mut other.check);
+        };
+        swap(self);
         act(self);
-        core::mem::swap(&mut self.relay, other);
+        swap(self);
     }
 
     /// Another session with the same cache and far side.
@@ -132,6 +147,7 @@ impl Bench {
     pub fn send<'a, M: Body<'a>>(&mut self, tag: u16, message: &M) {
         let mut frame = vec![0; 64 * 1024];
         let n = message.encode(tag, &mut frame).unwrap().len();
+        self.check.kernel(&frame[..n]).unwrap();
         self.send_bytes(&frame[..n]).unwrap();
     }
 
@@ -166,6 +182,7 @@ impl Bench {
             self.replies.push_back(reply);
         }
         let (asked, n) = (n, self.relay.kernel_output().len());
+        self.check.far(self.relay.kernel_output()).unwrap();
         self.from_relay.extend_from_slice(self.relay.kernel_output());
         self.relay.kernel_consume(n);
         while let Some(frame) = take_frame(&mut self.from_relay) {
