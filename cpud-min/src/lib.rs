@@ -6,11 +6,14 @@
 //! init ──fork──> guard   one per connection; host key, verdicts, opens sessions; never reads the network
 //!      ──fork──> wire    one per connection; the socket and the ssh protocol; no key, no file system
 //!      ──fork──> relay   one per authorized key; the 9P protocol, and the cache of the user's files
-//! guard ─fork──> session one per command; builds the name space and becomes the command
+//! guard ─fork─> session one per command; builds the name space and becomes the command
+//!       ─fork─> pump    one per command without a terminal; its pipes
+//! session ─────> listener one per session with NFS; the connections of its mount
 //! ```
 //!
 //! `guard` and `wire` talk over a socketpair ([`guard::protocol`]); so do `wire` and each `session`
-//! ([`session::protocol`]). [`plan`] is the pure half, tested without a machine; [`sys`] makes the system calls.
+//! ([`session::protocol`]), and `wire` and its user's `relay` ([`relay::protocol`]). [`plan`] is the pure half, tested
+//! without a machine; [`sys`] makes the system calls.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -5,15 +5,17 @@
 //! bytes → frame::Check                  is this a well-formed session? (the bytes pass by)
 //! bytes → msg::Frame → msg::Message     what does this message say? (it must lie in one slice)
 //! stream ⇄ client::Client               version, attach, walk, getattr, lopen, read, readdir, clunk
+//! kernel ⇄ relay::Relay ⇄ far server    answers from a cache, and puts the far side right
 //! ```
 //!
 //! - [`wire`]: the data types of intro(5): reading and writing them.
-//! - [`msg`]: every message of 9P2000.L in one table, in the notation of the man pages.
+//! - [`msg`]: every message of 9P2000.L, and Google's Twalkgetattr, in one table, in the notation of the man pages.
 //! - [`types`]: what messages are made of: [`Qid`](types::Qid), [`Attr`](types::Attr), directory
 //!   entries, flags.
 //! - [`frame`]: checks a session that passes by, in any split, both ways, without keeping bodies.
 //! - [`client`]: one request at a time over `embedded-io`; a second opinion on any 9P server.
-//! - [`errno`]: the error numbers of Rlerror. [`limits`]: every bound, with its reason.
+//! - [`relay`]: ends the kernel's session and holds one of its own with the far server; what cpud runs.
+//! - [`errno`]: the error numbers of Rlerror. [`limits`]: the protocol's bounds, each with its reason.
 //!
 //! Sources: section 5 of the Plan 9 manual for what 9P2000 has, diod's `protocol.md` for what Linux
 //! added, and `include/net/9p/9p.h` and `net/9p/client.c` of Linux where the two disagree.

@@ -26,7 +26,8 @@ pub const PACKET_OVERHEAD: usize = 4 + 1 + 19 + 16 + 13;
 /// Channels of a connection that the client opens; OpenSSH's MaxSessions.
 pub const SESSIONS: usize = 10;
 
-/// Channels of a connection that this side opens: one per session carries its files.
+/// Channels of a connection that this side opens: one per session carries its files by 9P, one for each connection of
+/// the kernel's by NFS.
 pub const FORWARDED: usize = 10;
 
 /// Room in the output without which no packet of the peer is taken up, so that whatever has to be

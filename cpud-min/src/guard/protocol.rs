@@ -8,7 +8,7 @@ use ssh_lite::wire::{Reader, WireError, Writer};
 
 use crate::sys::process::Status;
 
-/// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (528) and names.
+/// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (532) and names.
 pub const MESSAGE_MAX: usize = 2048;
 
 /// Whatever passes [`ssh_lite::Server`] fits: a byte, then user, service, algorithm, key and signature as strings.

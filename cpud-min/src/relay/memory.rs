@@ -12,7 +12,7 @@ use crate::sys::memory;
 pub const LEAST: usize = 256 * 1024;
 pub const MOST: usize = 64 * 1024 * 1024;
 
-/// The longest message from the kernel, which allocates each in one piece.
+/// The longest message from the kernel. One without `kernel-config/patches/9p-memory.patch` allocates each in one piece.
 pub const MSIZE: usize = 128 * 1024;
 
 /// Small messages from the far side: a link's target has up to 4095 bytes.

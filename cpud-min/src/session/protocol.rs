@@ -2,8 +2,8 @@
 //! socketpair, a byte for the kind and then fields in the types of RFC 4251 section 5.
 //!
 //! wire passes on what the client asks for, in the client's order; each is answered by `Answer`. After the answer to
-//! `Exec` or `Shell`, which carries the ends of the command's streams, wire only listens. The socket's end closes when
-//! the command starts.
+//! `Exec` or `Shell`, which carries the ends of the command's streams, wire listens, and answers `Nfs` alone. The socket's
+//! end closes when the command starts.
 
 use ssh_lite::wire::{Reader, WireError, Writer};
 

@@ -105,7 +105,7 @@ pub struct Memory<'m> {
     pub to_kernel: &'m mut [u8],
     /// One small message from the far side: 8 KiB.
     pub from_far: &'m mut [u8],
-    /// As long as `from_kernel`, and 1 KiB a job.
+    /// At least as long as `from_kernel`, and 1 KiB for each job and two more.
     pub to_far: &'m mut [u8],
 }
 
@@ -193,6 +193,11 @@ const JOB_FAR: usize = 1024;
 const JOB_KERNEL: usize = 192;
 
 impl<'m> Relay<'m> {
+    /// A session that the kernel has not spoken in yet.
+    ///
+    /// # Panics
+    ///
+    /// When `heads` is shorter than `nodes`, or `requests` than [`Memory`] says.
     pub fn new(config: &Config<'_>, memory: Memory<'m>) -> Self {
         let Memory { nodes, heads, fids, opens, jobs, requests, from_kernel, to_kernel, from_far, to_far } = memory;
         assert!(heads.len() >= nodes.len() && requests.len() >= 3 * jobs.len() + 16);
@@ -246,6 +251,7 @@ impl<'m> Relay<'m> {
         self.to_kernel.ready()
     }
 
+    /// The first `n` bytes of [`kernel_output`](Self::kernel_output) have been written.
     pub fn kernel_consume(&mut self, n: usize) {
         self.to_kernel.consume(n);
     }
@@ -255,6 +261,7 @@ impl<'m> Relay<'m> {
         self.to_far.ready()
     }
 
+    /// The first `n` bytes of [`far_output`](Self::far_output) have been written.
     pub fn far_consume(&mut self, n: usize) {
         self.to_far.consume(n);
     }
