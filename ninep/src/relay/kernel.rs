@@ -43,6 +43,9 @@ pub(super) mod set {
     pub const EMPTY: u32 = 1 << 31;
 }
 
+/// Of Tlock and Tgetlock (F_UNLCK).
+const UNLOCKED: u8 = 2;
+
 impl Relay<'_> {
     pub(super) fn take_kernel(&mut self, cache: &mut Cache<'_>) -> Result<(), FrameError> {
         let memory = core::mem::take(&mut self.from_kernel);
@@ -190,13 +193,17 @@ impl Relay<'_> {
             }
             // The kernel has settled a conflict between its own processes before it asks.
             Message::Tlock(lock) => {
-                return Ok(self.fid(lock.fid).map(|_| {
+                let known = self.fid(lock.fid);
+                return Ok(known.map(|fid| {
+                    // What is locked is never stale.
+                    if lock.kind != UNLOCKED {
+                        self.tree.node(fid.node).asked.ms = 0;
+                    }
                     self.to_kernel.message(tag, &Rlock { status: 0 });
                     Taken::Yes
                 }));
             }
             Message::Tgetlock(lock) => {
-                const UNLOCKED: u8 = 2;
                 let reply = Rgetlock {
                     kind: UNLOCKED,
                     start: lock.start,

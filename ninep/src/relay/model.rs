@@ -45,6 +45,8 @@ pub struct Model {
     pub asked: BTreeMap<&'static str, usize>,
     pub uid: u32,
     pub umask: u32,
+    /// What becomes of every Tfsync.
+    pub disk: Result<(), Errno>,
     /// What was last asked to be set.
     pub set: Tsetattr,
 }
@@ -68,6 +70,7 @@ impl Model {
             asked: BTreeMap::new(),
             uid: 0,
             umask: 0,
+            disk: Ok(()),
             set: Tsetattr::default(),
         }
     }
@@ -421,6 +424,7 @@ impl Model {
             }
             Message::Tfsync(t) => {
                 self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                self.disk?;
                 put(tag, &Rfsync {}, out)
             }
             Message::Tclunk(t) => {

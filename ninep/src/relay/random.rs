@@ -207,7 +207,7 @@ fn run(seed: u64, freshness_ms: u64) {
             let path: String = format!("{directory}/{name}");
             let data = h.dice.bytes(9000);
             h.b.far.file(&path, &data);
-            h.b.now += FRESH;
+            h.b.now += freshness_ms;
             h.compare();
         }
     }

@@ -352,7 +352,9 @@ impl Bench {
     }
 
     pub fn write_at(&mut self, fid: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        self.ask(&Twrite { fid, offset, data: crate::wire::Data(data) }).map(drop)
+        let written = self.ask(&Twrite { fid, offset, data: crate::wire::Data(data) })?;
+        assert_eq!(written, Owned::Count(data.len() as u32));
+        Ok(())
     }
 
     pub fn create(&mut self, directory: &str, name: &str, flags: u32) -> Result<u32, Errno> {

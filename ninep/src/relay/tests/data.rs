@@ -3,7 +3,7 @@
 use std::format;
 
 use super::*;
-use crate::msg::{Tfsync, Tlink, Tlopen, Twrite};
+use crate::msg::{Tfsync, Tlink, Tlock, Tlopen, Twrite};
 use crate::wire::Data;
 
 #[test]
@@ -172,6 +172,31 @@ fn a_file_that_was_opened_a_moment_ago_is_not_looked_for_before_it_is_cut() {
     b.now += 20 * FRESH;
     b.truncate(fid, 7).unwrap();
     assert_eq!(b.far.at("/usr/bin/true").unwrap().data, [0; 7]);
+}
+
+#[test]
+fn what_is_locked_is_never_stale() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", 0).unwrap();
+    assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n");
+    b.far.file("/usr/bin/small", b"changed");
+    assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n", "within the bound");
+    let (kind, flags, length, client_id) = (1, 0, u64::MAX, &b"box"[..]);
+    b.ask(&Tlock { fid, kind, flags, start: 0, length, proc_id: 7, client_id }).unwrap();
+    assert_eq!(b.read_all(fid).unwrap(), b"changed");
+    assert_eq!(b.attr(fid).unwrap().size, 7);
+}
+
+#[test]
+fn what_the_far_disk_says_of_a_sync_is_what_the_program_hears() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    b.write_at(fid, 0, b"x").unwrap();
+    b.far.disk = Err(Errno::EIO);
+    assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno::EIO));
+    b.far.disk = Ok(());
+    b.ask(&Tfsync { fid, datasync: 0 }).unwrap();
+    assert_eq!(asked(&b, "Tfsync"), 2);
 }
 
 #[test]
