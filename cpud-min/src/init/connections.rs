@@ -26,6 +26,14 @@ struct Connection {
     guard: Option<Pid>,
     wire: Option<Pid>,
     logged_in: bool,
+    /// To make room for another; its processes may not have ended yet.
+    given_up: bool,
+}
+
+impl Connection {
+    const fn is_stranger(&self) -> bool {
+        !self.logged_in && !self.given_up && self.wire.is_some()
+    }
 }
 
 pub struct Connections(heapless::Vec<Connection, MAX>);
@@ -51,7 +59,7 @@ impl Connections {
         peer: SocketAddr,
         reporter: &Reporter,
     ) -> rustix::io::Result<()> {
-        if self.0.iter().filter(|c| !c.logged_in).count() >= STRANGERS_MAX {
+        if self.0.iter().filter(|c| c.is_stranger()).count() >= STRANGERS_MAX {
             self.end_a_stranger();
         }
         let (to_wire, to_guard) = fdpass::pair()?;
@@ -66,17 +74,19 @@ impl Connections {
             // guard sees the hang-up and ends.
             Err(_) => None,
         };
-        let connection = Connection { peer, since: now().0, guard: Some(guard), wire, logged_in: false };
+        let connection =
+            Connection { peer, since: now().0, guard: Some(guard), wire, logged_in: false, given_up: false };
         // There is room: has_room() was asked before accept.
         let _ = self.0.push(connection);
         Ok(())
     }
 
-    fn end_a_stranger(&self) {
-        let strangers = || self.0.iter().filter(|c| !c.logged_in && c.wire.is_some());
-        let crowd = |c: &Connection| strangers().filter(|other| network(other.peer) == network(c.peer)).count();
-        if let Some(wire) = strangers().max_by_key(|c| (crowd(c), Reverse(c.since))).and_then(|c| c.wire) {
-            process::kill(wire, SIGKILL);
+    fn end_a_stranger(&mut self) {
+        let strangers = || self.0.iter().enumerate().filter(|(_, c)| c.is_stranger());
+        let crowd = |c: &Connection| strangers().filter(|(_, other)| network(other.peer) == network(c.peer)).count();
+        if let Some((at, _)) = strangers().max_by_key(|(_, c)| (crowd(c), Reverse(c.since))) {
+            self.0[at].given_up = true;
+            self.0[at].wire.into_iter().for_each(|wire| process::kill(wire, SIGKILL));
         }
     }
 
