@@ -35,6 +35,16 @@ fn fresh(name: &str) -> PathBuf {
     out
 }
 
+/// What runs with this image folder; ended on drop, also when the test fails.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        // It says that nothing runs when the test has ended it.
+        let _ = script("run-qemu.sh", self.0).arg("--stop").output();
+    }
+}
+
 fn is_alive(pid: &str) -> bool {
     Path::new("/proc").join(pid.trim()).exists()
 }
@@ -43,6 +53,7 @@ fn is_alive(pid: &str) -> bool {
 fn run_qemu_detaches_and_the_lines_that_it_prints_work() {
     or_skip!(on_path("qemu-system-x86_64"));
     let (out, port) = (fresh("detached"), free_port());
+    let _ended = Ended(&out);
     let start = || run(script("run-qemu.sh", &out).args(["--detach", "--port", &port.to_string()]), LIMIT).ok();
     let printed = start();
     let line = |word: &str| {
@@ -75,6 +86,7 @@ fn run_qemu_detaches_and_the_lines_that_it_prints_work() {
 fn ctrl_c_leaves_nothing_running() {
     or_skip!(on_path("qemu-system-x86_64"));
     let (out, port) = (fresh("attached"), free_port());
+    let _ended = Ended(&out);
     let mut command = script("run-qemu.sh", &out);
     command.args(["--port", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = spawn(&mut command);

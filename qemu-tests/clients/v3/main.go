@@ -55,7 +55,7 @@ func main() {
 	flag.Var(&env, "env", "send `NAME=VALUE` too (repeatable)")
 	flag.Var(&large, "large", "send `NAME=SIZE`, a variable of so many bytes, which no command line could hold (repeatable)")
 	flag.Var(&modes, "mode", "terminal mode `OPCODE=VALUE`, RFC 4254 section 8 (repeatable)")
-	flag.Var(&reactions, "on", "`WORD=ACTION`: once WORD shows up in the output: resize CxR, signal NAME, type TEXT, die (repeatable)")
+	flag.Var(&reactions, "on", "`WORD=ACTION`: once WORD shows up in the output: resize CxR, signal NAME, type TEXT, garble, die (repeatable)")
 	flag.Parse()
 	status, err := run(flag.Args())
 	if err != nil {

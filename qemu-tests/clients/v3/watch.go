@@ -56,6 +56,8 @@ func parse(action string, s *ssh.Session, stdin io.Writer) (func() error, error)
 		return func() error { _, err := io.WriteString(stdin, object+"\n"); return err }, nil
 	case "die":
 		return die, nil
+	case "garble":
+		return garble, nil
 	}
 	return nil, fmt.Errorf("no such action: %q", action)
 }

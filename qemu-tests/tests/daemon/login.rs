@@ -11,7 +11,7 @@ use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh, python};
 use qemu_tests::run::run;
-use qemu_tests::skip::on_path;
+use qemu_tests::skip::{ipv6, on_path};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -90,6 +90,7 @@ fn the_host_key_that_the_console_names_is_the_one_that_ssh_sees() {
 
 #[test]
 fn it_listens_on_ipv6_too() {
+    or_skip!(ipv6());
     or_skip!(Peer::OpenSsh.here());
     let file = scratch("daemon").join("authorized_keys.ipv6");
     authorize(&file);

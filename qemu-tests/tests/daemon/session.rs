@@ -11,7 +11,7 @@ use qemu_tests::artifacts::{Artifact, scratch};
 use qemu_tests::daemon::Daemon;
 use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::or_skip;
-use qemu_tests::peer::{Login, Peer, openssh};
+use qemu_tests::peer::{Login, Peer, openssh, shell};
 use qemu_tests::run::{Outcome, feed, run, sha256, spawn};
 use qemu_tests::skip::Reason;
 
@@ -161,9 +161,15 @@ fn more_than_a_gigabyte_passes_through_the_servers_own_change_of_keys() {
     or_skip!(Peer::OpenSsh.here());
     let daemon = Daemon::start();
     let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
-    let mut ssh = Peer::OpenSsh.exec(&login, "head -c 1200000000 /dev/zero");
-    let outcome = run(ssh.arg("-v"), Duration::from_secs(60));
+    let mut ssh = openssh(&login);
+    ssh.args(["-v", "root@127.0.0.1", &shell("head -c 1200000000 /dev/zero")]);
+    let outcome = run(&mut ssh, Duration::from_secs(240));
     assert_eq!((outcome.code(), outcome.stdout.len()), (0, 1_200_000_000));
+    // Who asks sends first: the client for the first keys, the server for the others.
+    let complaint = outcome.complaint();
+    let asked: Vec<&str> =
+        complaint.lines().filter_map(|line| line.strip_prefix("debug1: SSH2_MSG_KEXINIT ")).collect();
+    assert_eq!(asked.get(..4), Some(&["sent", "received", "received", "sent"][..]), "{complaint}");
 }
 
 #[test]

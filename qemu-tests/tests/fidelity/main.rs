@@ -50,8 +50,8 @@ const ROW: Row =
 
 enum Expect {
     Same,
-    /// Why it is not.
-    Differs(&'static str),
+    /// Why it is not, and words of the difference: another one is a failure.
+    Differs(&'static str, &'static str),
 }
 
 /// What a script did.
@@ -78,8 +78,11 @@ fn compare(name: &str, row: &Row, who: Who, machine: &'static Shared) {
     match (expect, difference(&home, &away)) {
         (Expect::Same, None) => {}
         (Expect::Same, Some(difference)) => panic!("{difference}"),
-        (Expect::Differs(reason), Some(difference)) => println!("expected ({reason}): {difference}"),
-        (Expect::Differs(reason), None) => panic!("it is as at home now; take the mark away: {reason}"),
+        (Expect::Differs(reason, words), Some(difference)) => {
+            assert!(difference.contains(words), "not the difference that is expected ({reason}): {difference}");
+            println!("expected ({reason}): {difference}");
+        }
+        (Expect::Differs(reason, _), None) => panic!("it is as at home now; take the mark away: {reason}"),
     }
 }
 

@@ -118,8 +118,8 @@ impl Place {
     }
 
     pub fn at_home(&self, lines: &[&str]) -> Command {
-        let mut command = self.command("/bin/sh");
-        command.env("TMPDIR", "/tmp").args(["-ec", &script(lines)]);
+        let mut command = self.command(SHELL[0]);
+        command.env("TMPDIR", "/tmp").args(&SHELL[1..]).arg(script(lines));
         command
     }
 
@@ -143,7 +143,7 @@ impl Place {
             namespace += &format!(":{}", sysroot().display());
         }
         command.args(["-namespace", &namespace, "-key"]).arg(self.folder.join("key"));
-        command.args(host).args(["/bin/sh", "-ec", &script(lines)]);
+        command.args(host).args(SHELL).arg(script(lines));
         command
     }
 }
@@ -153,6 +153,9 @@ impl Drop for Place {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+/// A program in front of a pipe fails the row, too.
+const SHELL: [&str; 4] = ["/bin/bash", "-o", "pipefail", "-ec"];
 
 fn script(lines: &[&str]) -> String {
     format!("umask 022\n{}", lines.join("\n"))

@@ -31,6 +31,16 @@ fn the_relay_writes_down_what_it_did_for_the_session() {
     assert!(number("bytes of cache, for all sessions") >= number("bytes of cache in use"), "{page}");
 }
 
+#[test]
+fn a_malformed_frame_from_home_ends_the_session_and_is_named() {
+    let vm = machine!(shared);
+    let outcome = v3(vm.port, &["-on", "ready=garble"], &["sh", "-c", "echo ready; while :; do :; done"]);
+    assert_ne!(outcome.code(), 0);
+    let named = "the session's files: 9P frame from the far side: type 99, tag 1, size 7";
+    assert!(outcome.complaint().contains(named), "{}", outcome.complaint());
+    vm.expect(&["9P frame from the far side: type 99"]);
+}
+
 /// A file of so many bytes, in no directory of the default name space, and its hash.
 fn large(name: &str, bytes: usize) -> (PathBuf, String) {
     let path = scratch("files").join(name);
