@@ -48,8 +48,7 @@ done
 board=${board:-qemu-q35}
 board_load "$board"
 # shellcheck disable=SC2046 # words
-need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
-    "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}" $(packages_for_rom)
+need_packages $(packages_for_image)
 [[ $hostname =~ ^[A-Za-z0-9.-]{0,63}$ ]] || die "--hostname $hostname is no host name"
 cmdline="${cmdline:-${BOARD[cmdline]}}${hostname:+ hostname=$hostname}"
 out=$(realpath -m "${out:-$ROOT/out/$board}")

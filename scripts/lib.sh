@@ -82,7 +82,7 @@ is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" 
 
 version_of() { dpkg-query -W -f='${Version}' "$1" 2>/dev/null || true; }
 
-# What each part is built with: run-qemu.sh asks for all of them at once.
+# What each part is built with.
 PACKAGES_FOR_CPUD=(gcc libc6-dev binutils)
 PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-dev)
 PACKAGES_FOR_INITRAMFS=(openssh-client xz-utils)
@@ -95,6 +95,13 @@ packages_for_rom() {
     [ "${BOARD[payload]}" != fit ] || printf '%s\n' "${PACKAGES_FOR_FIT[@]}"
     [ "${BOARD[arch]}" != x86_64 ] || ! command -v gcc >/dev/null || printf 'lib32gcc-%s-dev\n' "$(gcc -dumpversion)"
     [ -z "${BOARD[packages]:-}" ] || printf '%s\n' "${BOARD[packages]}"
+}
+
+# packages_for_image: what all of the loaded board's image takes, to be asked for at once.
+packages_for_image() {
+    printf '%s\n' "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
+        "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}"
+    packages_for_rom
 }
 
 # need_packages PACKAGE...: install what is missing, or with --no-install only say what it is.

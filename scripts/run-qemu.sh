@@ -84,8 +84,7 @@ if pid=$(running); then
 fi
 
 # shellcheck disable=SC2046 # words
-need_packages "$QEMU_PACKAGE" "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
-    "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}" $(packages_for_rom)
+need_packages "$QEMU_PACKAGE" $(packages_for_image)
 [ "$net" != igb ] || need_qemu_with_igb
 [ "$boot" = rom ] || build+=(--no-rom)
 run build-image.sh "$board" --out "$out" "${build[@]}"

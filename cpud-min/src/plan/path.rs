@@ -22,7 +22,8 @@ pub struct Search<'p> {
     /// The prefixes not tried yet; `None` when there are no more.
     prefixes: Option<&'p [u8]>,
     word: &'p CStr,
-    denied: bool,
+    /// Why none was executed so far, an errno.
+    why: u32,
 }
 
 impl<'p> Search<'p> {
@@ -34,7 +35,7 @@ impl<'p> Search<'p> {
             bytes if bytes.contains(&b'/') => Some(b"".as_slice()),
             _ => Some(path.map_or(DEFAULT, CStr::to_bytes)),
         };
-        Self { prefixes, word, denied: false }
+        Self { prefixes, word, why: ENOENT }
     }
 
     /// The next file to execute. Those with names longer than `PATH_MAX` are passed over, as no
@@ -60,13 +61,21 @@ impl<'p> Search<'p> {
     /// Records why the file just tried was not executed, an errno. Whether the search goes on: a
     /// file that cannot be had does not end it, one that is there and fails does.
     pub const fn failed(&mut self, errno: u32) -> bool {
-        self.denied |= !matches!(errno, ENOENT | ENOTDIR);
+        if self.why != EACCES {
+            self.why = errno;
+        }
         matches!(errno, ENOENT | ENOTDIR | EACCES)
+    }
+
+    /// Why no file was executed, an errno. As execvp(3): what may not be executed is the reason, not what is not there
+    /// behind it in `PATH`.
+    pub const fn why(&self) -> u32 {
+        self.why
     }
 
     /// The command's exit status when every file failed: [`NOT_FOUND`] or [`CANNOT_EXECUTE`].
     pub const fn exit_status(&self) -> u32 {
-        if self.denied { CANNOT_EXECUTE } else { NOT_FOUND }
+        if matches!(self.why, ENOENT | ENOTDIR) { NOT_FOUND } else { CANNOT_EXECUTE }
     }
 }
 
@@ -128,7 +137,7 @@ mod tests {
         assert_eq!(search.exit_status(), NOT_FOUND);
         assert!(search.failed(EACCES));
         assert!(search.failed(ENOTDIR));
-        assert_eq!(search.exit_status(), CANNOT_EXECUTE);
+        assert_eq!((search.exit_status(), search.why()), (CANNOT_EXECUTE, EACCES));
         assert!(!search.failed(ENOEXEC));
     }
 }

@@ -38,28 +38,24 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
 
     let mut room = [0; path::ROOM];
     let mut search = Search::new(word, environ.get(b"PATH"));
-    let mut error = Errno::NOENT;
     let mut no_loader = false;
     while let Some(file) = search.next(&mut room) {
         let arguments = core::iter::once(word).chain(command.iter().skip(1));
-        let failed = exec(file, arguments.clone(), argv, &envp);
-        // As execvp(3): what may not be executed is the reason, not what is not there behind it in PATH.
-        if error != Errno::ACCESS {
-            error = failed;
-        }
-        if failed == Errno::NOEXEC {
+        let error = exec(file, arguments.clone(), argv, &envp);
+        if error == Errno::NOEXEC {
             if [file, SH].into_iter().any(report_foreign) {
                 return Failed(path::CANNOT_EXECUTE as u8);
             }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
         // execve(2): ENOENT is also for a loader or an interpreter that is not there.
-        no_loader |= failed == Errno::NOENT && fs::stat(file).is_ok();
-        if !search.failed(failed.raw_os_error().unsigned_abs()) {
+        no_loader |= error == Errno::NOENT && fs::stat(file).is_ok();
+        if !search.failed(error.raw_os_error().unsigned_abs()) {
             break;
         }
     }
     let status = search.exit_status() as u8;
+    let error = Errno::from_raw_os_error(search.why().cast_signed());
     // No program of that name: on the appliance cpud itself has some words.
     if config.appliance && status == path::NOT_FOUND as u8 && words::answer(command) {
         return Failed(0);

@@ -129,9 +129,8 @@ impl Machine<'_> {
         let mut kexinit = [0; KEXINIT_LEN];
         let mut to = Writer::new(&mut kexinit);
         offer.message(|message| message.encode(&mut to)).map_err(|_| Bug::NoRoom)?;
-        let client_ident = self.peer.as_ref().map_or(&[][..], |peer| peer.as_bytes());
         Ok(Transcript::new()
-            .string(&[client_ident])
+            .string(&[self.client_ident()])
             .string(&[IDENT_PREFIX.as_bytes(), self.config.software.as_bytes()])
             .string(&[client_kexinit])
             .string(&[to.into_written()])

@@ -82,6 +82,11 @@ impl<'a> Machine<'a> {
         self.peer = Some(peer);
     }
 
+    /// The client's identification; empty before it has come.
+    pub fn client_ident(&self) -> &[u8] {
+        self.peer.as_ref().map_or(&[], |peer| peer.as_bytes())
+    }
+
     pub const fn is_open(&self) -> bool {
         matches!(self.login, Login::Open)
     }

@@ -179,7 +179,7 @@ impl<'a> Server<'a> {
 
     /// The client's identification (RFC 4253 section 4.2); empty before it has come.
     pub fn client_ident(&self) -> &[u8] {
-        self.machine.peer.as_ref().map_or(&[], |peer| peer.as_bytes())
+        self.machine.client_ident()
     }
 
     /// Answers [`Event::Sign`]: the host key's signature of the hash (RFC 8709 section 6).
