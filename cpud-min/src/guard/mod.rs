@@ -51,9 +51,7 @@ pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: &Reporter
 }
 
 fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter) -> Result<(), &'static str> {
-    // Standard streams that lead nowhere, so that no later descriptor gets one of their numbers.
-    let null = fs::open_null().map_err(|_| "cannot open /dev/null")?;
-    fs::become_stdio(&null).map_err(|_| "cannot set the standard streams")?;
+    fs::fill_stdio().map_err(|_| "cannot open /dev/null")?;
     let children = signal::descriptor(&[signal::SIGCHLD]).map_err(|_| "cannot watch for the end of sessions")?;
     rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(|_| "cannot become a subreaper")?;
 

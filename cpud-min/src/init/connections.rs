@@ -108,10 +108,11 @@ impl Connections {
                 };
                 *slot = None;
                 match status {
-                    Status::Killed { signal, .. } if u32::from(signal) != SIGKILL && u32::from(signal) != SIGTERM => {
-                        say!("cpud: {}: {role} was ended by signal {signal}", connection.peer);
-                    }
-                    _ => {}
+                    // What they had to say they have said.
+                    Status::Exited(0 | 1) => {}
+                    Status::Killed { signal, .. } if matches!(signal.into(), SIGKILL | SIGTERM) => {}
+                    // A panic is status 101: a wire and a guard have no console to say more.
+                    _ => say!("cpud: {}: {role} {status}", connection.peer),
                 }
             }
             ended(pid, status);

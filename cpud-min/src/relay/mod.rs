@@ -14,7 +14,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::init::Config;
-use crate::sys::{fdpass, now, process, sandbox};
+use crate::sys::{fdpass, fs, now, process, sandbox};
 use memory::Room;
 pub use memory::{LEAST, MOST, MSIZE};
 use protocol::{Begin, Fault, MESSAGE_MAX};
@@ -60,6 +60,7 @@ const SOURCES: usize = 1 + CONNECTIONS + 2 * SESSIONS;
 type Ready = Vec<(Source, PollFlags), SOURCES>;
 
 fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<()> {
+    fs::fill_stdio()?;
     let cache = memory::cache(arena)?;
     let mut rooms = Vec::new();
     for place in 0..SESSIONS {

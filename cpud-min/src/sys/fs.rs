@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 
@@ -99,9 +99,17 @@ pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// /dev/null, for standard streams that lead nowhere.
-pub fn open_null() -> Result<OwnedFd> {
-    open(c"/dev/null", OFlags::RDWR)
+/// Standard streams that are not open lead nowhere from now on, so that no later descriptor gets one of their numbers:
+/// what a panic says goes to 2.
+pub fn fill_stdio() -> Result<()> {
+    loop {
+        let null = open(c"/dev/null", OFlags::RDWR)?;
+        // The lowest number that was free.
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        core::mem::forget(null);
+    }
 }
 
 /// Makes `fd` standard input, output and error.

@@ -104,6 +104,7 @@ pub fn run(config: &Config, socket: OwnedFd, guard: OwnedFd) -> ! {
 }
 
 fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result<()> {
+    fs::fill_stdio()?;
     let mut hello = [0; MESSAGE_MAX];
     let (n, _) = fdpass::receive(&guard, &mut hello, true)?;
     let Ok(FromGuard::Hello { host_key }) = FromGuard::decode(&hello[..n]) else { return Ok(()) };

@@ -78,6 +78,24 @@ fn ten_thousand_connections_in_a_row_leave_the_daemon_as_it_was() {
 }
 
 #[test]
+fn what_a_panic_says_reaches_no_session() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let mut ssh = spawn(Peer::OpenSsh.exec(&login, "cat").stdin(Stdio::piped()).stdout(Stdio::piped()));
+    ssh.stdin.as_mut().expect("piped").write_all(b"x").expect("it reads");
+    ssh.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it answers");
+    let all = family(&processes(), daemon.pid());
+    let wire = all.iter().find(|process| process.filtered).expect("a connection has a wire");
+    for stream in 0..3 {
+        let leads = fs::read_link(format!("/proc/{}/fd/{stream}", wire.pid)).expect("it is open");
+        assert_eq!(leads.to_str(), Some("/dev/null"), "{stream} of {wire:?}");
+    }
+    ssh.kill().expect("it runs");
+    ssh.wait().expect("a child can be waited for");
+}
+
+#[test]
 fn a_daemon_without_descriptors_to_spare_makes_no_second_one() {
     let prlimit = or_skip!(on_path("prlimit"));
     let daemon = Daemon::start();
