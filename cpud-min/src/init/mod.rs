@@ -130,6 +130,8 @@ fn step(name: &str, result: rustix::io::Result<()>) {
 
 /// Accepts connections until a signal says what to do next.
 fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
+    // A machine without its console starts PID 1 without standard streams.
+    step("/dev/null", fs::fill_stdio());
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
     let signals = signal::descriptor(&signals).map_err(|_| "cannot receive signals")?;
     let (reports, reporter) = fdpass::pair().map_err(|_| "out of memory")?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use qemu_tests::artifacts::{Artifact, scratch};
 use qemu_tests::console::Mark;
-use qemu_tests::daemon::Daemon;
+use qemu_tests::daemon::{Daemon, free_port};
 use qemu_tests::hostile::{Manner, knock};
 use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::look::{Process, family, processes};
@@ -93,6 +93,24 @@ fn what_a_panic_says_reaches_no_session() {
     }
     ssh.kill().expect("it runs");
     ssh.wait().expect("a child can be waited for");
+}
+
+#[test]
+fn a_daemon_without_standard_streams_says_its_lines_to_nobody() {
+    let port = free_port();
+    let mut daemon = Command::new("sh");
+    daemon.args(["-c", r#"exec "$0" "$@" <&- >&- 2>&-"#]).arg(Artifact::Cpud.path("qemu-q35"));
+    daemon.args(["--no-9p", "--listen", &format!("127.0.0.1:{port}"), "--host-key"]).arg(Key::host().private);
+    let mut daemon = spawn(daemon.args(["--authorized-keys", "/dev/null"]));
+    let deadline = std::time::Instant::now() + SOON;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(std::time::Instant::now() < deadline, "it does not listen");
+    }
+    let leads =
+        [0, 1, 2].map(|stream| fs::read_link(format!("/proc/{}/fd/{stream}", daemon.id())).expect("it is open"));
+    daemon.kill().expect("it runs");
+    daemon.wait().expect("a child can be waited for");
+    assert_eq!(leads.map(|leads| leads.display().to_string()), ["/dev/null"; 3]);
 }
 
 #[test]
