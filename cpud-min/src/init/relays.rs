@@ -2,10 +2,12 @@
 //! next command finds what the last one fetched.
 
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 
 use super::Config;
 use crate::relay;
 use crate::say;
+use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, memory};
 
@@ -23,6 +25,12 @@ struct Relay {
     control: OwnedFd,
 }
 
+impl Relay {
+    fn hand(&self, connection: &OwnedFd) -> rustix::io::Result<()> {
+        fdpass::send(&self.control, &[1], &[connection.as_fd()])
+    }
+}
+
 /// In the order of their last use.
 pub struct Relays(heapless::Vec<Relay, MAX>);
 
@@ -34,16 +42,25 @@ impl Relays {
     /// Hands a connection to its user's relay. When that cannot be, it closes, and the connection has no files.
     pub fn connect(&mut self, config: &Config, key: &[u8], connection: &OwnedFd) {
         let Ok(key) = Key::from_slice(key) else { return };
-        let known = self.0.iter().position(|r| r.key == key);
-        let relay = match known {
-            Some(at) => Some(self.0.remove(at)),
-            None => self.start(config, key),
-        };
-        let Some(relay) = relay else { return };
-        if let Err(error) = fdpass::send(&relay.control, &[1], &[connection.as_fd()]) {
-            say!("cpud: a relay takes no connection: {}", crate::sys::errno::Sentence(error));
+        if let Some(at) = self.0.iter().position(|r| r.key == key) {
+            let mut relay = self.0.remove(at);
+            let sent = relay.hand(connection);
+            let ended = matches!(sent, Err(Errno::PIPE | Errno::CONNRESET));
+            if ended {
+                // Its user begins anew; how it ended is told when it is reaped.
+                relay.key.clear();
+            } else if let Err(error) = sent {
+                say!("cpud: a relay takes no connection: {}", Sentence(error));
+            }
+            let _ = if ended { self.0.insert(0, relay) } else { self.0.push(relay) };
+            if !ended {
+                return;
+            }
         }
-        let _ = self.0.push(relay);
+        if let Some(relay) = self.start(config, key) {
+            let _ = relay.hand(connection);
+            let _ = self.0.push(relay);
+        }
     }
 
     fn start(&mut self, config: &Config, key: Key) -> Option<Relay> {
@@ -73,5 +90,36 @@ impl Relays {
             self.0.remove(at);
             say!("cpud: a relay {status}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::cmdline;
+    use ssh_lite::Ciphers;
+
+    #[test]
+    fn who_logs_in_when_his_relay_has_ended_gets_another() {
+        let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
+        let relay = Some(relay::LEAST);
+        let (ninep, cgroups, root, appliance) = (true, false, false, false);
+        let ciphers = Ciphers::PORTABLE;
+        let config = Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, relay };
+        let mut relays = Relays::new();
+        let (control, theirs) = fdpass::pair().unwrap();
+        drop(theirs);
+        let key = Key::from_slice(b"SHA256:x").unwrap();
+        let _ = relays.0.push(Relay { key, pid: process::own_pid(), control });
+        let (connection, wire) = fdpass::pair().unwrap();
+        relays.connect(&config, b"SHA256:x", &connection);
+        drop(connection);
+        // Somebody holds the other end.
+        assert_eq!(fdpass::receive(&wire, &mut [0], false).map(drop), Err(Errno::AGAIN));
+        relays.ended(process::own_pid(), Status::Exited(0));
+        assert_eq!(relays.0.len(), 1);
+        let pid = relays.0[0].pid;
+        drop(relays);
+        assert_eq!(process::wait(pid), Ok(Status::Exited(0)));
     }
 }
