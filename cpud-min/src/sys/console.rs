@@ -1,5 +1,8 @@
 //! Lines for the person at the console: standard error, which the kernel opens on /dev/console for PID 1.
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use rustix::fd::BorrowedFd;
 use rustix::io;
 
 /// One line of text: at most 400 bytes, what is longer is cut.
@@ -54,14 +57,25 @@ pub fn say(text: core::fmt::Arguments<'_>) {
 
 /// Writes the line and an end of line in one call, so that lines of several processes do not mix.
 pub fn write_line(text: &[u8]) {
-    let mut out = heapless::Vec::<u8, 512>::new();
-    let _ = out.extend_from_slice(&text[..text.len().min(510)]);
-    let _ = out.extend_from_slice(b"\n");
+    static CUT: AtomicBool = AtomicBool::new(false);
     // SAFETY: standard error is open in every role that prints, and is never closed there.
-    let _ = io::write(unsafe { rustix::stdio::stderr() }, &out);
+    write_line_to(unsafe { rustix::stdio::stderr() }, &CUT, text);
 }
 
-/// From now on a line that the console does not take is lost: a ^S that came by its wire would hold up PID 1 for good.
+/// `cut`: the console has not taken all of the line before, which therefore has no end.
+fn write_line_to(console: BorrowedFd<'_>, cut: &AtomicBool, text: &[u8]) {
+    let mut out = heapless::Vec::<u8, 512>::new();
+    if cut.load(Relaxed) {
+        let _ = out.push(b'\n');
+    }
+    let _ = out.extend_from_slice(&text[..text.len().min(510)]);
+    let _ = out.push(b'\n');
+    if let Ok(n) = io::write(console, &out) {
+        cut.store(n < out.len(), Relaxed);
+    }
+}
+
+/// From now on what the console does not take of a line is lost: a ^S that came by its wire would hold up PID 1 for good.
 pub fn never_wait() {
     // SAFETY: standard error is open, and init does not close it.
     let _ = super::fs::set_nonblocking(unsafe { rustix::stdio::stderr() });
@@ -92,6 +106,7 @@ macro_rules! say {
 mod tests {
     use super::*;
     use core::fmt::Write;
+    use rustix::fd::AsFd;
 
     #[test]
     fn a_name_cannot_make_a_second_line_or_move_the_cursor() {
@@ -106,5 +121,27 @@ mod tests {
         let mut line = Text::<4>::new();
         write!(line, "abcöö").unwrap();
         assert_eq!(line.as_bytes(), b"abc");
+    }
+
+    #[test]
+    fn a_line_that_the_console_took_in_part_ends_before_the_next() {
+        let (master, console) = crate::sys::tty::open().unwrap();
+        crate::sys::fs::set_nonblocking(&console).unwrap();
+        let (cut, mut shown, mut room) = (AtomicBool::new(false), std::vec::Vec::new(), [0; 1000]);
+        // It is slower than they come; what it holds is read before the last.
+        for round in 0..200 {
+            for _ in 0..if round < 199 { 1000 } else { 1 } {
+                write_line_to(console.as_fd(), &cut, b"cpud: a line of a stranger's");
+            }
+            let mut left = if round < 198 { 1 } else { usize::MAX };
+            while left > 0
+                && let Ok(n) = io::read(&master, &mut room)
+            {
+                shown.extend_from_slice(&room[..n]);
+                left -= 1;
+            }
+        }
+        let shown = std::string::String::from_utf8(shown).unwrap();
+        assert_eq!(shown.lines().find(|line| line.rfind("cpud:").is_some_and(|at| at > 0)), None);
     }
 }
