@@ -24,7 +24,8 @@ use crate::plan::quoted::Quoted;
 use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
-use crate::sys::{console, fdpass, fs, memory, net, now, process, signal};
+use crate::sys::process::{self, Fork};
+use crate::sys::{console, fdpass, fs, memory, net, now, signal};
 use connections::Connections;
 use relays::Relays;
 use report::{RateLimit, Report, Reporter};
@@ -53,6 +54,9 @@ type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
 
 /// How long guards have to end their sessions before the machine goes down.
 const GOODBYE_MS: u64 = 1000;
+
+/// How many seconds file servers have to take what is left in memory, before the machine goes down.
+const SYNC: i64 = 5;
 
 /// What init was asked to do by a signal, as busybox's init understands them.
 enum Order {
@@ -255,7 +259,12 @@ fn goodbye(mut connections: Connections, order: Order) -> Order {
 /// The end of the machine's run: everything is killed and written out first.
 fn shut_down(order: &Order) -> ! {
     process::kill_all(SIGKILL);
-    rustix::fs::sync();
+    // sync(2) waits for good when a user has mounted a file server that is gone. So a child goes on from here, and this
+    // process, if that takes too long.
+    match process::fork() {
+        Ok(Fork::Parent(_)) => rest(SYNC),
+        Ok(Fork::Child) | Err(_) => rustix::fs::sync(),
+    }
     let command = match order {
         Order::Restart => RebootCommand::Restart,
         Order::PowerOff => RebootCommand::PowerOff,
