@@ -26,6 +26,8 @@ struct Connection {
     guard: Option<Pid>,
     wire: Option<Pid>,
     logged_in: bool,
+    /// Of the user who has logged in.
+    relay: Option<Pid>,
     /// To make room for another; its processes may not have ended yet.
     given_up: bool,
 }
@@ -41,6 +43,15 @@ pub struct Connections(heapless::Vec<Connection, MAX>);
 impl Connections {
     pub const fn new() -> Self {
         Self(heapless::Vec::new())
+    }
+
+    #[cfg(test)]
+    pub fn of_relay(relay: Pid) -> Self {
+        let peer = (core::net::Ipv4Addr::LOCALHOST, 1).into();
+        let (guard, wire) = (Some(process::own_pid()), None);
+        let connection =
+            Connection { peer, since: 0, guard, wire, logged_in: true, relay: Some(relay), given_up: false };
+        Self(heapless::Vec::from_iter([connection]))
     }
 
     pub fn has_room(&self) -> bool {
@@ -74,8 +85,15 @@ impl Connections {
             // guard sees the hang-up and ends.
             Err(_) => None,
         };
-        let connection =
-            Connection { peer, since: now().0, guard: Some(guard), wire, logged_in: false, given_up: false };
+        let connection = Connection {
+            peer,
+            since: now().0,
+            guard: Some(guard),
+            wire,
+            logged_in: false,
+            relay: None,
+            given_up: false,
+        };
         // There is room: has_room() was asked before accept.
         let _ = self.0.push(connection);
         Ok(())
@@ -90,10 +108,16 @@ impl Connections {
         }
     }
 
-    pub fn logged_in(&mut self, guard: Pid) {
+    pub fn logged_in(&mut self, guard: Pid, relay: Option<Pid>) {
         if let Some(connection) = self.0.iter_mut().find(|c| c.guard == Some(guard)) {
             connection.logged_in = true;
+            connection.relay = connection.relay.or(relay);
         }
+    }
+
+    /// Whether one is open whose files come by this relay.
+    pub fn use_relay(&self, relay: Pid) -> bool {
+        self.0.iter().any(|c| c.relay == Some(relay))
     }
 
     /// Takes note of every child that has ended: connections' processes, orphans that are init's to reap, and what `ended`

@@ -228,10 +228,9 @@ fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relay
         let Ok((n @ 1.., fds)) = fdpass::receive(reports, &mut buffer, false) else { return };
         match report::decode(&buffer[..n]) {
             Some(Report::LoggedIn { guard, key }) => {
-                connections.logged_in(guard);
-                if let Some(connection) = fds.into_iter().next() {
-                    relays.connect(config, key, &connection);
-                }
+                let connection = fds.into_iter().next();
+                let relay = connection.and_then(|connection| relays.connect(config, key, &connection, connections));
+                connections.logged_in(guard, relay);
             }
             Some(Report::Line(line)) if limit.allow() => {
                 match core::mem::take(&mut limit.left_out) {

@@ -5,14 +5,15 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::Config;
+use super::connections::Connections;
 use crate::relay;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, memory};
 
-/// Keys that have a relay at a time. Of more, the one that was not used for longest loses what it knows, and its
-/// sessions their files.
+/// Keys that have a relay at a time. Of more, the one without a connection that was not used for longest loses what it
+/// knows; when all have one, the one whose user's last login is the longest ago, and its sessions their files.
 const MAX: usize = 8;
 
 /// A fingerprint as OpenSSH writes it.
@@ -31,7 +32,7 @@ impl Relay {
     }
 }
 
-/// In the order of their last use.
+/// In the order of their users' last logins.
 pub struct Relays(heapless::Vec<Relay, MAX>);
 
 impl Relays {
@@ -40,8 +41,14 @@ impl Relays {
     }
 
     /// Hands a connection to its user's relay. When that cannot be, it closes, and the connection has no files.
-    pub fn connect(&mut self, config: &Config, key: &[u8], connection: &OwnedFd) {
-        let Ok(key) = Key::from_slice(key) else { return };
+    pub fn connect(
+        &mut self,
+        config: &Config,
+        key: &[u8],
+        connection: &OwnedFd,
+        connections: &Connections,
+    ) -> Option<Pid> {
+        let key = Key::from_slice(key).ok()?;
         if let Some(at) = self.0.iter().position(|r| r.key == key) {
             let mut relay = self.0.remove(at);
             let sent = relay.hand(connection);
@@ -52,20 +59,22 @@ impl Relays {
             } else if let Err(error) = sent {
                 say!("cpud: a relay takes no connection: {}", Sentence(error));
             }
+            let pid = relay.pid;
             let _ = if ended { self.0.insert(0, relay) } else { self.0.push(relay) };
             if !ended {
-                return;
+                return Some(pid);
             }
         }
-        if let Some(relay) = self.start(config, key) {
-            let _ = relay.hand(connection);
-            let _ = self.0.push(relay);
-        }
+        let relay = self.start(config, key, connections)?;
+        let pid = relay.pid;
+        let _ = relay.hand(connection);
+        let _ = self.0.push(relay);
+        Some(pid)
     }
 
-    fn start(&mut self, config: &Config, key: Key) -> Option<Relay> {
+    fn start(&mut self, config: &Config, key: Key, connections: &Connections) -> Option<Relay> {
         if self.0.is_full() {
-            self.0.remove(0);
+            self.0.remove(self.0.iter().position(|r| !connections.use_relay(r.pid)).unwrap_or(0));
         }
         let (control, theirs) = fdpass::pair().ok()?;
         // A relay that does not listen must not hold up everybody.
@@ -99,27 +108,46 @@ mod tests {
     use crate::plan::cmdline;
     use ssh_lite::Ciphers;
 
-    #[test]
-    fn who_logs_in_when_his_relay_has_ended_gets_another() {
+    fn config() -> Config {
         let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
         let relay = Some(relay::LEAST);
         let (ninep, cgroups, root, appliance) = (true, false, false, false);
-        let ciphers = Ciphers::PORTABLE;
-        let config = Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, relay };
-        let mut relays = Relays::new();
+        Config { authorized_keys, host_key, ciphers: Ciphers::PORTABLE, ninep, cgroups, root, appliance, relay }
+    }
+
+    /// A relay that is there as far as init knows; what comes back is its end.
+    fn add(relays: &mut Relays, key: &[u8], pid: i32) -> OwnedFd {
         let (control, theirs) = fdpass::pair().unwrap();
-        drop(theirs);
-        let key = Key::from_slice(b"SHA256:x").unwrap();
-        let _ = relays.0.push(Relay { key, pid: process::own_pid(), control });
+        let (key, pid) = (Key::from_slice(key).unwrap(), Pid::from_raw(pid).unwrap());
+        let _ = relays.0.push(Relay { key, pid, control });
+        theirs
+    }
+
+    #[test]
+    fn who_logs_in_when_his_relay_has_ended_gets_another() {
+        let mut relays = Relays::new();
+        drop(add(&mut relays, b"SHA256:x", 1));
         let (connection, wire) = fdpass::pair().unwrap();
-        relays.connect(&config, b"SHA256:x", &connection);
+        let pid = relays.connect(&config(), b"SHA256:x", &connection, &Connections::new()).unwrap();
         drop(connection);
         // Somebody holds the other end.
         assert_eq!(fdpass::receive(&wire, &mut [0], false).map(drop), Err(Errno::AGAIN));
-        relays.ended(process::own_pid(), Status::Exited(0));
-        assert_eq!(relays.0.len(), 1);
-        let pid = relays.0[0].pid;
+        relays.ended(Pid::from_raw(1).unwrap(), Status::Exited(0));
+        assert!(relays.0.iter().map(|relay| relay.pid).eq([pid]));
         drop(relays);
+        assert_eq!(process::wait(pid), Ok(Status::Exited(0)));
+    }
+
+    #[test]
+    fn a_relay_that_a_connection_uses_does_not_go_before_one_that_none_does() {
+        let mut relays = Relays::new();
+        let theirs: std::vec::Vec<_> = (1..=8).map(|pid| add(&mut relays, &[pid as u8], pid)).collect();
+        let (connection, _wire) = fdpass::pair().unwrap();
+        let used = Connections::of_relay(Pid::from_raw(1).unwrap());
+        let pid = relays.connect(&config(), b"SHA256:x", &connection, &used).unwrap();
+        let left: std::vec::Vec<_> = relays.0.iter().map(|relay| relay.pid.as_raw_nonzero().get()).collect();
+        assert_eq!(left, [1, 3, 4, 5, 6, 7, 8, pid.as_raw_nonzero().get()]);
+        drop((relays, theirs));
         assert_eq!(process::wait(pid), Ok(Status::Exited(0)));
     }
 }
