@@ -136,6 +136,8 @@ fn step(name: &str, result: rustix::io::Result<()>) {
 fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     // A machine without its console starts PID 1 without standard streams.
     step("/dev/null", fs::fill_stdio());
+    // Without it every role would hold what is init's.
+    process::can_close_all().map_err(|_| "this system refuses close_range(2), which Linux has since 5.9")?;
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
     let signals = signal::descriptor(&signals).map_err(|_| "cannot receive signals")?;
     let (reports, reporter) = fdpass::pair().map_err(|_| "out of memory")?;

@@ -169,16 +169,21 @@ pub fn close_all_but(mut first: u32, keep: &[BorrowedFd<'_>]) {
     // In rising order without sorting: each round closes up to the lowest one that is left.
     while let Some(next) = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).filter(|&fd| fd >= first).min() {
         if next > first {
-            close_range(first, next - 1);
+            let _ = close_range(first, next - 1);
         }
         first = next + 1;
     }
-    close_range(first, u32::MAX);
+    let _ = close_range(first, u32::MAX);
 }
 
-fn close_range(first: u32, last: u32) {
+/// Whether [`close_all_but`] closes anything here.
+pub fn can_close_all() -> Result<()> {
+    close_range(u32::MAX, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: the owners of these descriptors are in stack frames of the parent that never run here.
-    let _ = unsafe { syscall(g::__NR_close_range, [first as usize, last as usize, 0, 0, 0]) };
+    unsafe { syscall(g::__NR_close_range, [first as usize, last as usize, 0, 0, 0]) }.map(drop)
 }
 
 /// The signal that the kernel sends when the parent dies.

@@ -114,6 +114,17 @@ fn a_daemon_without_standard_streams_says_its_lines_to_nobody() {
 }
 
 #[test]
+fn a_daemon_whose_roles_could_not_let_go_of_descriptors_does_not_serve() {
+    let mut strace = Command::new(or_skip!(on_path("strace")));
+    // As in containers whose filter of system calls does not know this one.
+    strace.args(["-o", "/dev/null", "-e", "inject=close_range:error=EPERM"]).arg(Artifact::Cpud.path("qemu-q35"));
+    strace.args(["--no-9p", "--listen", "127.0.0.1:0", "--host-key"]).arg(Key::host().private);
+    let end = run(strace.args(["--authorized-keys", "/dev/null"]), SOON);
+    assert!(String::from_utf8_lossy(&end.stderr).contains("close_range"));
+    assert_eq!(end.code(), 1);
+}
+
+#[test]
 fn a_daemon_without_descriptors_to_spare_makes_no_second_one() {
     let prlimit = or_skip!(on_path("prlimit"));
     let daemon = Daemon::start();
