@@ -539,7 +539,7 @@ impl Relay<'_> {
         if !self.is_fresh(&n, seq) {
             return self.ask_attributes(j, node, 0, cache);
         }
-        let access = flags & 3;
+        let (access, sync) = (flags & 3, flags & SYNC != 0);
         let opened = if n.qid.kind & qt::DIR != 0 {
             if access != open::RDONLY {
                 return self.fail(j, Errno::EISDIR, cache);
@@ -550,8 +550,7 @@ impl Relay<'_> {
             }
             self.new_open(node, access)
         } else if n.attr.mode & mode::FORMAT == mode::REGULAR {
-            let usable =
-                |o: &&super::tree::Open| o.ffid != 0 && o.opening == 0 && o.access == access && flags & SYNC == 0;
+            let usable = |o: &&super::tree::Open| o.ffid != 0 && o.opening == 0 && o.access == access && o.sync == sync;
             let shared = self.tree.opens_of(n.opens).find(|&o| usable(&&self.tree.opens[o as usize]));
             let whole = access == open::RDONLY && self.is_whole(&n, cache);
             match shared {
@@ -593,9 +592,10 @@ impl Relay<'_> {
 
     /// Opens a file on the far side with the node's own fid, or with a clone of another.
     fn open_file(&mut self, j: usize, node: NodeId, flags: u32, cache: &mut Cache<'_>) {
-        let access = flags & 3;
+        let (access, sync) = (flags & 3, flags & SYNC != 0);
         let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
-        let pending = opens.map(|o| &self.tree.opens[o as usize]).find(|o| o.opening != 0 && o.access == access);
+        let is_it = |o: &&super::tree::Open| o.opening != 0 && o.access == access && o.sync == sync;
+        let pending = opens.map(|o| &self.tree.opens[o as usize]).find(is_it);
         if let Some(tag) = pending.map(|o| o.opening) {
             return self.wait_for(j, tag);
         }
@@ -628,7 +628,8 @@ impl Relay<'_> {
         // Flags beyond these mean something else on another machine, or are the kernel's own business.
         let flags = flags & (3 | SYNC);
         let tag = self.send(RequestKind::Open, &Tlopen { fid, flags }, request);
-        self.tree.open(opened).opening = tag;
+        let o = self.tree.open(opened);
+        (o.opening, o.sync) = (tag, flags & SYNC != 0);
         self.tree.node(node).pins += 1;
         tag
     }

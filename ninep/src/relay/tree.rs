@@ -108,6 +108,8 @@ pub struct Open {
     pub ffid: u32,
     /// What it was opened for: 0, 1 or 2 as in open(2).
     pub access: u32,
+    /// With O_DSYNC or O_SYNC, between which v9fs makes no difference.
+    pub sync: bool,
     /// Fids of the kernel and requests under way.
     pub refs: u32,
     /// Tag of the Tlopen under way; 0: none.

@@ -212,3 +212,13 @@ fn names_that_were_changed_are_on_the_disk_when_the_directory_is() {
     b.unlink("/usr", "bin").unwrap();
     b.ask(&Tfsync { fid: dir, datasync: 0 }).unwrap();
 }
+
+#[test]
+fn a_file_is_opened_once_for_each_way_of_writing_it() {
+    const SYNC: u32 = 0o4_010_000;
+    let mut b = Bench::new(far());
+    let fids = [2 | SYNC, 2, 2 | SYNC, SYNC, 0].map(|flags| b.open("/usr/bin/true", flags).unwrap());
+    assert_eq!((asked(&b, "Tlopen"), b.far.open_fids()), (4, 4), "{:?}", b.far.asked);
+    b.write_at(fids[0], 0, b"x").unwrap();
+    fids.into_iter().for_each(|fid| b.clunk(fid));
+}
