@@ -640,6 +640,7 @@ impl Relay<'_> {
             0 => {
                 match self.clone_fid(node) {
                     Some(tag) => self.wait_for(j, tag),
+                    None if self.wait_for_opening(j, node) => {}
                     None => self.fail(j, Errno::ESTALE, cache),
                 }
                 None

@@ -142,3 +142,14 @@ fn a_change_of_a_file_that_is_replaced_meanwhile_ends() {
     b.settle();
     assert!(b.relay.tree.nodes.iter().all(|node| node.changing == 0));
 }
+
+#[test]
+fn a_file_is_opened_for_reading_and_for_writing_at_once() {
+    let mut b = Bench::new(far());
+    let fids = [b.walk("/usr/bin/true").unwrap(), b.walk("/usr/bin/true").unwrap()];
+    for (tag, &fid) in (0..).zip(&fids) {
+        b.send(tag, &Tlopen { fid, flags: tag.into() });
+    }
+    b.settle();
+    assert_eq!([b.reply(), b.reply()], [0, 1].map(|tag| Some((tag, Owned::Other(13)))));
+}
