@@ -79,8 +79,13 @@ impl Relay<'_> {
             (self.job(j).tries, self.job(j).patient) = (1, true);
             return self.wait_for(j, opening);
         }
+        if fid == 0 && n.qid.kind & qt::DIR == 0 && !n.gone {
+            // All of it was in the cache when it was opened; what others have written to it is meant, too.
+            self.opened_fid(j, open, cache);
+            return;
+        }
         if fid == 0 {
-            // Nothing was written by way of a file that the far side has not opened.
+            // No name was changed, or what has none cannot be opened any more.
             self.to_kernel.message(tag, &Rfsync {});
             return self.finish(j, cache);
         }

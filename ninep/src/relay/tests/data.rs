@@ -222,3 +222,18 @@ fn a_file_is_opened_once_for_each_way_of_writing_it() {
     b.write_at(fids[0], 0, b"x").unwrap();
     fids.into_iter().for_each(|fid| b.clunk(fid));
 }
+
+#[test]
+fn what_another_has_written_is_on_the_disk_when_a_reader_syncs() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    b.write_at(fid, 0, b"x").unwrap();
+    b.clunk(fid);
+    b.cat("/usr/bin/small").unwrap();
+    let mut b = b.next_session();
+    let fid = b.open("/usr/bin/small", 0).unwrap();
+    assert_eq!(asked(&b, "Tlopen"), 0);
+    b.far.disk = Err(Errno::EIO);
+    assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno::EIO));
+    assert_eq!((asked(&b, "Tlopen"), asked(&b, "Tfsync")), (1, 1));
+}
