@@ -3,6 +3,7 @@
 
 use super::cache::ContentRef;
 use super::hash::Hash;
+use crate::limits::NOTAG;
 use crate::types::{Attr, Qid};
 
 /// Index of a [`Node`]; 0: none.
@@ -239,7 +240,7 @@ impl<'m> Tree<'m> {
             && n.pins == 0
             && n.children == 0
             && n.asking == 0
-            && n.cloning == 0
+            && matches!(n.cloning, 0 | NOTAG)
             && n.changing == 0
             && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
     }

@@ -153,3 +153,17 @@ fn a_file_is_opened_for_reading_and_for_writing_at_once() {
     b.settle();
     assert_eq!([b.reply(), b.reply()], [0, 1].map(|tag| Some((tag, Owned::Other(13)))));
 }
+
+#[test]
+fn a_file_of_which_there_could_be_no_other_fid_keeps_no_place() {
+    let mut b = Bench::new(far());
+    for name in ["true", "small"] {
+        // The only far fid is the open one.
+        let fid = b.open(&std::format!("/usr/bin/{name}"), 0).unwrap();
+        b.now += 20 * FRESH;
+        b.far.unlink(&std::format!("/usr/bin/{name}"));
+        b.truncate(fid, 5).unwrap();
+        b.clunk(fid);
+    }
+    assert_eq!(b.relay.tree.nodes.iter().filter(|n| n.gone).count(), 0);
+}
