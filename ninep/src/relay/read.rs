@@ -3,8 +3,8 @@
 use super::cache::{BLOCK, Cache, ContentRef};
 use super::far::{Request, RequestKind};
 use super::kernel::set;
-use super::listing::HEAD;
-use super::run::{Job, mode};
+use super::listing::{ENTRY, HEAD};
+use super::run::{Job, mode, read_entry};
 use super::tree::{Node, NodeId, Open, OpenId};
 use super::{OPENING_MS, Relay};
 use crate::errno::Errno;
@@ -288,6 +288,8 @@ impl Relay<'_> {
                 known = None;
             }
             match known {
+                // It may be another than what the offset is from.
+                Some((at, _)) if !begins_entry(cache, at, job.offset) => return self.fail(j, Errno::EIO, cache),
                 Some((at, _)) if at != o.listing => {
                     cache.unpin(o.listing);
                     cache.pin(at);
@@ -409,6 +411,17 @@ impl Relay<'_> {
         let tag = self.send(RequestKind::DirectListing, &Treaddir { fid: n.ffid, offset, count }, request);
         self.wait_for(j, tag);
     }
+}
+
+/// Whether there is an entry at an offset of a listing, or its end.
+fn begins_entry(cache: &mut Cache<'_>, listing: ContentRef, offset: u64) -> bool {
+    let (mut at, mut entry) = (0, [0; ENTRY]);
+    while at < offset
+        && let Some(n) = read_entry(cache, listing, at, &mut entry)
+    {
+        at += (HEAD + n) as u64;
+    }
+    at == offset
 }
 
 /// The file's size says what reading it gives: so not a file of /proc, whose size is 0, nor of /sys, which has no blocks.

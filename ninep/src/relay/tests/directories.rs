@@ -73,3 +73,39 @@ fn a_fid_that_another_has_replaced_while_a_directory_was_read_is_clunked() {
     b.settle();
     assert_eq!(b.far.open_fids(), b.relay.tree.nodes.iter().filter(|n| n.dir_open).count());
 }
+
+#[test]
+fn who_goes_on_in_a_listing_that_is_another_by_now_reads_no_garbage() {
+    let mut far = far();
+    let all: Vec<String> = (0..600).map(|i| std::format!("{i:03}{}", "x".repeat(i % 7))).collect();
+    all.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/empty", 0o200_000).unwrap();
+    let first = b.ask(&Treaddir { fid, offset: 0, count: 6000 }).unwrap();
+    let Owned::Entries(entries) = first else { panic!("{first:?}") };
+    let offset = entries.last().unwrap().2;
+    all[..3].iter().for_each(|name| b.unlink("/usr/empty", name).unwrap());
+    // The kernel has taken back what it was reading.
+    b.cache.reclaimable().unwrap().fill(0);
+    assert_eq!(b.ask(&Treaddir { fid, offset, count: 6000 }), Err(Errno::EIO));
+    assert_eq!(b.list_fid(fid, 6000).unwrap().len(), 599);
+}
+
+#[test]
+fn who_goes_on_in_a_listing_that_was_fetched_again_misses_nothing() {
+    let mut far = far();
+    (0..600).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/empty", 0o200_000).unwrap();
+    let first = b.ask(&Treaddir { fid, offset: 0, count: 6000 }).unwrap();
+    let Owned::Entries(mut entries) = first else { panic!("{first:?}") };
+    b.cache.reclaimable().unwrap().fill(0);
+    loop {
+        let offset = entries.last().unwrap().2;
+        match b.ask(&Treaddir { fid, offset, count: 6000 }).unwrap() {
+            Owned::Entries(more) if more.is_empty() => break,
+            more => entries.extend(if let Owned::Entries(more) = more { more } else { panic!("{more:?}") }),
+        }
+    }
+    assert_eq!(entries.len(), 602);
+}
