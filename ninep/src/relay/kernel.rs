@@ -197,7 +197,13 @@ impl Relay<'_> {
                 return Ok(known.map(|fid| {
                     // What is locked is never stale.
                     if lock.kind != UNLOCKED {
-                        self.tree.node(fid.node).asked.ms = 0;
+                        let n = self.tree.node(fid.node);
+                        n.asked.ms = 0;
+                        // Nor is what is being asked about it.
+                        let Node { asking, parent, name, .. } = *n;
+                        self.requests[usize::from(asking)].moment.ms = 0;
+                        let walks = |r: &&mut Request| r.node == parent && r.name == name;
+                        self.requests.iter_mut().filter(walks).for_each(|r| r.moment.ms = 0);
                     }
                     self.to_kernel.message(tag, &Rlock { status: 0 });
                     Taken::Yes

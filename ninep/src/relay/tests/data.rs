@@ -188,6 +188,35 @@ fn what_is_locked_is_never_stale() {
 }
 
 #[test]
+fn what_was_asked_before_a_lock_and_answered_after_it_is_stale() {
+    for google in [false, true] {
+        let mut far = far();
+        far.google = google;
+        let mut b = Bench::new(far);
+        let fid = b.open("/usr/bin/small", 0).unwrap();
+        assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n");
+        b.now += 2 * FRESH;
+        let (dir, newfid) = (b.walk("/usr/bin").unwrap(), b.new_fid());
+        if google {
+            b.send(1, &Tgetattr { fid, request_mask: 0x7ff });
+        } else {
+            b.send(1, &Twalk { fid: dir, newfid, wname: heapless::Vec::from_slice(&[&b"small"[..]]).unwrap() });
+        }
+        b.pump();
+        if !google {
+            // Its attributes are another question.
+            b.deliver(0);
+        }
+        b.far.file("/usr/bin/small", b"changed");
+        let (kind, flags, length, client_id) = (1, 0, u64::MAX, &b"box"[..]);
+        b.send(2, &Tlock { fid, kind, flags, start: 0, length, proc_id: 7, client_id });
+        b.settle();
+        b.received.clear();
+        assert_eq!(b.read_all(fid).unwrap(), b"changed", "{google}");
+    }
+}
+
+#[test]
 fn what_the_far_disk_says_of_a_sync_is_what_the_program_hears() {
     let mut b = Bench::new(far());
     let fid = b.open("/usr/bin/small", 2).unwrap();
