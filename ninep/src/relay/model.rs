@@ -79,6 +79,10 @@ impl Model {
         self.asked.values().sum()
     }
 
+    pub fn fids(&self) -> usize {
+        self.fids.len()
+    }
+
     pub fn open_fids(&self) -> usize {
         self.fids.values().filter(|f| f.open.is_some()).count()
     }

@@ -339,13 +339,16 @@ impl<'m> Tree<'m> {
             for i in 1..self.nodes.len() {
                 if self.nodes[i].used && self.nodes[i].parent == id && !self.nodes[i].gone {
                     self.detach(i as NodeId);
-                    if self.is_idle(i) {
-                        self.drop_node(i as NodeId, release);
-                    }
+                    self.drop_idle(i as NodeId, release);
                 }
             }
         }
-        if self.is_idle(id as usize) {
+        self.drop_idle(id, release);
+    }
+
+    /// When its far fid cannot be noted now, it goes when its place is needed.
+    fn drop_idle(&mut self, id: NodeId, release: &mut Clunks) {
+        if self.is_idle(id as usize) && !release.is_full() {
             self.drop_node(id, release);
         }
     }

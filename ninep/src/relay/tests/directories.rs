@@ -109,3 +109,20 @@ fn who_goes_on_in_a_listing_that_was_fetched_again_misses_nothing() {
     }
     assert_eq!(entries.len(), 602);
 }
+
+#[test]
+fn of_a_large_directory_that_is_gone_no_fid_is_forgotten() {
+    let mut far = far();
+    (0..300).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::with(far, CONFIG, memory(400, 16 * 1024), cache(64));
+    (0..300).for_each(|i| assert!(b.stat(&std::format!("/usr/empty/{i}")).is_ok()));
+    b.far.unlink("/usr/empty");
+    b.now += 2 * FRESH;
+    assert_eq!(b.stat("/usr/empty"), Err(Errno::ENOENT));
+    b.settle();
+    assert_eq!(b.far.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
+    // The places are free for others.
+    (0..500).for_each(|i| b.far.file(&std::format!("/usr/bin/{i}"), b"x"));
+    (0..500).for_each(|i| assert!(b.stat(&std::format!("/usr/bin/{i}")).is_ok()));
+    assert_eq!(b.far.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
+}
