@@ -52,7 +52,6 @@ pub struct Node {
     pub pins: u32,
     /// The first of its opens.
     pub opens: OpenId,
-    pub content: ContentRef,
     pub lru: u32,
     /// Tag of a request that asks for its attributes; 0: none.
     pub asking: u16,
