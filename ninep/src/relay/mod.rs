@@ -18,8 +18,9 @@
 //! - The bytes of files, listings and links are kept under a key of inode, size, mtime and ctime ([`cache`]), so they
 //!   count only while attributes that came over this connection agree with them. A content shared with a change under
 //!   way is not used: such reads pass through, and so do files whose size says nothing (those of /proc and /sys).
-//! - A far fid is never used for another file: its number is not given out twice. A file that is open on the far side is
-//!   shared by all readers and kept after the last; a fid is clunked when its place is needed or its file is gone.
+//! - A far fid is never used for another file: its number is not given out again while it stands for one. A file that is
+//!   open on the far side is shared by all readers and kept after the last; a fid is clunked when its place is needed or
+//!   its file is gone.
 //! - Every queue and table is memory that was handed in ([`Memory`]). Requests of the kernel are taken in only while
 //!   there is room for all that the jobs at hand may still say, so nothing waits for itself; what is optional (reading
 //!   ahead, clunks) happens only when there is more room than that.
@@ -64,7 +65,7 @@ pub use tree::{Fid, Node, Open};
 
 use crate::errno::Errno;
 use crate::frame::FrameError;
-use crate::limits::NOTAG;
+use crate::limits::{NOFID, NOTAG};
 use crate::msg::{Body, Rlerror, Tclunk};
 use far::{FarInput, RequestKind};
 use habit::Habit;
@@ -165,7 +166,7 @@ pub struct Relay<'m> {
     seq: u64,
     /// The last change to a file with several names.
     linked: u64,
-    next_ffid: u32,
+    next_ffid: u64,
     /// Far fids to be clunked.
     clunks: Clunks,
     /// Bytes asked for that are to be kept.
@@ -350,9 +351,22 @@ impl<'m> Relay<'m> {
         Moment { seq: self.seq, ms: self.now_ms }
     }
 
-    const fn new_ffid(&mut self) -> u32 {
-        self.next_ffid += 1;
-        self.next_ffid
+    /// A number for a far fid. After four billion of them those that are in use are left out.
+    fn new_ffid(&mut self) -> u32 {
+        const NUMBERS: u64 = NOFID as u64 - 1;
+        loop {
+            self.next_ffid += 1;
+            let ffid = (self.next_ffid % NUMBERS) as u32 + 1;
+            let is_used = |this: &Self| {
+                this.tree.nodes.iter().any(|n| n.ffid == ffid)
+                    || this.tree.opens.iter().any(|o| o.ffid == ffid)
+                    || this.requests.iter().any(|r| r.ffid == ffid)
+                    || this.jobs.iter().any(|j| j.ffid == ffid)
+            };
+            if self.next_ffid < NUMBERS || !is_used(self) {
+                return ffid;
+            }
+        }
     }
 
     /// Sends a request that there is room for; its tag.

@@ -167,3 +167,22 @@ fn a_file_of_which_there_could_be_no_other_fid_keeps_no_place() {
     }
     assert_eq!(b.relay.tree.nodes.iter().filter(|n| n.gone).count(), 0);
 }
+
+#[test]
+fn after_four_billion_far_fids_those_in_use_stay_what_they_are() {
+    let mut far = far();
+    (0..30).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/bin/true", 2).unwrap();
+    b.relay.next_ffid = (crate::limits::NOFID - 4).into();
+    for i in 0..30 {
+        assert_eq!(b.cat(&std::format!("/usr/empty/{i}")).unwrap(), b"x");
+    }
+    let tree = &b.relay.tree;
+    let nodes = tree.nodes.iter().map(|n| n.ffid);
+    let mut all: Vec<u32> = nodes.chain(tree.opens.iter().map(|o| o.ffid)).filter(|&ffid| ffid != 0).collect();
+    all.sort_unstable();
+    assert!(all.is_sorted_by(|a, b| a < b) && !all.contains(&crate::limits::NOFID), "{all:?}");
+    b.write_at(fid, 0, b"mine").unwrap();
+    assert_eq!(&b.far.at("/usr/bin/true").unwrap().data[..4], b"mine");
+}
