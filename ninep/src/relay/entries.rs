@@ -18,8 +18,9 @@ const DT_DIR: u8 = 4;
 impl Relay<'_> {
     pub(super) fn take_entries(&mut self, tag: usize, mut data: &[u8], cache: &mut Cache<'_>) -> Result<(), Fault> {
         let mut pieces = core::mem::replace(&mut self.far_input.entry, Pieces::new());
+        let all = self.requests[tag].kind == RequestKind::DirectListing;
         let result = loop {
-            match pieces.next(&mut data) {
+            match pieces.next(&mut data, all) {
                 Ok(Some(entry)) => self.take_entry(tag, &entry, cache),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(Fault::Body(error)),
@@ -52,7 +53,7 @@ impl Relay<'_> {
         if request.got == 0 {
             self.keep_dots(tag, cache);
         }
-        if !matches!(entry.name, b"." | b"..") {
+        if !matches!(entry.name, b"" | b"." | b"..") {
             self.keep_entry(tag, &Dirent { qid, kind, ..entry.clone() }, cache);
         }
     }

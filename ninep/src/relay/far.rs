@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
-use super::listing::{ENTRY, Pieces};
+use super::listing::{LONGEST, Pieces};
 use super::owner::Owner;
 use super::read::{DIRECTORY, SMALL_DIRECTORY, read_head, readdir_head};
 use super::run::{JobKind, absence};
@@ -310,7 +310,7 @@ impl Relay<'_> {
                 self.release_node(request.node, cache);
             }
             // Who speaks Google's dialect goes on with a listing until the message is full.
-            RequestKind::Listing if count > 0 && !(self.google && count + (ENTRY as u32) < request.count) => {
+            RequestKind::Listing if count > 0 && !(self.google && count + (LONGEST as u32) < request.count) => {
                 let next = self.send_listing(Request { early: false, ..request });
                 self.wait_instead(tag, next);
             }

@@ -7,8 +7,12 @@ use crate::wire::{Reader, Wire, WireError};
 /// Bytes of an entry before its name: `qid[13] offset[8] type[1] name[s]`.
 pub const HEAD: usize = 24;
 
-/// Longest entry: Linux's names have up to 255 bytes.
+/// Longest entry that is kept: Linux's programs can name what has up to 255 bytes.
 pub const ENTRY: usize = HEAD + 255;
+
+/// Longest entry that there is: file systems with names in UTF-16 (vfat, exfat, NTFS) show 255 units of it as up to 765
+/// bytes.
+pub const LONGEST: usize = HEAD + 765;
 
 const _: () = assert!(HEAD > HDRSZ as usize);
 
@@ -17,31 +21,40 @@ const _: () = assert!(HEAD > HDRSZ as usize);
 pub struct Pieces {
     bytes: [u8; ENTRY],
     end: usize,
+    /// What is to come of a name that is too long.
+    skip: usize,
 }
 
 impl Pieces {
     pub const fn new() -> Self {
-        Self { bytes: [0; ENTRY], end: 0 }
+        Self { bytes: [0; ENTRY], end: 0, skip: 0 }
     }
 
     pub const fn is_empty(&self) -> bool {
-        self.end == 0
+        self.end + self.skip == 0
     }
 
     pub const fn clear(&mut self) {
-        self.end = 0;
+        (self.end, self.skip) = (0, 0);
     }
 
-    /// Takes bytes off the front of `rest`. Some when an entry is whole.
+    /// Takes bytes off the front of `rest`. Some when an entry is whole; one whose name is too long has no name then.
     ///
     /// # Errors
-    /// The entry is malformed, or its name is longer than Linux takes.
-    pub fn next<'p>(&'p mut self, rest: &mut &[u8]) -> Result<Option<Dirent<'p>>, WireError> {
+    /// The entry is malformed, or its name is too long where entries may not be left out.
+    pub fn next<'p>(&'p mut self, rest: &mut &[u8], all: bool) -> Result<Option<Dirent<'p>>, WireError> {
         loop {
+            let skipped = self.skip.min(rest.len());
+            (self.skip, *rest) = (self.skip - skipped, &rest[skipped..]);
             let wanted = match self.bytes.first_chunk::<HEAD>().filter(|_| self.end >= HEAD) {
                 Some(&[.., low, high]) => HEAD + usize::from(u16::from_le_bytes([low, high])),
                 None => HEAD,
             };
+            if wanted > ENTRY && !all {
+                (self.skip, self.end) = (wanted - HEAD, 0);
+                self.bytes[HEAD - 2..HEAD].fill(0);
+                return Ok(Some(Dirent::read(&mut Reader::new(&self.bytes[..HEAD]))));
+            }
             let room = self.bytes.get_mut(self.end..wanted).ok_or(WireError::NoRoom)?;
             let n = room.len().min(rest.len());
             room[..n].copy_from_slice(&rest[..n]);

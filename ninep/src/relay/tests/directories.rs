@@ -126,3 +126,33 @@ fn of_a_large_directory_that_is_gone_no_fid_is_forgotten() {
     (0..500).for_each(|i| assert!(b.stat(&std::format!("/usr/bin/{i}")).is_ok()));
     assert_eq!(b.far.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
 }
+
+#[test]
+fn a_name_that_no_program_could_open_is_left_out_and_the_others_are_not() {
+    for google in [true, false] {
+        let mut far = far();
+        (far.google, far.msize) = (google, 8192);
+        let long = "\u{434}".repeat(255);
+        (0..60).for_each(|i| far.file(&std::format!("/usr/empty/{i:02}{}", &long[..(i % 4) * 126]), b"x"));
+        far.file(&std::format!("/usr/bin/{long}"), b"x");
+        let mut b = Bench::new(far);
+        assert_eq!(b.list("/usr/empty").unwrap().len(), 2 + 45);
+        assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+        // Also in pieces of any size.
+        let (mut pieces, mut seen) = (crate::relay::listing::Pieces::new(), Vec::new());
+        let mut bytes = [0; 2000];
+        let mut writer = crate::wire::Writer::new(&mut bytes);
+        for name in [long.as_bytes(), b"a", long.as_bytes()] {
+            let entry = crate::types::Dirent { qid: crate::types::Qid::default(), offset: 1, kind: 0, name };
+            crate::wire::Wire::write(&entry, &mut writer);
+        }
+        let end = writer.written().unwrap();
+        for mut piece in bytes[..end].chunks(7) {
+            while let Some(entry) = pieces.next(&mut piece, false).unwrap() {
+                seen.push(entry.name.to_vec());
+            }
+        }
+        assert!(pieces.is_empty());
+        assert_eq!(seen, [&b""[..], b"a", b""]);
+    }
+}
