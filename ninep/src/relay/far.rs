@@ -461,7 +461,9 @@ impl Relay<'_> {
                 self.release_node(node, cache);
             }
             (RequestKind::Readlink, Message::Rreadlink(link)) => {
-                if let Some(at) = cache.find_or_make(request.key)
+                // The attributes of a link of /proc stay as they are when it points elsewhere.
+                if self.tree.node(request.node).attr.size == link.target.len() as u64
+                    && let Some(at) = cache.find_or_make(request.key)
                     && let Some(content) = cache.get(at)
                 {
                     content.set_link(link.target);

@@ -23,7 +23,7 @@ pub struct Inode {
     pub children: BTreeMap<Name, u64>,
     pub nlink: u64,
     pub changed: u64,
-    /// Attributes tell nothing about the names in it, as in /proc.
+    /// Attributes tell nothing about the names in it, or where it points to, as in /proc.
     pub untold: bool,
 }
 
@@ -181,6 +181,7 @@ impl Model {
         let inode = &self.inodes[&ino];
         let size = match inode.mode & FORMAT {
             DIRECTORY if !inode.untold => 4096,
+            _ if inode.untold => 0,
             _ => inode.data.len() as u64,
         };
         Attr {

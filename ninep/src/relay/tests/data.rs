@@ -266,3 +266,16 @@ fn what_another_has_written_is_on_the_disk_when_a_reader_syncs() {
     assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno::EIO));
     assert_eq!((asked(&b, "Tlopen"), asked(&b, "Tfsync")), (1, 1));
 }
+
+#[test]
+fn a_link_whose_attributes_tell_nothing_is_read_again() {
+    let mut far = far();
+    far.link("/cwd", "usr/bin");
+    far.at("/cwd").unwrap().untold = true;
+    let mut b = Bench::new(far);
+    assert_eq!(b.readlink("/cwd").unwrap(), b"usr/bin");
+    // As when a process of the client's goes elsewhere.
+    b.far.at("/cwd").unwrap().data = b"usr".to_vec();
+    b.now += 2 * FRESH;
+    assert_eq!(b.readlink("/cwd").unwrap(), b"usr");
+}
