@@ -70,7 +70,9 @@ impl Relay<'_> {
                 // Its memory was needed by others this very moment.
                 return self.read_direct(j, count, cache);
             }
-            self.read_ahead(&job, &n, content, wanted, cache);
+            if wanted > 0 {
+                self.read_ahead(&job, &n, content, wanted, cache);
+            }
             return self.finish(j, cache);
         }
         // Once more than it takes to read it: the cache has no room, so the data passes by it.

@@ -279,3 +279,13 @@ fn a_link_whose_attributes_tell_nothing_is_read_again() {
     b.now += 2 * FRESH;
     assert_eq!(b.readlink("/cwd").unwrap(), b"usr");
 }
+
+#[test]
+fn who_reads_behind_the_end_of_a_file_reads_nothing() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/true", 0).unwrap();
+    b.read_at(fid, 0, 10).unwrap();
+    for offset in [30_000, 30_000, u64::MAX, u64::MAX] {
+        assert_eq!(b.read_at(fid, offset, 10).unwrap(), b"");
+    }
+}
