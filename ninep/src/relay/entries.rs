@@ -88,9 +88,14 @@ impl Relay<'_> {
 
     /// The far side has no more entries, or refuses to say them with `code`.
     pub(super) fn listing_ended(&mut self, tag: usize, request: Request, mut code: u32, cache: &mut Cache<'_>) {
+        /// So many directories are open on the far side at a time: a process there may have 1024 or 4096 open files.
+        const OPEN: usize = 256;
         if self.tree.node(request.node).ffid != request.ffid {
             // Another has taken its place meanwhile.
             self.let_go(request.ffid);
+        } else if self.tree.open_directories() > OPEN && self.has_far_room(64) {
+            // One that is not open will.
+            self.clone_fid(request.node);
         }
         let too_early = request.early && code != 0;
         let mut ended = request;

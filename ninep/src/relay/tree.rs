@@ -270,6 +270,10 @@ impl<'m> Tree<'m> {
         found
     }
 
+    pub fn open_directories(&self) -> usize {
+        self.nodes[..self.end].iter().filter(|n| n.dir_open).count()
+    }
+
     pub fn opens_of(&self, first: OpenId) -> impl Iterator<Item = OpenId> + '_ {
         let mut id = first;
         core::iter::from_fn(move || {

@@ -156,3 +156,23 @@ fn a_name_that_no_program_could_open_is_left_out_and_the_others_are_not() {
         assert_eq!(seen, [&b""[..], b"a", b""]);
     }
 }
+
+#[test]
+fn of_all_directories_that_were_listed_few_stay_open() {
+    let mut far = far();
+    for i in 0..400 {
+        far.dir(&std::format!("/usr/empty/{i}"));
+        far.file(&std::format!("/usr/empty/{i}/f"), b"x");
+    }
+    let mut b = Bench::with(far, CONFIG, memory(2000, 16 * 1024), cache(1024));
+    b.list("/usr/empty").unwrap();
+    for i in 0..400 {
+        assert_eq!(b.list(&std::format!("/usr/empty/{i}")).unwrap().len(), 3);
+    }
+    assert_eq!(b.far.open_fids(), 256);
+    b.now += 2 * FRESH;
+    assert_eq!(b.cat("/usr/empty/399/f").unwrap(), b"x");
+    b.far.file("/usr/empty/399/g", b"x");
+    b.now += 2 * FRESH;
+    assert_eq!(b.list("/usr/empty/399").unwrap().len(), 4);
+}
