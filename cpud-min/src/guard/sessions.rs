@@ -42,11 +42,11 @@ struct Session {
 impl Session {
     fn kill(&self) {
         process::kill_group(self.pid, SIGKILL);
-        match &self.cgroup {
-            Some(cgroup) => cgroup.kill(),
-            // The session may not have made itself a group's leader yet.
-            None => process::kill(self.pid, SIGKILL),
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
         }
+        // The session may have neither joined that nor made itself a group's leader yet.
+        process::kill(self.pid, SIGKILL);
     }
 }
 
