@@ -25,6 +25,8 @@ pub struct Inode {
     pub changed: u64,
     /// Attributes tell nothing about the names in it, or where it points to, as in /proc.
     pub untold: bool,
+    /// Somebody else's, who lets everybody write to it.
+    pub theirs: bool,
 }
 
 #[derive(Clone)]
@@ -416,6 +418,10 @@ impl Model {
                 let ino = self.find(&self.fid(t.fid)?.path)?;
                 if t.valid & 8 != 0 {
                     self.inodes.get_mut(&ino).unwrap().data.resize(t.size as usize, 0);
+                }
+                // Times are set to what the server takes for now.
+                if t.valid & 0x30 != 0 && self.inodes[&ino].theirs {
+                    return Err(Errno::EACCES);
                 }
                 if t.valid & 6 != 0 {
                     return Err(Errno::EACCES);

@@ -289,3 +289,16 @@ fn who_reads_behind_the_end_of_a_file_reads_nothing() {
         assert_eq!(b.read_at(fid, offset, 10).unwrap(), b"");
     }
 }
+
+#[test]
+fn a_file_of_somebody_else_that_may_be_written_to_may_be_cut() {
+    let mut far = far();
+    far.at("/usr/bin/small").unwrap().theirs = true;
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/bin/small", 1).unwrap();
+    // As O_TRUNC and ftruncate(2) ask for it.
+    for size in [0, 5] {
+        b.ask(&Tsetattr { fid, valid: 0x68, size, ..Tsetattr::default() }).unwrap();
+        assert_eq!(b.far.at("/usr/bin/small").unwrap().data.len() as u64, size);
+    }
+}
