@@ -523,7 +523,7 @@ impl Relay<'_> {
         if !self.is_fresh(&n, seq) {
             return self.ask_attributes(j, node, 0, cache);
         }
-        let target = cache.find(n.key);
+        let target = cache.find(n.key).filter(|_| self.freshness_ms > 0);
         if let Some(target) = target.and_then(|at| cache.get(at)).and_then(|c| c.link()) {
             self.to_kernel.message(tag, &Rreadlink { target });
             return self.finish(j, cache);
@@ -577,7 +577,7 @@ impl Relay<'_> {
 
     /// All of a file is in the cache, and the far side has let the user read it as it is.
     fn is_whole(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
-        let Some(at) = cache.find(node.key).filter(|_| is_kept(node)) else { return false };
+        let Some(at) = cache.find(node.key).filter(|_| is_kept(node) && self.freshness_ms > 0) else { return false };
         let readable = cache.get(at).is_some_and(|content| content.readable);
         readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }

@@ -302,3 +302,17 @@ fn a_file_of_somebody_else_that_may_be_written_to_may_be_cut() {
         assert_eq!(b.far.at("/usr/bin/small").unwrap().data.len() as u64, size);
     }
 }
+
+#[test]
+fn without_a_bound_what_another_session_has_kept_is_asked_for_too() {
+    let mut b = Bench::new(far());
+    b.cat("/usr/bin/true").unwrap();
+    b.readlink("/bin").unwrap();
+    let Bench { relay, mut cache, mut far, .. } = b;
+    relay.into_memory(&mut cache);
+    far.asked.clear();
+    let mut b = Bench::with(far, Config { freshness_ms: 0, ..CONFIG }, memory(200, 16 * 1024), cache);
+    b.open("/usr/bin/true", 0).unwrap();
+    b.readlink("/bin").unwrap();
+    assert_eq!((asked(&b, "Tlopen"), asked(&b, "Treadlink")), (1, 1));
+}
