@@ -8,7 +8,7 @@ use super::hash::Hash;
 use super::listing::{ENTRY, HEAD};
 use super::owner::shown_qid;
 use super::read::is_kept;
-use super::tree::{Moment, Node, NodeId, OpenId};
+use super::tree::{Moment, Node, NodeId, Open, OpenId};
 use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
 use crate::limits::{MAXWELEM, NOFID, NOTAG};
@@ -539,7 +539,7 @@ impl Relay<'_> {
         if !self.is_fresh(&n, seq) {
             return self.ask_attributes(j, node, 0, cache);
         }
-        let (access, sync) = (flags & 3, flags & SYNC != 0);
+        let access = flags & 3;
         let opened = if n.qid.kind & qt::DIR != 0 {
             if access != open::RDONLY {
                 return self.fail(j, Errno::EISDIR, cache);
@@ -550,8 +550,8 @@ impl Relay<'_> {
             }
             self.new_open(node, access)
         } else if n.attr.mode & mode::FORMAT == mode::REGULAR {
-            let usable = |o: &&super::tree::Open| o.ffid != 0 && o.opening == 0 && o.access == access && o.sync == sync;
-            let shared = self.tree.opens_of(n.opens).find(|&o| usable(&&self.tree.opens[o as usize]));
+            let usable = |o: &Open| o.ffid != 0 && o.opening == 0 && is_for(o, flags);
+            let shared = self.tree.opens_of(n.opens).find(|&o| usable(&self.tree.opens[o as usize]));
             let whole = access == open::RDONLY && self.is_whole(&n, cache);
             match shared {
                 Some(shared) => Some(shared),
@@ -592,15 +592,13 @@ impl Relay<'_> {
 
     /// Opens a file on the far side with the node's own fid, or with a clone of another.
     fn open_file(&mut self, j: usize, node: NodeId, flags: u32, cache: &mut Cache<'_>) {
-        let (access, sync) = (flags & 3, flags & SYNC != 0);
         let opens = self.tree.opens_of(self.tree.nodes[node as usize].opens);
-        let is_it = |o: &&super::tree::Open| o.opening != 0 && o.access == access && o.sync == sync;
-        let pending = opens.map(|o| &self.tree.opens[o as usize]).find(is_it);
+        let pending = opens.map(|o| &self.tree.opens[o as usize]).find(|o| o.opening != 0 && is_for(o, flags));
         if let Some(tag) = pending.map(|o| o.opening) {
             return self.wait_for(j, tag);
         }
         let Some(ffid) = self.take_fid(j, node, cache) else { return };
-        let Some(opened) = self.new_open(node, access) else {
+        let Some(opened) = self.new_open(node, flags & 3) else {
             self.tree.node(node).ffid = ffid;
             return self.fail(j, Errno::ENFILE, cache);
         };
@@ -683,6 +681,11 @@ impl Relay<'_> {
         }
         Some(o.ffid)
     }
+}
+
+/// Whether open(2) with these flags may share it.
+const fn is_for(o: &Open, flags: u32) -> bool {
+    o.access == flags & 3 && o.sync == (flags & SYNC != 0)
 }
 
 /// O_DSYNC and O_SYNC, which are the same numbers on every machine that the client may run on.
