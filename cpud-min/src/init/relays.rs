@@ -51,18 +51,20 @@ impl Relays {
         let key = Key::from_slice(key).ok()?;
         if let Some(at) = self.0.iter().position(|r| r.key == key) {
             let mut relay = self.0.remove(at);
-            let sent = relay.hand(connection);
-            let ended = matches!(sent, Err(Errno::PIPE | Errno::CONNRESET));
-            if ended {
-                // Its user begins anew; how it ended is told when it is reaped.
-                relay.key.clear();
-            } else if let Err(error) = sent {
-                say!("cpud: a relay takes no connection: {}", Sentence(error));
-            }
-            let pid = relay.pid;
-            let _ = if ended { self.0.insert(0, relay) } else { self.0.push(relay) };
-            if !ended {
-                return Some(pid);
+            match relay.hand(connection) {
+                Err(Errno::PIPE | Errno::CONNRESET) => {
+                    // It has ended, which is told when it is reaped; its user begins anew.
+                    relay.key.clear();
+                    let _ = self.0.insert(0, relay);
+                }
+                sent => {
+                    if let Err(error) = sent {
+                        say!("cpud: a relay takes no connection: {}", Sentence(error));
+                    }
+                    let pid = relay.pid;
+                    let _ = self.0.push(relay);
+                    return Some(pid);
+                }
             }
         }
         let relay = self.start(config, key, connections)?;
