@@ -381,9 +381,12 @@ impl Relay<'_> {
         let child = self.tree.find(node, old).filter(|&id| !self.tree.nodes[id as usize].absent);
         let replaced = self.tree.find(other, new);
         if let Some((child, replaced)) = child.zip(replaced) {
-            let (child, replaced) = (self.tree.view(child), self.tree.view(replaced));
-            if !replaced.absent && child.qid.path == replaced.qid.path && child.device == replaced.device {
-                // Two names of one file: rename(2) leaves both.
+            let (moved, other) = (self.tree.view(child), self.tree.view(replaced));
+            if !other.absent && moved.qid.path == other.qid.path && moved.device == other.device {
+                // Two names of one file: rename(2) leaves both, and the stock server takes the one for the other now, and
+                // the other for gone.
+                self.let_go_of(child);
+                self.let_go_of(replaced);
                 return;
             }
         }

@@ -293,7 +293,9 @@ impl Model {
                 put(tag, &Rwalkgetattr { valid: getattr::BASIC, attr, wqid }, out)
             }
             Message::Tgetattr(t) => {
-                let ino = self.file_of(t.fid)?;
+                // The stock server does not look whether the file is gone.
+                let fid = self.fid(t.fid)?;
+                let ino = fid.open.map_or_else(|| self.find(&fid.path), Ok)?;
                 put(tag, &Rgetattr { valid: getattr::BASIC, qid: self.qid(ino), attr: self.attr(ino) }, out)
             }
             Message::Tlopen(t) => {
@@ -392,22 +394,26 @@ impl Model {
                 old.push(t.oldname.to_vec());
                 new.push(t.newname.to_vec());
                 let ino = self.find(&old)?;
+                if old == new {
+                    return put(tag, &Rrenameat {}, out);
+                }
                 match self.find(&new) {
-                    Ok(other) if other == ino => return put(tag, &Rrenameat {}, out),
+                    Ok(other) if other == ino => {}
                     Ok(other) if !self.inodes[&other].children.is_empty() => return Err(Errno::EEXIST),
                     Ok(other) if self.inodes[&other].mode != self.inodes[&ino].mode => return Err(Errno::ENOTDIR),
                     _ if new.starts_with(&old) => return Err(Errno::EINVAL),
                     _ => {}
                 }
                 self.gone(&new);
-                self.inodes.get_mut(&from).unwrap().children.remove(t.oldname);
-                self.inodes.get_mut(&to).unwrap().children.insert(t.newname.to_vec(), ino);
+                // Of two names of one file both stay; what follows it does all the same.
+                if self.find(&new) != Ok(ino) {
+                    self.inodes.get_mut(&from).unwrap().children.remove(t.oldname);
+                    self.inodes.get_mut(&to).unwrap().children.insert(t.newname.to_vec(), ino);
+                    [ino, from, to].into_iter().for_each(|ino| self.touch(ino));
+                }
                 for fid in self.fids.values_mut().filter(|f| f.path.starts_with(&old) && !f.gone) {
                     let rest = fid.path[old.len()..].to_vec();
                     fid.path = [new.clone(), rest].concat();
-                }
-                for ino in [ino, from, to] {
-                    self.touch(ino);
                 }
                 put(tag, &Rrenameat {}, out)
             }

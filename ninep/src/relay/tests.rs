@@ -210,6 +210,24 @@ fn both_names_of_a_file_show_a_write() {
 }
 
 #[test]
+fn a_rename_of_one_name_of_a_file_onto_the_other_leaves_both() {
+    let mut b = Bench::new(far());
+    let dir = b.walk("/usr/bin").unwrap();
+    let fid = b.walk("/usr/bin/small").unwrap();
+    b.ask(&crate::msg::Tlink { dfid: dir, fid, name: b"other" }).unwrap();
+    b.stat("/usr/bin/other").unwrap();
+    b.ask(&Trenameat { olddirfid: dir, oldname: b"small", newdirfid: dir, newname: b"other" }).unwrap();
+    for path in ["/usr/bin/small", "/usr/bin/other"] {
+        let fid = b.open(path, 1).unwrap();
+        b.write_at(fid, 0, path.as_bytes()).unwrap();
+        b.truncate(fid, 8).unwrap();
+        assert_eq!(b.cat(path).unwrap(), b"/usr/bin");
+    }
+    b.unlink("/usr/bin", "other").unwrap();
+    assert_eq!(b.stat("/usr/bin/small").unwrap().nlink, 1);
+}
+
+#[test]
 fn an_exclusive_create_finds_what_somebody_else_made() {
     let mut b = Bench::new(far());
     assert_eq!(b.stat("/usr/empty/lock"), Err(Errno::ENOENT));
