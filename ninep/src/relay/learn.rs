@@ -94,10 +94,17 @@ impl Relay<'_> {
             return self.let_go(ffid);
         }
         let known = self.tree.find(parent, name);
+        let mut late = false;
         let same = known.filter(|&id| {
             let node = self.tree.node(id);
-            node.absent || (node.qid.path == qid.path && node.qid.kind == qid.kind)
+            let same = node.qid.path == qid.path && node.qid.kind == qid.kind;
+            late = (node.absent || !same) && node.asked.seq.max(node.changed) > moment.seq;
+            node.absent || same
         });
+        if late {
+            // The name has been given away, or to another file, while the answer was on its way.
+            return self.let_go(ffid);
+        }
         if let Some(other) = known.filter(|_| same.is_none()) {
             self.remove(other, cache);
         }

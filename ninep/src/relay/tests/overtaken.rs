@@ -122,6 +122,19 @@ fn a_name_that_was_given_away_before_its_walk_is_answered_is_absent() {
 }
 
 #[test]
+fn a_name_that_another_was_given_before_its_walk_is_answered_is_the_other_s() {
+    let mut b = Bench::new(far());
+    let dir = b.walk("/usr/bin").unwrap();
+    let open = b.open("/usr/bin/true", 2).unwrap();
+    late_walk(&mut b, dir, b"small", |b| {
+        b.send(2, &Trenameat { olddirfid: dir, oldname: b"true", newdirfid: dir, newname: b"small" });
+    });
+    b.received.clear();
+    b.truncate(open, 5).unwrap();
+    assert_eq!(b.far.at("/usr/bin/small").unwrap().data, &bytes(30_000)[..5]);
+}
+
+#[test]
 fn a_directory_that_was_made_before_its_walk_is_answered_is_made() {
     let mut b = Bench::new(far());
     let dfid = b.walk("/usr/bin").unwrap();
