@@ -524,13 +524,13 @@ impl Relay<'_> {
 
     /// What of Tsetattr is left to be done by the far side.
     fn far_setattr(&mut self, node: NodeId, setattr: &Tsetattr) -> Option<Tsetattr> {
-        let Node { attr, qid, asked, .. } = *self.tree.node(node);
+        let Node { attr, qid, asked, changed, .. } = *self.tree.node(node);
         let mut far = setattr.clone();
         if far.valid & set::SIZE != 0 && far.valid & (set::ATIME_SET | set::MTIME_SET) == 0 {
             // truncate(2) sets the time by itself. The far side would give it, which is its owner's alone to do.
             far.valid &= !(set::ATIME | set::MTIME);
         }
-        if asked.seq != 0 {
+        if asked.seq > changed {
             // The far side would set the other time to now.
             match far.valid & (set::ATIME | set::MTIME) {
                 set::MTIME => {

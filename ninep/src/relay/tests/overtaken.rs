@@ -199,3 +199,23 @@ fn after_four_billion_far_fids_those_in_use_stay_what_they_are() {
     b.write_at(fid, 0, b"mine").unwrap();
     assert_eq!(&b.far.at("/usr/bin/true").unwrap().data[..4], b"mine");
 }
+
+#[test]
+fn a_time_that_is_set_alone_leaves_the_other_as_the_last_write_made_it() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/true", 1).unwrap();
+    let before = b.attr(fid).unwrap().mtime_sec;
+    // Asked again while it is still good, and answered after the write that it knows nothing of.
+    b.now += FRESH * 9 / 10;
+    b.send(1, &Tgetattr { fid, request_mask: 0x7ff });
+    b.pump();
+    b.send(2, &crate::msg::Twrite { fid, offset: 0, data: crate::wire::Data(b"later") });
+    b.pump();
+    assert_eq!(b.replies.len(), 2);
+    b.deliver(1);
+    b.settle();
+    b.received.clear();
+    // Of atime, by its value.
+    let _ = b.ask(&Tsetattr { fid, valid: 0x90, atime_sec: 7, ..Tsetattr::default() });
+    assert!(b.far.set.valid & 0x100 == 0 || b.far.set.mtime_sec > before, "{:?} {before}", b.far.set);
+}
