@@ -151,7 +151,10 @@ impl Relay {
             let Some(session) = session else { continue };
             let (kernel, far) = session.wants();
             watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
-            watch(Source::Far(i), session.far.as_fd(), far);
+            if !far.is_empty() {
+                // That it is gone would be said at once, and over and over.
+                watch(Source::Far(i), session.far.as_fd(), far);
+            }
         }
         let ms = due.or(self.busy.then_some(KEPT_MS));
         let soon = ms.map(|ms| Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
