@@ -152,7 +152,7 @@ impl Relay {
             let (kernel, far) = session.wants();
             watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
             if !far.is_empty() {
-                // That it is gone would be said at once, and over and over.
+                // Whatever it is watched for, poll(2) says over and over that it is gone.
                 watch(Source::Far(i), session.far.as_fd(), far);
             }
         }

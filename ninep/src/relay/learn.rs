@@ -93,22 +93,20 @@ impl Relay<'_> {
         if self.tree.node(parent).gone {
             return self.let_go(ffid);
         }
-        let known = self.tree.find(parent, name);
-        let mut late = false;
-        let same = known.filter(|&id| {
+        let mut known = self.tree.find(parent, name);
+        if let Some(id) = known {
             let node = self.tree.node(id);
-            let same = node.qid.path == qid.path && node.qid.kind == qid.kind;
-            late = (node.absent || !same) && node.asked.seq.max(node.changed) > moment.seq;
-            node.absent || same
-        });
-        if late {
-            // The name has been given away, or to another file, while the answer was on its way.
-            return self.let_go(ffid);
+            let same = !node.absent && node.qid.path == qid.path && node.qid.kind == qid.kind;
+            if !same && node.is_newer_than(moment) {
+                // The name has been given away, or to another file, while the answer was on its way.
+                return self.let_go(ffid);
+            }
+            if !same && !node.absent {
+                self.remove(id, cache);
+                known = None;
+            }
         }
-        if let Some(other) = known.filter(|_| same.is_none()) {
-            self.remove(other, cache);
-        }
-        let Some(id) = same.or_else(|| self.make_node(parent, name)) else {
+        let Some(id) = known.or_else(|| self.make_node(parent, name)) else {
             return self.let_go(ffid);
         };
         let device = device_of(self.tree.node(parent).device, name, qid);
@@ -130,8 +128,7 @@ impl Relay<'_> {
         }
         let mut known = self.tree.find(parent, name);
         if let Some(id) = known.filter(|&id| !self.tree.nodes[id as usize].absent) {
-            let node = self.tree.node(id);
-            if node.asked.seq.max(node.changed) > moment.seq {
+            if self.tree.node(id).is_newer_than(moment) {
                 return;
             }
             self.remove(id, cache);

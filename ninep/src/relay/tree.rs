@@ -70,6 +70,13 @@ pub struct Node {
     pub cut: u64,
 }
 
+impl Node {
+    /// Whether what is known of it was asked for, or made by the session itself, after that question.
+    pub fn is_newer_than(&self, question: Moment) -> bool {
+        self.asked.seq.max(self.changed) > question.seq
+    }
+}
+
 /// A point in time, and its place among all requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Moment {
