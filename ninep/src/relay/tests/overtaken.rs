@@ -216,6 +216,7 @@ fn a_time_that_is_set_alone_leaves_the_other_as_the_last_write_made_it() {
     b.settle();
     b.received.clear();
     // Of atime, by its value.
-    let _ = b.ask(&Tsetattr { fid, valid: 0x90, atime_sec: 7, ..Tsetattr::default() });
+    b.ask(&Tsetattr { fid, valid: 0x90, atime_sec: 7, ..Tsetattr::default() }).unwrap();
+    assert_eq!(b.far.set.atime_sec, 7);
     assert!(b.far.set.valid & 0x100 == 0 || b.far.set.mtime_sec > before, "{:?} {before}", b.far.set);
 }
