@@ -68,7 +68,7 @@ pub fn build(
             home: if home.len() <= 255 { home } else { b"" },
             names: names(ninep.generation, table, &mut room),
         };
-        mount_client(&ninep_message, user, socket)
+        mount_client(&ninep_message, cache, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
     } else if nfs.is_some() {
         private_root(config).or_else(no_name_space)?;
@@ -150,7 +150,7 @@ fn private_root(config: &Config) -> Result<()> {
 
 /// Mounts the client's files: one end of a socketpair for the kernel, the other for the user's relay, which has a stream
 /// to wire; and no port anybody else could connect to.
-fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
+fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
     let (kernel, far) = fdpass::stream_pair()?;
     let (relay, wire) = fdpass::stream_pair()?;
     [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
@@ -162,8 +162,10 @@ fn mount_client(files: &FromSession<'_>, user: &Authenticated, socket: &OwnedFd)
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
+    // The last three are of kernel-config/patches; an ordinary kernel does not heed them.
     let options = cpath!(
-        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=mmap,directio,noxattr,msize={MSIZE}"
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=mmap,directio,noxattr,\
+         msize={MSIZE},revalidate={freshness_ms},append,devices"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
