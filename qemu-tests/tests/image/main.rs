@@ -7,6 +7,7 @@ mod command;
 mod files;
 mod flash;
 mod hostile;
+mod names;
 mod nfs;
 mod plain;
 mod rockpro64;
