@@ -153,7 +153,8 @@ impl Relay<'_> {
             return;
         }
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
-        self.tree.open(opened).ffid = job.ffid;
+        let o = self.tree.open(opened);
+        (o.ffid, o.appends) = (job.ffid, job.flags & 3 != open::RDONLY && job.flags & open::APPEND != 0);
         self.job(j).ffid = 0;
         self.bind(job.fid, node, opened, cache);
         let reply = Rlcreate { qid: self.qid_of(node), iounit: 0 };
@@ -239,7 +240,7 @@ impl Relay<'_> {
                 .tree
                 .opens_of(self.tree.nodes[node as usize].opens)
                 .any(|o| self.tree.opens[o as usize].opening != 0);
-            return Ok(!opening);
+            return Ok(!opening && self.keep_appenders(node));
         };
         if self.tree.open(lazy).opening != 0 {
             return Ok(false);

@@ -70,6 +70,8 @@ pub(super) enum RequestKind {
     Version,
     Attach,
     Home,
+    /// Whether O_APPEND may be asked for.
+    Appends,
     Walk,
     /// A walk without attributes has found the file.
     WalkAttributes,
@@ -392,9 +394,14 @@ impl Relay<'_> {
                 match message {
                     Message::Rwalkgetattr(Rwalkgetattr { attr, .. }) | Message::Rgetattr(Rgetattr { attr, .. }) => {
                         self.owner = Owner { uid: attr.uid, gid: attr.gid };
+                        self.home_ffid = request.ffid;
                     }
                     _ => {}
                 }
+                self.wake(tag, 0, cache);
+            }
+            (RequestKind::Appends, message) => {
+                self.appends_answered(&request, message);
                 self.wake(tag, 0, cache);
             }
             (RequestKind::Walk, Message::Rwalk(found)) if !found.wqid.is_empty() => {

@@ -1,5 +1,6 @@
 //! What the kernel asks: frames become jobs.
 
+use super::append;
 use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
@@ -389,18 +390,25 @@ impl Relay<'_> {
                 if open.access == 0 || open.ffid == 0 {
                     return Err(Errno::EBADF);
                 }
+                let mut fid = open.ffid;
+                if *offset == append::END {
+                    match self.end_of(job.node, job.open)? {
+                        Some(end) => (fid, job.offset) = end,
+                        None => return Ok(Taken::Later),
+                    }
+                }
                 let n = self.tree.node(job.node);
-                if n.own & set::SIZE != 0 && n.attr.size < n.cut.min(*offset) {
+                if n.own & set::SIZE != 0 && n.attr.size < n.cut.min(job.offset) {
                     // What is being written may be where the zeroes would go.
                     if n.changing == 0 {
-                        self.zeroes(job.node, job.open, *offset)?;
+                        self.zeroes(job.node, job.open, job.offset)?;
                     }
                     return Ok(Taken::Later);
                 }
                 self.begin(j, job);
                 self.change_begins(job.node, cache);
                 self.counters.written += data.len() as u64;
-                let write = Twrite { fid: open.ffid, offset: *offset, data: Data(data) };
+                let write = Twrite { fid, offset: job.offset, data: Data(data) };
                 self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() })
             }
             Message::Tfsync(fsync) => {

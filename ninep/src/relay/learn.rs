@@ -339,10 +339,12 @@ impl Relay<'_> {
             return self.fail(j, errno, cache);
         }
         match message {
+            // The kernel would try again for ever.
+            Message::Rwrite(Rwrite { count: 0 }) if job.count > 0 => return self.fail(j, Errno::EIO, cache),
             Message::Rwrite(Rwrite { count }) => {
                 let n = self.tree.node(job.node);
                 if n.own & set::SIZE != 0 {
-                    n.attr.size = n.attr.size.max(job.offset + u64::from((*count).min(job.count)));
+                    n.attr.size = n.attr.size.max(job.offset.saturating_add((*count).min(job.count).into()));
                 }
                 self.to_kernel.message(tag, &Rwrite { count: (*count).min(job.count) });
             }

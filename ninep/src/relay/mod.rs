@@ -34,6 +34,7 @@
 //! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.
 
 mod ahead;
+mod append;
 mod cache;
 mod change;
 mod entries;
@@ -67,6 +68,7 @@ use crate::errno::Errno;
 use crate::frame::FrameError;
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{Body, Rlerror, Tclunk};
+use append::Appends;
 use far::{FarInput, RequestKind};
 use habit::Habit;
 use out::Out;
@@ -161,6 +163,9 @@ pub struct Relay<'m> {
     msize: u32,
     far_msize: u32,
     google: bool,
+    appends: Appends,
+    /// The far fid of the user's home; 0: none.
+    home_ffid: u32,
     root: NodeId,
     now_ms: u64,
     seq: u64,
@@ -222,6 +227,8 @@ impl<'m> Relay<'m> {
             msize: 0,
             far_msize: 0,
             google: false,
+            appends: Appends::default(),
+            home_ffid: 0,
             root: 0,
             now_ms: 0,
             seq: 0,

@@ -33,11 +33,17 @@ pub struct Inode {
 struct Fid {
     path: Vec<Name>,
     open: Option<u64>,
+    /// With O_APPEND: what is written goes to the end, whatever the offset is.
+    append: bool,
     gone: bool,
 }
 
 pub struct Model {
     pub google: bool,
+    /// Its flags of open(2) are Darwin's: O_TRUNC is where Linux has O_APPEND.
+    pub darwin: bool,
+    /// The most bytes that a Twrite takes.
+    pub write_most: usize,
     /// The longest message that it takes.
     pub msize: u32,
     pub inodes: HashMap<u64, Inode>,
@@ -65,6 +71,8 @@ impl Model {
         let root = Inode { mode: DIR, nlink: 2, ..Inode::default() };
         Self {
             google: true,
+            darwin: false,
+            write_most: usize::MAX,
             msize: 1024 * 1024,
             inodes: HashMap::from([(ROOT, root)]),
             fids: HashMap::new(),
@@ -240,7 +248,7 @@ impl Model {
             path.push(name.to_vec());
             qids.push(self.qid(self.find(&path)?));
         }
-        self.fids.insert(newfid, Fid { path, open: None, gone: false });
+        self.fids.insert(newfid, Fid { path, open: None, append: false, gone: false });
         Ok(qids)
     }
 
@@ -278,7 +286,7 @@ impl Model {
                 )
             }
             Message::Tattach(t) => {
-                self.fids.insert(t.fid, Fid { path: vec![], open: None, gone: false });
+                self.fids.insert(t.fid, Fid { path: vec![], open: None, append: false, gone: false });
                 put(tag, &Rattach { qid: self.qid(ROOT) }, out)
             }
             Message::Twalk(t) => {
@@ -299,13 +307,21 @@ impl Model {
                 put(tag, &Rgetattr { valid: getattr::BASIC, qid: self.qid(ino), attr: self.attr(ino) }, out)
             }
             Message::Tlopen(t) => {
-                assert_eq!(t.flags & !0o4_010_003, 0, "flags that mean something else elsewhere");
+                let append = t.flags & 0o2000 != 0;
+                assert_eq!(t.flags & !0o4_012_003, 0, "flags that mean something else elsewhere");
                 let fid = self.fid(t.fid)?;
                 if fid.gone || fid.open.is_some() {
                     return Err(Errno::EINVAL);
                 }
                 let ino = self.find(&fid.path)?;
-                self.fids.get_mut(&t.fid).unwrap().open = Some(ino);
+                if append && self.darwin {
+                    if self.inodes[&ino].mode & FORMAT == DIRECTORY {
+                        return Err(Errno::EISDIR);
+                    }
+                    self.inodes.get_mut(&ino).unwrap().data.clear();
+                }
+                let fid = self.fids.get_mut(&t.fid).unwrap();
+                (fid.open, fid.append) = (Some(ino), append);
                 put(tag, &Rlopen { qid: self.qid(ino), iounit: 0 }, out)
             }
             Message::Tread(t) => {
@@ -316,13 +332,19 @@ impl Model {
                 put(tag, &Rread { data: Data(&data[start..end]) }, out)
             }
             Message::Twrite(t) => {
-                let ino = self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
+                let fid = self.fid(t.fid)?;
+                let ino = fid.open.ok_or(Errno::EINVAL)?;
                 let data = &mut self.inodes.get_mut(&ino).unwrap().data;
-                let end = t.offset as usize + t.data.0.len();
+                let offset = if fid.append { data.len() } else { t.offset.try_into().unwrap() };
+                if offset > i64::MAX as usize {
+                    return Err(Errno::EINVAL);
+                }
+                let new = &t.data.0[..t.data.0.len().min(self.write_most)];
+                let end = offset + new.len();
                 data.resize(data.len().max(end), 0);
-                data[t.offset as usize..end].copy_from_slice(t.data.0);
+                data[offset..end].copy_from_slice(new);
                 self.touch(ino);
-                put(tag, &Rwrite { count: t.data.0.len() as u32 }, out)
+                put(tag, &Rwrite { count: new.len() as u32 }, out)
             }
             Message::Treaddir(t) => {
                 let ino = self.fid(t.fid)?.open.ok_or(Errno::EINVAL)?;
@@ -349,7 +371,7 @@ impl Model {
                 let (parent, mut path) = self.closed_directory(t.fid)?;
                 let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
                 path.push(t.name.to_vec());
-                self.fids.insert(t.fid, Fid { path, open: Some(ino), gone: false });
+                self.fids.insert(t.fid, Fid { path, open: Some(ino), append: false, gone: false });
                 put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
             }
             Message::Tmkdir(t) => {

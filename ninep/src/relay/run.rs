@@ -205,8 +205,12 @@ impl Relay<'_> {
                 // Readers are kept for the next one; what could be written to is let go of.
                 let unused = n.qid.kind & qt::DIR != 0 || n.gone || (o.access != 0 && (n.pins == 0 || n.ffid != 0));
                 // An answer that is under way would find somebody else in its place.
+                tree.open(open).appends = false;
                 if unused && o.opening == 0 {
                     tree.drop_open(open, clunks);
+                }
+                if o.appends {
+                    tree.drop_appenders(node, clunks);
                 }
             }
         }
@@ -564,6 +568,7 @@ impl Relay<'_> {
         };
         let Some(opened) = opened else { return self.fail(j, Errno::ENFILE, cache) };
         self.tree.touch_open(opened);
+        self.tree.open(opened).appends |= access != open::RDONLY && flags & open::APPEND != 0;
         self.bind(fid, node, opened, cache);
         let reply = Rlopen { qid: self.qid_of(node), iounit: 0 };
         self.to_kernel.message(tag, &reply);
@@ -619,12 +624,12 @@ impl Relay<'_> {
     }
 
     /// The tag of the request.
-    fn send_open(&mut self, opened: OpenId, fid: u32, flags: u32) -> u16 {
-        let node = self.tree.open(opened).node;
+    pub(super) fn send_open(&mut self, opened: OpenId, fid: u32, flags: u32) -> u16 {
+        let Open { node, appender, .. } = *self.tree.open(opened);
         let followed = flags & 3 == open::RDONLY && self.freshness_ms > 0;
         let request = Request { node, open: opened, ffid: fid, followed, ..Request::default() };
         // Flags beyond these mean something else on another machine, or are the kernel's own business.
-        let flags = flags & (3 | SYNC);
+        let flags = flags & (3 | SYNC) | if appender { open::APPEND } else { 0 };
         let tag = self.send(RequestKind::Open, &Tlopen { fid, flags }, request);
         let o = self.tree.open(opened);
         (o.opening, o.sync) = (tag, flags & SYNC != 0);
@@ -685,7 +690,7 @@ impl Relay<'_> {
 
 /// Whether open(2) with these flags may share it.
 const fn is_for(o: &Open, flags: u32) -> bool {
-    o.access == flags & 3 && o.sync == (flags & SYNC != 0)
+    !o.appender && o.access == flags & 3 && o.sync == (flags & SYNC != 0)
 }
 
 /// O_DSYNC and O_SYNC, which are the same numbers on every machine that the client may run on.

@@ -1,4 +1,5 @@
 mod ahead;
+mod append;
 mod data;
 mod directories;
 mod overtaken;

@@ -1,6 +1,7 @@
 //! What the relay knows of the far tree, and what the kernel holds of it. In every table entry 0 is nobody, so that
 //! memory of zeroes is an empty table and costs nothing before it is used.
 
+use super::append::End;
 use super::cache::ContentRef;
 use super::hash::Hash;
 use crate::limits::NOTAG;
@@ -117,6 +118,12 @@ pub struct Open {
     pub access: u32,
     /// With O_DSYNC or O_SYNC, between which v9fs makes no difference.
     pub sync: bool,
+    /// The kernel opened it for appending, or has appended by it.
+    pub appends: bool,
+    /// Opened with O_APPEND at the far side, for all of the file's opens that append; none of the kernel's own.
+    pub appender: bool,
+    /// Where a write at the end goes that is about to be sent, without an appender.
+    pub end: End,
     /// Fids of the kernel and requests under way.
     pub refs: u32,
     /// Tag of the Tlopen under way; 0: none.
@@ -383,6 +390,24 @@ impl<'m> Tree<'m> {
         *self.open(id) = Open { node, next, access, ..Open::default() };
         self.touch_open(id);
         Some(id)
+    }
+
+    /// Ends what a file is appended to by, when no open is left that was for that.
+    pub fn drop_appenders(&mut self, node: NodeId, release: &mut Clunks) {
+        let mut id = self.node(node).opens;
+        if self.opens_of(id).any(|o| self.opens[o as usize].appends && self.opens[o as usize].refs > 0) {
+            return;
+        }
+        while id != 0 {
+            let Open { appender, opening, next, .. } = *self.open(id);
+            if appender {
+                self.open(id).refs = 0;
+                if opening == 0 {
+                    self.drop_open(id, release);
+                }
+            }
+            id = next;
+        }
     }
 
     /// Ends an open that nobody uses.
