@@ -59,6 +59,9 @@ pub struct Model {
     pub set: Tsetattr,
 }
 
+/// The first far fid of a second session.
+pub const OTHER_SESSION: u32 = 1 << 30;
+
 const ROOT: u64 = 1000;
 const DIR: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
@@ -230,8 +233,14 @@ impl Model {
         Ok((self.find(&fid.path)?, fid.path))
     }
 
-    fn gone(&mut self, path: &[Name]) {
-        for fid in self.fids.values_mut().filter(|f| f.path.starts_with(path)) {
+    /// Each session has a server of its own, which knows of its own changes.
+    fn of_session<'f>(fids: &'f mut HashMap<u32, Fid>, fid: u32) -> impl Iterator<Item = &'f mut Fid> {
+        let session = fid >= OTHER_SESSION;
+        fids.iter_mut().filter(move |(fid, _)| (**fid >= OTHER_SESSION) == session).map(|(_, fid)| fid)
+    }
+
+    fn gone(&mut self, path: &[Name], by: u32) {
+        for fid in Self::of_session(&mut self.fids, by).filter(|f| f.path.starts_with(path)) {
             fid.gone = true;
         }
     }
@@ -407,7 +416,7 @@ impl Model {
                 self.inodes.get_mut(&ino).unwrap().nlink -= 1;
                 self.touch(ino);
                 self.touch(parent);
-                self.gone(&path);
+                self.gone(&path, t.dirfid);
                 put(tag, &Runlinkat {}, out)
             }
             Message::Trenameat(t) => {
@@ -426,14 +435,15 @@ impl Model {
                     _ if new.starts_with(&old) => return Err(Errno::EINVAL),
                     _ => {}
                 }
-                self.gone(&new);
+                self.gone(&new, t.olddirfid);
                 // Of two names of one file both stay; what follows it does all the same.
                 if self.find(&new) != Ok(ino) {
                     self.inodes.get_mut(&from).unwrap().children.remove(t.oldname);
                     self.inodes.get_mut(&to).unwrap().children.insert(t.newname.to_vec(), ino);
                     [ino, from, to].into_iter().for_each(|ino| self.touch(ino));
                 }
-                for fid in self.fids.values_mut().filter(|f| f.path.starts_with(&old) && !f.gone) {
+                for fid in Self::of_session(&mut self.fids, t.olddirfid).filter(|f| f.path.starts_with(&old) && !f.gone)
+                {
                     let rest = fid.path[old.len()..].to_vec();
                     fid.path = [new.clone(), rest].concat();
                 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::cache::{BLOCK, Block, Cache, Content};
 use super::far::Request;
-use super::model::Model;
+use super::model::{Model, OTHER_SESSION};
 use super::run::Job;
 use super::tree::{Fid, Node, Open};
 use super::{Config, Memory, Relay};
@@ -117,7 +117,7 @@ impl Bench {
     /// Another session with the same cache and far side, beside this one; its far fids are others.
     pub fn other_session(&mut self) -> Watched {
         let mut relay = Relay::new(&CONFIG, memory(200, 16 * 1024));
-        relay.next_ffid = 1000;
+        relay.next_ffid = OTHER_SESSION.into();
         let mut other = Watched { relay, check: Check::new(MSIZE) };
         self.in_session(&mut other, Self::mount);
         other
