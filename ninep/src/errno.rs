@@ -37,6 +37,17 @@ errnos! {
     EOVERFLOW 75 EOPNOTSUPP 95 ESTALE 116 EDQUOT 122
 }
 
+impl Errno {
+    /// The greatest number of errno(3) on Linux, EHWPOISON.
+    pub const MAX: u32 = 133;
+
+    /// What a far side's Rlerror says. Linux keeps other numbers for itself, and a caller may take them for what they
+    /// mean there.
+    pub const fn of_far(ecode: u32) -> Self {
+        if 0 < ecode && ecode <= Self::MAX { Self(ecode) } else { Self::EIO }
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

@@ -1,7 +1,8 @@
 //! A relay between two hostile sides.
 
+use crate::errno::Errno;
 use crate::limits::{HDRSZ, NOFID, NOTAG};
-use crate::msg::{Body, Message, Rattach, Rgetattr, Rversion, Tattach, Tversion, VERSION};
+use crate::msg::{Body, Message, Rattach, Rgetattr, Rlerror, Rversion, Tattach, Tversion, VERSION};
 use crate::relay::{BLOCK, Block, Cache, Config, Content, Fid, Job, Memory, Node, Open, Relay, Request};
 use crate::types::{Attr, Qid, getattr, qt};
 
@@ -114,7 +115,10 @@ impl Sides<'_> {
             let mut rest = bytes;
             while let Some(&size) = rest.first_chunk() {
                 let Some((frame, after)) = rest.split_at_checked(u32::from_le_bytes(size) as usize) else { break };
-                assert!(Message::decode(frame).is_ok(), "{frame:?}");
+                let (_, message) = Message::decode(frame).unwrap_or_else(|error| panic!("{frame:?}: {error}"));
+                if let Message::Rlerror(Rlerror { ecode }) = message {
+                    assert!((1..=Errno::MAX).contains(&ecode), "{ecode}");
+                }
                 rest = after;
             }
             bytes.len() - rest.len()

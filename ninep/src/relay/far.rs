@@ -362,7 +362,7 @@ impl Relay<'_> {
     fn complete(&mut self, tag: usize, kind: Type, message: &Message<'_>, cache: &mut Cache<'_>) -> Result<(), Fault> {
         let asked = self.requests[tag];
         let code = match message {
-            Message::Rlerror(Rlerror { ecode }) => (*ecode).max(1),
+            Message::Rlerror(Rlerror { ecode }) => Errno::of_far(*ecode).0,
             _ if kind as u8 == asked.message + 1 => 0,
             _ => return Err(asked.wrong_reply()),
         };

@@ -53,6 +53,8 @@ pub struct Model {
     pub asked: BTreeMap<&'static str, usize>,
     pub uid: u32,
     pub umask: u32,
+    /// The number of the error with which everything is refused.
+    pub refuses: Option<u32>,
     /// What becomes of every Tfsync.
     pub disk: Result<(), Errno>,
     /// What was last asked to be set.
@@ -83,6 +85,7 @@ impl Model {
             asked: BTreeMap::new(),
             uid: 0,
             umask: 0,
+            refuses: None,
             disk: Ok(()),
             set: Tsetattr::default(),
         }
@@ -273,7 +276,7 @@ impl Model {
         };
         let mut out = vec![0; 8192 + data as usize];
         let answered = self.handle(&message, tag, &mut out);
-        let n = match answered {
+        let n = match self.refuses.map_or(answered, |ecode| Err(Errno(ecode))) {
             Ok(n) => n,
             Err(Errno(ecode)) => Rlerror { ecode }.encode(tag, &mut out).unwrap().len(),
         };

@@ -2,6 +2,7 @@ mod ahead;
 mod append;
 mod data;
 mod directories;
+mod errors;
 mod overtaken;
 
 use std::string::String;
