@@ -21,7 +21,8 @@ use crate::wire::{Reader, Wire, WireError};
 /// - Rversion says 9P2000.L and an msize that Linux takes and that is not above the asked one;
 /// - a request's tag is free, and each request gets one reply: its own type or Rlerror. Rflush ends
 ///   the flushed request too (flush(5)); an Rlerror to a Tflush does not, which is how v9fs takes
-///   it.
+///   it;
+/// - a request of 9P2000 that 9P2000.L does not have ([`Type::is_of_9p2000`]) is answered with Rlerror.
 ///
 /// Strings, names and payloads are not looked at. Each call does work for the bytes it is given and
 /// no more.
@@ -44,12 +45,13 @@ enum State {
 /// A request without its reply, or none.
 #[derive(Clone, Copy, Debug)]
 struct Request {
-    kind: Option<Type>,
+    /// Its number; 0: none.
+    kind: u8,
     /// Of a Tflush.
     oldtag: u16,
 }
 
-const NO_REQUEST: Request = Request { kind: None, oldtag: 0 };
+const NO_REQUEST: Request = Request { kind: 0, oldtag: 0 };
 
 /// Who sent a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -100,7 +102,7 @@ pub enum Fault {
     /// A reply to nothing.
     NoRequest,
     /// A reply of another type than the request's.
-    WrongReply { request: Type },
+    WrongReply { request: u8 },
     /// What follows the header is not what the type asks for.
     Body(WireError),
     /// There is more in a reply than was asked for.
@@ -140,14 +142,14 @@ impl Check {
     }
 
     fn request(&mut self, head: &Head) -> Result<(), Fault> {
-        let kind = head.kind()?;
-        if !kind.is_request() {
+        let Header { kind: number, tag, .. } = head.header;
+        let kind = if Type::is_of_9p2000(number) { None } else { Some(head.kind()?) };
+        if !kind.is_none_or(Type::is_request) {
             return Err(Fault::WrongWay);
         }
         head.check_size(kind, self.msize())?;
-        let tag = head.header.tag;
         match (self.state, kind) {
-            (State::AwaitTversion { limit }, Type::Tversion) => {
+            (State::AwaitTversion { limit }, Some(Type::Tversion)) => {
                 check_no_tag(tag)?;
                 let Tversion { msize: asked, version } = head.message().ok_or(Fault::Version)?;
                 check_version(version)?;
@@ -156,17 +158,18 @@ impl Check {
                 }
                 self.state = State::AwaitRversion { limit, asked };
             }
-            (_, Type::Tversion) => return Err(Fault::SecondVersion),
+            (_, Some(Type::Tversion)) => return Err(Fault::SecondVersion),
             (State::AwaitTversion { .. } | State::AwaitRversion { .. }, _) => {
                 return Err(Fault::BeforeVersion);
             }
             (State::Open { .. }, _) => {
                 let slot = self.requests.get_mut(usize::from(tag)).ok_or(Fault::Tag)?;
-                if slot.kind.is_some() {
+                if slot.kind != 0 {
                     return Err(Fault::TagInUse);
                 }
-                let oldtag = if kind == Type::Tflush { head.message::<Tflush>().ok_or(Fault::Size)?.oldtag } else { 0 };
-                *slot = Request { kind: Some(kind), oldtag };
+                let oldtag =
+                    if kind == Some(Type::Tflush) { head.message::<Tflush>().ok_or(Fault::Size)?.oldtag } else { 0 };
+                *slot = Request { kind: number, oldtag };
             }
         }
         Ok(())
@@ -177,12 +180,12 @@ impl Check {
         if kind.is_request() {
             return Err(Fault::WrongWay);
         }
-        head.check_size(kind, self.msize())?;
+        head.check_size(Some(kind), self.msize())?;
         let tag = head.header.tag;
         match self.state {
             State::AwaitTversion { .. } => return Err(Fault::NoRequest),
             State::AwaitRversion { limit, asked } => {
-                check_answers(kind, Type::Tversion)?;
+                check_answers(kind, Type::Tversion as u8)?;
                 check_no_tag(tag)?;
                 if kind == Type::Rlerror {
                     self.state = State::AwaitTversion { limit };
@@ -197,8 +200,10 @@ impl Check {
             }
             State::Open { .. } => {
                 let slot = self.requests.get_mut(usize::from(tag)).ok_or(Fault::NoRequest)?;
-                let request = slot.kind.ok_or(Fault::NoRequest)?;
-                check_answers(kind, request)?;
+                if slot.kind == 0 {
+                    return Err(Fault::NoRequest);
+                }
+                check_answers(kind, slot.kind)?;
                 let oldtag = usize::from(slot.oldtag);
                 *slot = NO_REQUEST;
                 if kind == Type::Rflush
@@ -229,8 +234,8 @@ fn check_no_tag(tag: u16) -> Result<(), Fault> {
     if tag == NOTAG { Ok(()) } else { Err(Fault::Tag) }
 }
 
-fn check_answers(reply: Type, request: Type) -> Result<(), Fault> {
-    let answers = reply == Type::Rlerror || reply as u8 == request as u8 + 1;
+fn check_answers(reply: Type, request: u8) -> Result<(), Fault> {
+    let answers = reply == Type::Rlerror || (reply as u8 == request + 1 && !Type::is_of_9p2000(request));
     if answers { Ok(()) } else { Err(Fault::WrongReply { request }) }
 }
 
@@ -299,16 +304,17 @@ impl Head {
         Frame::parse(&self.bytes[..self.end]).ok()?.body().ok()
     }
 
-    fn check_size(&self, kind: Type, msize: u32) -> Result<(), Fault> {
+    /// Of a request that 9P2000.L does not have every size is one.
+    fn check_size(&self, kind: Option<Type>, msize: u32) -> Result<(), Fault> {
         let size = self.header.size;
         if size > msize {
             return Err(Fault::AboveMsize { msize });
         }
-        let sizes = kind.sizes();
+        let sizes = kind.map_or(HDRSZ..=msize, Type::sizes);
         if !sizes.contains(&size) {
             return Err(Fault::Size);
         }
-        if !matches!(kind, Type::Twrite | Type::Rread | Type::Rreaddir) {
+        if !matches!(kind, Some(Type::Twrite | Type::Rread | Type::Rreaddir)) {
             return Ok(());
         }
         let least = *sizes.start();
@@ -331,15 +337,23 @@ impl fmt::Display for FrameError {
             Sender::Kernel => "9P frame from the kernel: ",
             Sender::Far => "9P frame from the far side: ",
         })?;
-        match Type::from_number(kind) {
-            Some(kind) => write!(f, "{kind}")?,
-            None => write!(f, "type {kind}")?,
-        }
-        write!(f, ", tag {tag}, size {size}: {}", self.fault)
+        write!(f, "{}, tag {tag}, size {size}: {}", Number(kind), self.fault)
     }
 }
 
 impl core::error::Error for FrameError {}
+
+/// Of a message, that may be none.
+struct Number(u8);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Type::from_number(self.0) {
+            Some(kind) => write!(f, "{kind}"),
+            None => write!(f, "type {}", self.0),
+        }
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -355,7 +369,7 @@ impl fmt::Display for Fault {
             Self::Tag => f.write_str("its tag is out of bounds"),
             Self::TagInUse => f.write_str("its tag has a request without a reply"),
             Self::NoRequest => f.write_str("nothing was asked with its tag"),
-            Self::WrongReply { request } => write!(f, "it answers a {request}"),
+            Self::WrongReply { request } => write!(f, "it answers a {}", Number(*request)),
             Self::Body(error) => write!(f, "{error}"),
             Self::Excess => f.write_str("it has more than was asked for"),
         }

@@ -20,8 +20,8 @@
 //! Sources: section 5 of the Plan 9 manual for what 9P2000 has, diod's `protocol.md` for what Linux
 //! added, and `include/net/9p/9p.h` and `net/9p/client.c` of Linux where the two disagree.
 //!
-//! Deliberately absent: 9P2000 and 9P2000.u (Topen, Tcreate, Tstat, Twstat, Rerror), authentication
-//! beyond the codec of Tauth, and requests side by side in the client.
+//! Deliberately absent: 9P2000 and 9P2000.u (Topen, Tcreate, Tstat and Twstat are refused with EOPNOTSUPP; Rerror),
+//! authentication beyond the codec of Tauth, and requests side by side in the client.
 
 #![no_std]
 #![forbid(unsafe_code)]

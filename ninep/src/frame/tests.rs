@@ -167,7 +167,7 @@ fn a_count_that_contradicts_the_size_is_refused() {
 fn each_side_sends_its_own_kind() {
     assert_eq!(fault(asked(0, &CLUNK).far(&frame(0, &CLUNK))), Fault::WrongWay);
     assert_eq!(fault(open().kernel(&frame(0, &Rclunk {}))), Fault::WrongWay);
-    assert_eq!(fault(open().kernel(b"\x07\0\0\0\x7c\0\0")), Fault::UnknownType);
+    assert_eq!(fault(open().kernel(b"\x07\0\0\0\x6a\0\0")), Fault::UnknownType);
     assert_eq!(fault(open().far(b"\x07\0\0\0\x6b\0\0")), Fault::UnknownType);
 }
 
@@ -189,10 +189,10 @@ fn an_answer_to_nothing_is_refused() {
 #[test]
 fn an_answer_to_something_else_is_refused() {
     let wrong = asked(0, &READ).far(&frame(0, &Rclunk {}));
-    assert_eq!(fault(wrong), Fault::WrongReply { request: Type::Tread });
+    assert_eq!(fault(wrong), Fault::WrongReply { request: Type::Tread as u8 });
     let mut check = Check::new(LIMIT);
     check.kernel(&tversion(LIMIT)).unwrap();
-    assert_eq!(fault(check.far(&frame(NOTAG, &Rclunk {}))), Fault::WrongReply { request: Type::Tversion });
+    assert_eq!(fault(check.far(&frame(NOTAG, &Rclunk {}))), Fault::WrongReply { request: Type::Tversion as u8 });
 }
 
 #[test]
@@ -252,6 +252,26 @@ fn of_a_bad_frame_that_began_earlier_nothing_more_is_good() {
 fn an_error_names_the_frame() {
     let error = asked(0, &READ).far(&frame(0, &Rclunk {})).unwrap_err();
     assert_eq!(error.to_string(), "9P frame from the far side: Rclunk, tag 0, size 7: it answers a Tread");
-    let error = open().kernel(b"\x07\0\0\0\x7c\x05\0").unwrap_err();
-    assert_eq!(error.to_string(), "9P frame from the kernel: type 124, tag 5, size 7: there is no such message");
+    let error = open().kernel(b"\x07\0\0\0\x6a\x05\0").unwrap_err();
+    assert_eq!(error.to_string(), "9P frame from the kernel: type 106, tag 5, size 7: there is no such message");
+}
+
+#[test]
+fn a_request_of_9p2000_is_refused_by_an_answer() {
+    for number in [112, 114, 124, 126] {
+        let mut check = open();
+        // fid[4] n[2] stat[n], or whatever it is.
+        let mut request = frame(4, &CLUNK);
+        request[4] = number;
+        check.kernel(&request).unwrap();
+        let mut reply = frame(4, &Rclunk {});
+        reply[4] = number + 1;
+        assert!(check.far(&reply).is_err());
+        let mut check = open();
+        check.kernel(&request).unwrap();
+        assert_eq!(fault(check.kernel(&request)), Fault::TagInUse);
+        let mut check = open();
+        check.kernel(&request).unwrap();
+        check.far(&frame(4, &Rlerror { ecode: 95 })).unwrap();
+    }
 }

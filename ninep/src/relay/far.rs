@@ -562,6 +562,6 @@ impl Relay<'_> {
 
 impl Request {
     fn wrong_reply(&self) -> Fault {
-        Type::from_number(self.message).map_or(Fault::NoRequest, |request| Fault::WrongReply { request })
+        Fault::WrongReply { request: self.message }
     }
 }

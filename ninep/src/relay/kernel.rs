@@ -78,15 +78,13 @@ impl Relay<'_> {
     }
 
     fn take_frame(&mut self, frame: &[u8], cache: &mut Cache<'_>) -> Result<Taken, Fault> {
-        let (tag, message) = Message::decode(frame).map_err(|error| match error {
-            DecodeError::UnknownType(_) => Fault::UnknownType,
-            DecodeError::Frame(_) => Fault::Size,
-            DecodeError::Body(_, error) => Fault::Body(error),
-        })?;
-        if !frame[4].is_multiple_of(2) {
-            return Err(Fault::WrongWay);
-        }
-        if let Message::Tversion(version) = message {
+        let Header { kind, tag, .. } = Header::read(&mut Reader::new(frame));
+        let message = match Type::from_number(kind) {
+            _ if Type::is_of_9p2000(kind) => None,
+            Some(kind) if !kind.is_request() => return Err(Fault::WrongWay),
+            _ => Some(decode(frame)?),
+        };
+        if let Some(Message::Tversion(version)) = message {
             return self.version(tag, &version);
         }
         match self.state {
@@ -109,10 +107,12 @@ impl Relay<'_> {
         if self.jobs.iter().any(|j| j.kind != JobKind::None && j.tag == tag) {
             return Err(Fault::TagInUse);
         }
-        let taken = if self.state == State::Gone && !matches!(message, Message::Tclunk(_) | Message::Tflush(_)) {
-            Err(Errno::EIO)
-        } else {
-            self.request(job, tag, &message, cache)?
+        let is_gone = self.state == State::Gone;
+        let taken = match message {
+            Some(message) if !is_gone || matches!(message, Message::Tclunk(_) | Message::Tflush(_)) => {
+                self.request(job, tag, &message, cache)?
+            }
+            _ => Err(if is_gone { Errno::EIO } else { Errno::EOPNOTSUPP }),
         };
         let taken = match taken {
             Ok(taken) => taken,
@@ -588,6 +588,15 @@ fn statfs() -> Rstatfs {
         fsid: 0,
         namelen: 255,
     }
+}
+
+fn decode(frame: &[u8]) -> Result<Message<'_>, Fault> {
+    let (_, message) = Message::decode(frame).map_err(|error| match error {
+        DecodeError::UnknownType(_) => Fault::UnknownType,
+        DecodeError::Frame(_) => Fault::Size,
+        DecodeError::Body(_, error) => Fault::Body(error),
+    })?;
+    Ok(message)
 }
 
 /// The frame at the front of `bytes`, when all of it is there.

@@ -31,6 +31,8 @@
 //!   old, and with those that are, the ones that were asked for after them the last time.
 //! - A frame that must not be ends the session with its name ([`FrameError`]).
 //!
+#![doc = include_str!("requests.md")]
+//!
 //! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.
 
 mod ahead;

@@ -237,7 +237,7 @@ impl Model {
     }
 
     /// Each session has a server of its own, which knows of its own changes.
-    fn of_session<'f>(fids: &'f mut HashMap<u32, Fid>, fid: u32) -> impl Iterator<Item = &'f mut Fid> {
+    fn of_session(fids: &mut HashMap<u32, Fid>, fid: u32) -> impl Iterator<Item = &mut Fid> {
         let session = fid >= OTHER_SESSION;
         fids.iter_mut().filter(move |(fid, _)| (**fid >= OTHER_SESSION) == session).map(|(_, fid)| fid)
     }

@@ -12,7 +12,7 @@ use super::run::Job;
 use super::tree::{Fid, Node, Open};
 use super::{Config, Memory, Relay};
 use crate::errno::Errno;
-use crate::frame::{Check, FrameError};
+use crate::frame::{Check, Fault, FrameError};
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{
     Body, Message, Rlerror, Tattach, Tclunk, Tgetattr, Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Tsetattr,
@@ -149,6 +149,14 @@ impl Bench {
         let n = message.encode(tag, &mut frame).unwrap().len();
         self.check.kernel(&frame[..n]).unwrap();
         self.send_bytes(&frame[..n]).unwrap();
+    }
+
+    /// Sends a frame that may be malformed, about which the check of frames agrees.
+    pub fn send_frame(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        let checked = self.check.kernel(frame).map_err(|error| error.fault);
+        let sent = self.send_bytes(frame).map_err(|error| error.fault);
+        assert_eq!(sent, checked);
+        sent
     }
 
     pub fn send_bytes(&mut self, mut bytes: &[u8]) -> Result<(), FrameError> {

@@ -1,6 +1,7 @@
 mod ahead;
 mod append;
 mod data;
+mod dialects;
 mod directories;
 mod errors;
 mod overtaken;
