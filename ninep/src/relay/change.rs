@@ -182,12 +182,12 @@ impl Relay<'_> {
 
     /// Asks for permissions that were not given, once. Those that a umask of 022 takes away tell that the program has set
     /// its own, which at home would have been the only one; without them the client's own holds, too. The stock server
-    /// leaves out the sticky bit.
+    /// leaves out the sticky bit. What has inherited setgid would lose it.
     fn restore_mode(&mut self, j: usize, node: NodeId, fid: u32, cache: &mut Cache<'_>) -> bool {
         let Job { mode, tries, .. } = *self.job(j);
         let now = self.tree.node(node).attr.mode;
         let mode = now | mode & if mode & 0o022 == 0 { 0o1000 } else { !mode::FORMAT };
-        if tries > 0 || mode == now {
+        if tries > 0 || mode == now || self.drops(now) {
             return false;
         }
         self.job(j).tries = 1;

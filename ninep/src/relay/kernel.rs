@@ -296,7 +296,11 @@ impl Relay<'_> {
         self.on(job, create.fid, JobKind::Create)?;
         (job.flags, job.mode, job.gid) = (create.flags, create.mode, create.gid);
         job.set_names(&[create.name])?;
-        if job.open == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+        match job.open {
+            _ if self.drops(create.mode) => Err(Errno::EPERM),
+            0 => Ok(()),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     fn walk(&self, job: &mut Job, fid: u32, newfid: u32, names: &[&[u8]]) -> Result<(), Refused> {
@@ -438,6 +442,12 @@ impl Relay<'_> {
                 // The far side goes by the name of what is open, too.
                 if job.open != 0 && !self.is_named(job.node) {
                     return Ok(Taken::Later);
+                }
+                if self.is_special(job.node, job.flags, setattr.mode) {
+                    (job.kind, job.mode) = (JobKind::Chmod, setattr.mode);
+                    self.begin(j, job);
+                    self.run(j, cache);
+                    return Ok(Taken::Yes);
                 }
                 let fid = fid_of!(job.node, job.open);
                 self.begin(j, job);

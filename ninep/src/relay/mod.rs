@@ -46,6 +46,7 @@ mod hash;
 mod kernel;
 mod learn;
 mod listing;
+mod modes;
 mod out;
 mod owner;
 mod read;

@@ -184,6 +184,11 @@ impl Model {
         self.touch(parent);
     }
 
+    /// What a new file or directory has of the mode that is asked for. Go's os.Mkdir has another bit for sticky.
+    const fn kept(&self) -> u32 {
+        if self.google { 0o777 } else { 0o7777 }
+    }
+
     fn qid(&self, ino: u64) -> Qid {
         let kind = match self.inodes[&ino].mode {
             mode if mode & FORMAT == DIRECTORY => 0x80,
@@ -381,14 +386,16 @@ impl Model {
             }
             Message::Tlcreate(t) => {
                 let (parent, mut path) = self.closed_directory(t.fid)?;
-                let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & 0o777 & !self.umask, vec![])?;
+                let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & self.kept() & !self.umask, vec![])?;
                 path.push(t.name.to_vec());
                 self.fids.insert(t.fid, Fid { path, open: Some(ino), append: false, gone: false });
                 put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
             }
             Message::Tmkdir(t) => {
                 let (parent, _) = self.closed_directory(t.dfid)?;
-                self.insert(parent, t.name, DIRECTORY | t.mode & 0o777 & !self.umask, vec![])?;
+                let inherited = self.inodes[&parent].mode & 0o2000;
+                let mode = DIRECTORY | t.mode & self.kept() & !self.umask | inherited;
+                self.insert(parent, t.name, mode, vec![])?;
                 put(tag, &Rmkdir { qid: Qid::default() }, out)
             }
             Message::Tsymlink(t) => {
@@ -468,7 +475,10 @@ impl Model {
                     return Err(Errno::EACCES);
                 }
                 if t.valid & 1 != 0 {
-                    self.inodes.get_mut(&ino).unwrap().mode = t.mode;
+                    // The stock server's library drops setuid and setgid.
+                    let dropped = if self.google { 0o6000 } else { 0 };
+                    let mode = &mut self.inodes.get_mut(&ino).unwrap().mode;
+                    *mode = *mode & FORMAT | t.mode & 0o7777 & !dropped;
                 }
                 self.set = t.clone();
                 self.touch(ino);

@@ -79,6 +79,8 @@ pub(super) enum JobKind {
     Made,
     /// What was changed is to be on the client's disk.
     Sync,
+    /// Permissions of a file that has bits which the far side would drop, or is to have.
+    Chmod,
     /// Attributes of a file without a name, which the far side could only set by name.
     Own,
     /// The far side does it; the reply is passed on.
@@ -153,6 +155,7 @@ impl Relay<'_> {
             JobKind::Made => self.run_made(j, cache),
             JobKind::Sync => self.run_sync(j, cache),
             JobKind::Own => self.run_own(j, cache),
+            JobKind::Chmod => self.run_chmod(j, cache),
         }
     }
 

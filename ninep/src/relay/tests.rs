@@ -4,6 +4,7 @@ mod data;
 mod dialects;
 mod directories;
 mod errors;
+mod modes;
 mod overtaken;
 
 use std::string::String;
