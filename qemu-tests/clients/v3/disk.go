@@ -25,6 +25,8 @@ type disk struct {
 
 	path string
 	file *os.File
+	// appends: opened with O_APPEND.
+	appends bool
 }
 
 func (d *disk) Attach() (p9.File, error) { return &disk{path: d.path}, nil }
@@ -111,6 +113,7 @@ func (d *disk) Open(flags p9.OpenFlags) (p9.QID, uint32, error) {
 	qid, _, err := d.stat()
 	if err == nil {
 		d.file, err = os.OpenFile(d.path, int(flags), 0)
+		d.appends = int(flags)&os.O_APPEND != 0
 	}
 	return qid, 0, err
 }
@@ -140,8 +143,12 @@ func (d *disk) FSync() error                               { return d.file.Sync(
 func (d *disk) ReadAt(p []byte, offset int64) (int, error) { return d.file.ReadAt(p, offset) }
 func (d *disk) Readlink() (string, error)                  { return os.Readlink(d.path) }
 
-// WriteAt appends where the file was opened for that: Go refuses an offset.
+// WriteAt appends where the file was opened for that, whatever the offset is:
+// Go refuses one then, and the stock server calls Write.
 func (d *disk) WriteAt(p []byte, offset int64) (int, error) {
+	if d.appends {
+		return d.file.Write(p)
+	}
 	return unix.Pwrite(int(d.file.Fd()), p, offset)
 }
 

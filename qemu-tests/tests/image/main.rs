@@ -1,5 +1,6 @@
 //! The image in QEMU, as its users see it. One machine is booted for all of these tests.
 
+mod appends;
 mod apu2;
 mod architecture;
 mod boot;
@@ -8,6 +9,7 @@ mod files;
 mod flash;
 mod hostile;
 mod names;
+mod modes;
 mod nfs;
 mod plain;
 mod rockpro64;
