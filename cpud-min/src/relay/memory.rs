@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Node, Open, Request};
+use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Mount, Node, Open, Request};
 use rustix::io::Result;
 
 use super::SESSIONS;
@@ -14,6 +14,9 @@ pub const MOST: usize = 64 * 1024 * 1024;
 
 /// The longest message from the kernel. One without `kernel-config/patches/9p-memory.patch` allocates each in one piece.
 pub const MSIZE: usize = 128 * 1024;
+
+/// So many mounts of the client's are told apart for certain.
+const MOUNTS: usize = 1024;
 
 /// Small messages from the far side: a link's target has up to 4095 bytes.
 const SMALL: usize = 8192;
@@ -52,6 +55,7 @@ pub fn session(arena: usize, place: usize) -> Result<Room> {
         heads: memory::table::<u32>(nodes)?,
         fids: memory::table::<Fid>(nodes * 2)?,
         opens: memory::table::<Open>((nodes / 8).clamp(256, 512))?,
+        mounts: memory::table::<Mount>(2 * MOUNTS)?,
         jobs: &mut [],
         requests: &mut [],
         from_kernel: memory::pages(msize)?,
@@ -79,6 +83,7 @@ impl Room {
         memory::clear(memory.heads);
         memory::clear(memory.fids);
         memory::clear(memory.opens);
+        memory::clear(memory.mounts);
         for buffer in [&mut *memory.from_kernel, memory.to_kernel, memory.from_far, memory.to_far, held] {
             memory::release(buffer);
         }

@@ -212,12 +212,12 @@ fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
             Ok(())
         }
         Action::Bind { source, target, flags, remount, .. } => {
-            // Whether the source is there is asked before its mount point is made.
-            let directory = fs::FileType::from_raw_mode(fs::stat(source)?.st_mode) == fs::FileType::Directory;
-            if directory {
-                fs::make_dirs(target)?
-            } else {
-                fs::make_file(target)?
+            // Whether the source is there is asked before its mount point is made; without stat(2), which waits for what
+            // the client says of its mounts.
+            match fs::open(source, OFlags::PATH | OFlags::DIRECTORY) {
+                Ok(_) => fs::make_dirs(target)?,
+                Err(Errno::NOTDIR) => fs::make_file(target)?,
+                Err(error) => return Err(error),
             }
             mount::mount(source, target, c"", MountFlags::from_bits_retain(flags), None)?;
             match remount {

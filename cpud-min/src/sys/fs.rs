@@ -6,7 +6,7 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 
-pub use rustix::fs::{Access, AtFlags, CWD, FileType, access, rmdir, stat, unlink};
+pub use rustix::fs::{Access, AtFlags, CWD, access, rmdir, stat, unlink};
 
 /// What reading or writing without waiting came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

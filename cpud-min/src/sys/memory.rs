@@ -57,6 +57,8 @@ unsafe impl Zeroes for ninep::relay::Node {}
 unsafe impl Zeroes for ninep::relay::Fid {}
 // SAFETY: as above.
 unsafe impl Zeroes for ninep::relay::Open {}
+// SAFETY: as above, and an enum of bytes whose first is 0.
+unsafe impl Zeroes for ninep::relay::Mount {}
 // SAFETY: as above.
 unsafe impl Zeroes for ninep::relay::Content {}
 // SAFETY: as above.

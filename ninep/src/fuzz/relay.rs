@@ -3,7 +3,7 @@
 use crate::errno::Errno;
 use crate::limits::{HDRSZ, NOFID, NOTAG};
 use crate::msg::{Body, Message, Rattach, Rgetattr, Rlerror, Rversion, Tattach, Tversion, VERSION};
-use crate::relay::{BLOCK, Block, Cache, Config, Content, Fid, Job, Memory, Node, Open, Relay, Request};
+use crate::relay::{BLOCK, Block, Cache, Config, Content, Fid, Job, Memory, Mount, Node, Open, Relay, Request};
 use crate::types::{Attr, Qid, getattr, qt};
 
 const MSIZE: usize = 4096;
@@ -24,6 +24,7 @@ pub fn relay(calls: &[u8]) {
         heads: &mut [0; 12],
         fids: &mut [Fid::default(); 16],
         opens: &mut [Open::default(); 6],
+        mounts: &mut [Mount::default(); 8],
         jobs: &mut [Job::default(); JOBS],
         requests: &mut requests,
         from_kernel: &mut [0; MSIZE],
@@ -70,7 +71,6 @@ struct Sides<'m> {
 impl Sides<'_> {
     fn begin(&mut self, cache: &mut Cache<'_>) -> Option<()> {
         let root = Qid { kind: qt::DIR, version: 0, path: 2 };
-        let attr = Attr { mode: 0o040_755, ..Attr::default() };
         let mut room = [0; 256];
         let version = Tversion { msize: MSIZE as u32, version: VERSION };
         self.say(false, version.encode(NOTAG, &mut room).ok()?, cache)?;
@@ -79,9 +79,7 @@ impl Sides<'_> {
         let attach = Tattach { afid: NOFID, ..Tattach::default() };
         self.say(false, attach.encode(0, &mut room).ok()?, cache)?;
         // The relay's tags are 1, 2 and so on.
-        self.say(true, Rattach { qid: root }.encode(2, &mut room).ok()?, cache)?;
-        let attributes = Rgetattr { valid: getattr::BASIC, qid: root, attr };
-        self.say(true, attributes.encode(3, &mut room).ok()?, cache)
+        self.say(true, Rattach { qid: root }.encode(2, &mut room).ok()?, cache)
     }
 
     /// None when the session is over.

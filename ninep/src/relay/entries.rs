@@ -6,7 +6,7 @@ use super::far::{Request, RequestKind};
 use super::hash::Hash;
 use super::kernel::set;
 use super::listing::{ENTRY, HEAD, Pieces, dirent_kind};
-use super::owner::{device_of, shown_qid};
+use super::owner::shown_qid;
 use super::run::JobKind;
 use crate::errno::Errno;
 use crate::frame::Fault;
@@ -32,11 +32,13 @@ impl Relay<'_> {
 
     fn take_entry(&mut self, tag: usize, entry: &Dirent<'_>, cache: &mut Cache<'_>) {
         let request = self.requests[tag];
-        let node = self.tree.view(request.node);
         let kind = dirent_kind(entry);
         let qid = match entry.name {
             b"." | b".." => self.dots(&request)[entry.name.len() - 1],
-            name => shown_qid(&entry.qid, device_of(node.device, Hash::of(name), &entry.qid), Hash::default()),
+            name => {
+                let (device, _) = self.device_of(request.node, Hash::of(name), &entry.qid);
+                shown_qid(&entry.qid, device, Hash::default())
+            }
         };
         self.requests[tag].offset = entry.offset;
         if request.kind == RequestKind::DirectListing {

@@ -3,17 +3,14 @@
 use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
 use super::listing::{LONGEST, Pieces};
-use super::owner::Owner;
 use super::read::{DIRECTORY, SMALL_DIRECTORY, read_head, readdir_head};
-use super::run::{JobKind, absence};
+use super::run::{JobKind, absence, mode};
 use super::tree::{Moment, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_KERNEL, Relay, State};
 use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
 use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
-use crate::msg::{
-    DecodeError, Header, Message, Rgetattr, Rlerror, Rreadlink, Rversion, Rwalkgetattr, Rwrite, Tgetattr, Type, VERSION,
-};
+use crate::msg::{DecodeError, Header, Message, Rlerror, Rreadlink, Rversion, Rwrite, Tgetattr, Type, VERSION};
 use crate::types::getattr;
 use crate::wire::{Reader, Wire, WireError};
 
@@ -72,6 +69,8 @@ pub(super) enum RequestKind {
     Home,
     /// Whether O_APPEND may be asked for.
     Appends,
+    /// What the client says of its mounts.
+    Devices,
     Walk,
     /// A walk without attributes has found the file.
     WalkAttributes,
@@ -226,7 +225,7 @@ impl Relay<'_> {
         let request = self.requests[tag];
         let (is_read, is_listing) = (header.kind == Type::Rread as u8, header.kind == Type::Rreaddir as u8);
         let fits = match request.kind {
-            RequestKind::Fetch | RequestKind::Direct => is_read,
+            RequestKind::Fetch | RequestKind::Direct | RequestKind::Devices => is_read,
             RequestKind::Listing | RequestKind::DirectListing => is_listing,
             _ => false,
         };
@@ -277,6 +276,7 @@ impl Relay<'_> {
         let request = self.requests[tag];
         match request.kind {
             RequestKind::Direct if !request.lost => self.to_kernel.fill(data),
+            RequestKind::Devices => self.devices.take(data),
             RequestKind::Fetch => {
                 let lost = request.lost || !cache.put(request.content, request.offset + request.got, data);
                 self.requests[tag].lost = lost;
@@ -318,6 +318,7 @@ impl Relay<'_> {
             }
             RequestKind::Listing => self.listing_ended(tag, request, 0, cache),
             RequestKind::DirectListing => self.release_node(request.node, cache),
+            RequestKind::Devices => self.devices_came(tag, &request, count, cache),
             _ => {}
         }
     }
@@ -377,29 +378,17 @@ impl Relay<'_> {
                 if let Some(root) = self.tree.make(0, Hash::default(), &mut self.clunks) {
                     let node = self.tree.node(root);
                     (node.qid, node.ffid, node.pins) = (attach.qid, request.ffid, 1);
+                    // What the mount takes it for until somebody asks.
+                    (node.attr.mode, node.attr.nlink) = (mode::DIRECTORY | 0o755, 2);
                     self.root = root;
+                    self.root_known();
                     // Twice what 30 MB/s bring in the time that an answer takes.
                     let ms = self.now_ms.saturating_sub(request.moment.ms);
                     self.at_a_time = (ms * 64 * 1024).clamp(256 * 1024, 4 * 1024 * 1024);
                 }
                 self.wake(tag, 0, cache);
             }
-            (RequestKind::Home, Message::Rwalk(_)) => {
-                let getattr = Tgetattr { fid: request.ffid, request_mask: getattr::BASIC };
-                let next = self.send(RequestKind::Home, &getattr, request);
-                self.wait_instead(tag, next);
-            }
-            (RequestKind::Home, message) => {
-                // Without a home, users are shown as they are.
-                match message {
-                    Message::Rwalkgetattr(Rwalkgetattr { attr, .. }) | Message::Rgetattr(Rgetattr { attr, .. }) => {
-                        self.owner = Owner { uid: attr.uid, gid: attr.gid };
-                        self.home_ffid = request.ffid;
-                    }
-                    _ => {}
-                }
-                self.wake(tag, 0, cache);
-            }
+            (RequestKind::Home | RequestKind::Devices, message) => self.devices_go_on(tag, &request, message, cache),
             (RequestKind::Appends, message) => {
                 self.appends_answered(&request, message);
                 self.wake(tag, 0, cache);

@@ -175,7 +175,10 @@ impl Relay<'_> {
                 self.free_fid(attach.fid)
             }
             Message::Twalk(walk) => self.walk(job, walk.fid, walk.newfid, &walk.wname),
-            Message::Tgetattr(getattr) => self.on(job, getattr.fid, JobKind::Getattr),
+            Message::Tgetattr(getattr) => {
+                job.flags = getattr.request_mask as u32;
+                self.on(job, getattr.fid, JobKind::Getattr)
+            }
             Message::Treadlink(readlink) => self.on(job, readlink.fid, JobKind::Readlink),
             Message::Tlopen(lopen) => {
                 job.flags = lopen.flags;
@@ -186,9 +189,12 @@ impl Relay<'_> {
             Message::Treaddir(read) => self.on_part(job, read.fid, JobKind::Readdir, read.offset, read.count),
             Message::Tlcreate(create) => self.create(job, create),
             Message::Tstatfs(Tstatfs { fid }) => {
-                let known = self.fid(*fid).map(|_| ());
-                return Ok(known.map(|()| {
-                    self.to_kernel.message(tag, &statfs());
+                let known = self.fid(*fid);
+                return Ok(known.map(|fid| {
+                    if self.asking_devices().is_some() {
+                        return Taken::Later;
+                    }
+                    self.to_kernel.message(tag, &statfs(self.device(fid.node)));
                     Taken::Yes
                 }));
             }
@@ -425,6 +431,9 @@ impl Relay<'_> {
             Message::Tsetattr(setattr) => {
                 self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
                 job.flags = setattr.valid;
+                if !self.owner.known && self.asking_devices().is_some() {
+                    return Ok(Taken::Later);
+                }
                 let Some(setattr) = self.far_setattr(job.node, setattr) else {
                     self.to_kernel.message(job.tag, &crate::msg::Rsetattr {});
                     return Ok(Taken::Yes);
@@ -584,18 +593,19 @@ impl Relay<'_> {
 }
 
 /// What df shows: the stock server cannot tell, and programs that look for room find some.
-fn statfs() -> Rstatfs {
-    const V9FS_MAGIC: u32 = 0x0102_1997;
+fn statfs(device: u32) -> Rstatfs {
+    /// Of what is remote, as tail and others know: what the client changes raises no event here.
+    const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
     const MANY: u64 = 1 << 28;
     Rstatfs {
-        kind: V9FS_MAGIC,
+        kind: FUSE_SUPER_MAGIC,
         bsize: 4096,
         blocks: MANY,
         bfree: MANY / 2,
         bavail: MANY / 2,
         files: MANY,
         ffree: MANY / 2,
-        fsid: 0,
+        fsid: device.into(),
         namelen: 255,
     }
 }

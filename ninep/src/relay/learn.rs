@@ -5,7 +5,6 @@ use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::hash::Hash;
 use super::kernel::set;
-use super::owner::device_of;
 use super::run::{Job, JobKind};
 use super::tree::{Moment, Node, NodeId};
 use crate::errno::Errno;
@@ -63,6 +62,8 @@ impl Relay<'_> {
         if node.own & set::MODE != 0 {
             node.attr.mode = own_mode;
         }
+        let known = node.key != Hash::default() && !node.absent;
+        let qid = Qid { path: if known { node.qid.path } else { qid.path }, ..*qid };
         let Attr { mode, size, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, .. } = node.attr;
         let device = u64::from(node.device);
         // Those of a directory of /proc or /sys stay as they are when names come and go.
@@ -79,7 +80,7 @@ impl Relay<'_> {
         node.linked |= attr.nlink > 1 && qid.kind & qt::DIR == 0;
         let changed = node.key != key && node.key != Hash::default();
         (node.again, node.wanted) = (node.again || node.key != Hash::default(), false);
-        (node.qid, node.key, node.absent) = (*qid, key, false);
+        (node.qid, node.key, node.absent) = (qid, key, false);
         node.asked = moment.unless_overtaken_by(if node.changing == 0 { node.changed } else { u64::MAX });
         if changed && node.ffid != 0 {
             // Whoever opens it from now on may not be allowed to any more.
@@ -95,8 +96,8 @@ impl Relay<'_> {
         }
         let mut known = self.tree.find(parent, name);
         if let Some(id) = known {
+            let same = self.is_same(id, qid, attr);
             let node = self.tree.node(id);
-            let same = !node.absent && node.qid.path == qid.path && node.qid.kind == qid.kind;
             if !same && node.is_newer_than(moment) {
                 // The name has been given away, or to another file, while the answer was on its way.
                 return self.let_go(ffid);
@@ -106,12 +107,12 @@ impl Relay<'_> {
                 known = None;
             }
         }
+        let new = known.is_none();
         let Some(id) = known.or_else(|| self.make_node(parent, name)) else {
             return self.let_go(ffid);
         };
-        let device = device_of(self.tree.node(parent).device, name, qid);
+        self.place_node(id, qid);
         let node = self.tree.node(id);
-        (node.device, node.named) = (device, self.now_ms);
         if node.ffid == 0 {
             node.ffid = ffid;
         } else {
@@ -120,6 +121,9 @@ impl Relay<'_> {
         // The name may have been given away while the answer was on its way.
         let moment = moment.unless_overtaken_by(self.tree.node(parent).changed);
         self.learn(id, qid, attr, moment, cache);
+        if new {
+            self.look_for_mounts(id);
+        }
     }
 
     pub(super) fn learn_absent(&mut self, parent: NodeId, name: Hash, moment: Moment, cache: &mut Cache<'_>) {
@@ -161,9 +165,10 @@ impl Relay<'_> {
         code: u32,
         cache: &mut Cache<'_>,
     ) -> u32 {
+        let fickle = self.is_fickle(request.node);
         let node = self.tree.node(request.node);
         match message {
-            Message::Rlopen(opened) if opened.qid.path != node.qid.path && opened.qid.path != 0 => {
+            Message::Rlopen(opened) if opened.qid.path != node.qid.path && opened.qid.path != 0 && !fickle => {
                 node.asked = Moment::default();
                 if node.ffid == request.ffid {
                     (node.ffid, node.dir_open) = (0, false);
@@ -182,7 +187,7 @@ impl Relay<'_> {
         let &Request { node: id, ffid, moment, .. } = request;
         let node = self.tree.view(id);
         let first = node.key == Hash::default();
-        if first || (node.qid.path == qid.path && node.qid.kind == qid.kind) {
+        if first || self.is_same(id, qid, attr) {
             self.learn(id, qid, attr, moment, cache);
             return true;
         }
@@ -289,9 +294,7 @@ impl Relay<'_> {
                     self.remove(known, cache);
                 }
                 if let Some(id) = self.make_node(request.node, request.name) {
-                    let device = self.tree.node(request.node).device;
-                    let node = self.tree.node(id);
-                    (node.device, node.named) = (device, self.now_ms);
+                    self.place_node(id, &found.qid);
                     self.learn(id, &found.qid, &found.attr, request.moment, cache);
                 }
                 self.job(j).created = true;

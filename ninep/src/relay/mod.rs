@@ -39,6 +39,7 @@ mod ahead;
 mod append;
 mod cache;
 mod change;
+mod devices;
 mod entries;
 mod far;
 mod habit;
@@ -63,6 +64,7 @@ mod testkit;
 mod tests;
 
 pub use cache::{BLOCK, Block, Cache, Content};
+pub use devices::Mount;
 pub use far::Request;
 pub use run::Job;
 pub use tree::{Fid, Node, Open};
@@ -72,6 +74,7 @@ use crate::frame::FrameError;
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{Body, Rlerror, Tclunk};
 use append::Appends;
+use devices::Devices;
 use far::{FarInput, RequestKind};
 use habit::Habit;
 use out::Out;
@@ -85,8 +88,8 @@ use tree::{Clunks, Moment, NodeId, Tree};
 pub struct Config<'a> {
     /// How old what is known may be, in milliseconds. 0: nothing is answered from memory.
     pub freshness_ms: u64,
-    /// A directory of the user's, absolute: its owner is the far user, who is user 0 in the session. Empty: users are
-    /// shown as they are.
+    /// A directory of the user's, absolute: its owner is the far user, who is user 0 in the session, where the client's
+    /// /proc does not say who that is. Empty: then users are shown as they are.
     pub home: &'a [u8],
     /// Names in the root that are about to be asked for, with a slash between two. They are asked for at once.
     pub names: &'a [u8],
@@ -101,6 +104,9 @@ pub struct Memory<'m> {
     /// As many fids as the kernel may hold: v9fs hands out the lowest number.
     pub fids: &'m mut [Fid],
     pub opens: &'m mut [Open],
+    /// Twice as many as there may be mounts on the client's machine; with more, those that come last are told as without
+    /// any ([`devices`]).
+    pub mounts: &'m mut [Mount],
     /// Requests of the kernel that are worked on at a time.
     pub jobs: &'m mut [Job],
     /// At least three times as many as jobs, and 16.
@@ -150,6 +156,7 @@ pub struct Relay<'m> {
     home: heapless::Vec<u8, 256>,
     names: heapless::Vec<u8, 256>,
     owner: Owner,
+    devices: Devices<'m>,
     tree: Tree<'m>,
     jobs: &'m mut [Job],
     requests: &'m mut [Request],
@@ -208,13 +215,15 @@ impl<'m> Relay<'m> {
     ///
     /// When `heads` is shorter than `nodes`, or `requests` than [`Memory`] says.
     pub fn new(config: &Config<'_>, memory: Memory<'m>) -> Self {
-        let Memory { nodes, heads, fids, opens, jobs, requests, from_kernel, to_kernel, from_far, to_far } = memory;
+        let Memory { nodes, heads, fids, opens, mounts, jobs, requests, from_kernel, to_kernel, from_far, to_far } =
+            memory;
         assert!(heads.len() >= nodes.len() && requests.len() >= 3 * jobs.len() + 16);
         Self {
             freshness_ms: config.freshness_ms,
             home: heapless::Vec::from_slice(config.home).unwrap_or_default(),
             names: heapless::Vec::from_slice(config.names).unwrap_or_default(),
             owner: Owner::default(),
+            devices: Devices::new(mounts),
             tree: Tree::new(nodes, heads, fids, opens),
             jobs,
             requests,
@@ -335,6 +344,7 @@ impl<'m> Relay<'m> {
             heads,
             fids,
             opens,
+            mounts: self.devices.into_memory(),
             jobs: self.jobs,
             requests: self.requests,
             from_kernel: self.from_kernel,
@@ -372,6 +382,7 @@ impl<'m> Relay<'m> {
                     || this.tree.opens.iter().any(|o| o.ffid == ffid)
                     || this.requests.iter().any(|r| r.ffid == ffid)
                     || this.jobs.iter().any(|j| j.ffid == ffid)
+                    || this.devices.ffid == ffid
             };
             if self.next_ffid < NUMBERS || !is_used(self) {
                 return ffid;

@@ -59,6 +59,8 @@ pub struct Model {
     pub disk: Result<(), Errno>,
     /// What was last asked to be set.
     pub set: Tsetattr,
+    /// What every inode number has grown by.
+    pub drift: u64,
 }
 
 /// The first far fid of a second session.
@@ -88,6 +90,7 @@ impl Model {
             refuses: None,
             disk: Ok(()),
             set: Tsetattr::default(),
+            drift: 0,
         }
     }
 
@@ -176,6 +179,26 @@ impl Model {
         self.put(path, LINK, target.as_bytes());
     }
 
+    /// What /proc/self/mountinfo says.
+    pub fn mounts(&mut self, mountinfo: &str) {
+        for directory in ["/proc", "/proc/77"] {
+            self.dir(directory);
+        }
+        self.link("/proc/self", "77");
+        self.file("/proc/77/mountinfo", mountinfo.as_bytes());
+        self.at("/proc/77/mountinfo").unwrap().untold = true;
+    }
+
+    /// Gives a file another inode number.
+    pub fn number(&mut self, path: &str, ino: u64) {
+        let names = Self::split(path);
+        let (name, above) = names.split_last().unwrap();
+        let parent = self.find(above).unwrap();
+        let old = self.inodes.get_mut(&parent).unwrap().children.insert(name.clone(), ino).unwrap();
+        let inode = self.inodes.remove(&old).unwrap();
+        self.inodes.insert(ino, inode);
+    }
+
     pub fn unlink(&mut self, path: &str) {
         let names = Self::split(path);
         let (name, above) = names.split_last().unwrap();
@@ -195,7 +218,7 @@ impl Model {
             LINK => 2,
             _ => 0,
         };
-        Qid { kind, version: 0, path: ino }
+        Qid { kind, version: 0, path: ino + self.drift }
     }
 
     fn attr(&self, ino: u64) -> Attr {

@@ -1,13 +1,15 @@
 //! Who owns what: a session runs as user 0, the client's files belong to its user.
 
 use super::hash::Hash;
-use crate::types::{Attr, Qid, qt};
+use crate::types::{Attr, Qid};
 
 /// The far user, shown as user 0. The far side's own user 0 stays what it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Owner {
     pub uid: u32,
     pub gid: u32,
+    /// The far side has said so.
+    pub known: bool,
 }
 
 impl Owner {
@@ -51,11 +53,4 @@ pub fn shown_qid(far: &Qid, device: u32, version: Hash) -> Qid {
     let path = far.path.wrapping_sub(2) ^ u64::from(device & 0x7fff_ffff) << 32;
     // v9fs takes a version of 0 for a file that must not be cached.
     Qid { kind: far.kind, version: (version.0 as u32).max(1), path }
-}
-
-/// The device of a child. A directory whose inode number is one that file systems give their root begins another.
-pub fn device_of(parent: u32, name: Hash, far: &Qid) -> u32 {
-    const ROOT_MOST: u64 = 256;
-    let is_mount = far.kind & qt::DIR != 0 && far.path <= ROOT_MOST;
-    if is_mount { (Hash::of_words(&[u64::from(parent), name.0, name.1]).0 as u32).max(1) } else { parent }
 }

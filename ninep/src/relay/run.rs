@@ -11,12 +11,12 @@ use super::read::is_kept;
 use super::tree::{Moment, Node, NodeId, Open, OpenId};
 use super::{JOB_FAR, Relay};
 use crate::errno::Errno;
-use crate::limits::{MAXWELEM, NOFID, NOTAG};
+use crate::limits::{NOFID, NOTAG};
 use crate::msg::{
     Rattach, Rflush, Rgetattr, Rlopen, Rreadlink, Rwalk, Tattach, Tgetattr, Tlopen, Treadlink, Twalk, Twalkgetattr,
     Type,
 };
-use crate::types::{Qid, getattr, open, qt};
+use crate::types::{Attr, Qid, getattr, open, qt};
 use crate::wire::Wire;
 
 /// Bytes of the names in a walk that can wait.
@@ -130,6 +130,7 @@ pub(super) enum Known {
 pub(super) mod mode {
     pub const FORMAT: u32 = 0o170_000;
     pub const REGULAR: u32 = 0o100_000;
+    pub const DIRECTORY: u32 = 0o040_000;
 }
 
 impl Relay<'_> {
@@ -294,7 +295,7 @@ impl Relay<'_> {
     }
 
     fn run_attach(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { newfid, seq, tag, .. } = *self.job(j);
+        let Job { newfid, tag, .. } = *self.job(j);
         if self.root == 0 {
             let pending = self.requests.iter().position(|r| r.kind == RequestKind::Attach);
             let tag = pending.map(|tag| tag as u16).unwrap_or_else(|| {
@@ -304,39 +305,20 @@ impl Relay<'_> {
             });
             return self.wait_for(j, tag);
         }
-        let root = self.root;
-        if !self.fresh(root, seq) {
-            self.ask_attributes(j, root, 0, cache);
-            for name in core::mem::take(&mut self.names).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
-                if self.freshness_ms > 0 && self.has_far_room(JOB_FAR) {
-                    self.send_name(root, name, Ahead::No);
-                }
-            }
-            if !self.home.is_empty() {
-                let tag = self.ask_owner();
-                self.wait_for(j, tag);
-            }
-            return;
-        }
-        self.bind(newfid, root, 0, cache);
-        let reply = Rattach { qid: self.qid_of(root) };
+        self.bind(newfid, self.root, 0, cache);
+        let reply = Rattach { qid: self.qid_of(self.root) };
         self.to_kernel.message(tag, &reply);
         self.finish(j, cache);
     }
 
-    /// Asks whose the user's home is.
-    fn ask_owner(&mut self) -> u16 {
-        let home = core::mem::take(&mut self.home);
-        let names = home.split(|&b| b == b'/').filter(|name| !name.is_empty()).take(MAXWELEM);
-        let wname: Vec<&[u8], MAXWELEM> = names.collect();
-        let newfid = self.new_ffid();
-        let fid = self.tree.node(self.root).ffid;
-        let request = Request { ffid: newfid, ..Request::default() };
-        if self.google {
-            self.send(RequestKind::Home, &Twalkgetattr { fid, newfid, wname }, request)
-        } else {
-            self.send(RequestKind::Home, &Twalk { fid, newfid, wname }, request)
+    /// The root is there: what a session asks first is asked at once.
+    pub(super) fn root_known(&mut self) {
+        for name in core::mem::take(&mut self.names).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
+            if self.freshness_ms > 0 && self.has_far_room(JOB_FAR) {
+                self.send_name(self.root, name, Ahead::No);
+            }
         }
+        self.ask_devices();
     }
 
     pub(super) fn qid_of(&mut self, id: NodeId) -> Qid {
@@ -504,19 +486,26 @@ impl Relay<'_> {
     }
 
     fn run_getattr(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { node, open, seq, tag, .. } = *self.job(j);
-        if !self.fresh(node, seq) {
+        let Job { node, open, seq, tag, flags: mask, .. } = *self.job(j);
+        let n = self.tree.view(node);
+        let is_stat = u64::from(mask) & getattr::DATA_VERSION != 0;
+        // The mount asks about the root, and does not need to know.
+        let is_mount = node == self.root && n.key == Hash::default() && !is_stat;
+        if !self.is_fresh(&n, seq) && !is_mount {
             return self.ask_attributes(j, node, open, cache);
         }
-        let n = self.tree.view(node);
+        let owned = !self.owner.known && (n.attr.uid != 0 || n.attr.gid != 0);
+        if let Some(asking) = self.asking_devices().filter(|_| is_stat || owned) {
+            return self.wait_for(j, asking);
+        }
         if self.is_ageing(&n)
             && let Some(fid) = self.any_fid(node, open)
         {
             self.send_getattr(node, fid);
         }
         self.tree.node(node).wanted = true;
-        let attr = self.owner.shown(&n.attr);
-        let reply = Rgetattr { valid: getattr::BASIC, qid: self.qid_of(node), attr };
+        let attr = Attr { gen_number: self.device(node).into(), ..self.owner.shown(&n.attr) };
+        let reply = Rgetattr { valid: getattr::BASIC | getattr::GEN, qid: self.qid_of(node), attr };
         self.to_kernel.message(tag, &reply);
         self.finish(j, cache);
     }

@@ -6,6 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::cache::{BLOCK, Block, Cache, Content};
+use super::devices::Mount;
 use super::far::Request;
 use super::model::{Model, OTHER_SESSION};
 use super::run::Job;
@@ -18,7 +19,7 @@ use crate::msg::{
     Body, Message, Rlerror, Tattach, Tclunk, Tgetattr, Tlcreate, Tlopen, Tread, Treaddir, Treadlink, Tsetattr,
     Tunlinkat, Tversion, Twalk, Twrite, VERSION,
 };
-use crate::types::{Attr, Dirents};
+use crate::types::{Attr, Dirents, getattr};
 
 fn table<T: Clone + Default>(n: usize) -> &'static mut [T] {
     Box::leak(vec![T::default(); n].into_boxed_slice())
@@ -31,6 +32,7 @@ pub fn memory(nodes: usize, msize: usize) -> Memory<'static> {
         heads: table(nodes),
         fids: table::<Fid>(512),
         opens: table::<Open>(32),
+        mounts: table::<Mount>(16),
         jobs: table::<Job>(JOBS),
         requests: table::<Request>(4 * JOBS + 16),
         from_kernel: table(msize),
@@ -71,6 +73,10 @@ pub struct Bench {
     opening: Vec<(u16, u32)>,
     overtaken: usize,
 }
+
+/// What v9fs asks for when it looks a name up (v9fs_fid_iget_dotl), and for stat(2).
+const LOOKUP: u64 = getattr::BASIC | getattr::GEN;
+pub const STAT: u64 = getattr::ALL;
 
 pub const FRESH: u64 = 1000;
 /// The kernel's greatest message.
@@ -296,7 +302,7 @@ impl Bench {
             let walked = self.ask(&Twalk { fid: at, newfid, wname });
             self.clunk(at);
             walked?;
-            self.ask(&Tgetattr { fid: newfid, request_mask: 0x7ff })?;
+            self.ask(&Tgetattr { fid: newfid, request_mask: LOOKUP })?;
             at = newfid;
         }
         Ok(at)
@@ -308,7 +314,7 @@ impl Bench {
     }
 
     pub fn attr(&mut self, fid: u32) -> Result<Attr, Errno> {
-        match self.ask(&Tgetattr { fid, request_mask: 0x7ff })? {
+        match self.ask(&Tgetattr { fid, request_mask: STAT })? {
             Owned::Attr(attr, ..) => Ok(attr),
             other => panic!("{other:?}"),
         }

@@ -2,6 +2,7 @@ mod ahead;
 mod append;
 mod data;
 mod dialects;
+mod devices;
 mod directories;
 mod errors;
 mod modes;

@@ -3,6 +3,7 @@
 
 use super::append::End;
 use super::cache::ContentRef;
+use super::devices::place_of;
 use super::hash::Hash;
 use crate::limits::NOTAG;
 use crate::types::{Attr, Qid};
@@ -40,8 +41,12 @@ pub struct Node {
     pub children: u32,
     pub name: Hash,
     pub qid: Qid,
-    /// Which of the client's devices it is on, as far as one can tell.
+    /// Stands for its path.
+    pub place: Hash,
+    /// Which of the client's devices it is on, as far as one could tell when it was found: its inode number goes by that.
     pub device: u32,
+    /// The number of the mount that it is in; 0: not known.
+    pub mount: u16,
     pub attr: Attr,
     /// When the question was asked that `attr` answers; 0: `attr` does not hold any more.
     pub asked: Moment,
@@ -227,6 +232,7 @@ impl<'m> Tree<'m> {
         self.end = self.end.max(id as usize + 1);
         *self.node(id) = Node { used: true, parent, name, ..Node::default() };
         if parent != 0 {
+            self.node(id).place = place_of(self.nodes[parent as usize].place, name);
             let bucket = self.bucket(parent, name);
             self.node(id).next = core::mem::replace(&mut self.heads[bucket], id);
             self.node(parent).children += 1;
@@ -282,6 +288,11 @@ impl<'m> Tree<'m> {
             let _ = found.insert(at, id as NodeId);
         }
         found
+    }
+
+    /// No node from it on was ever used.
+    pub const fn end(&self) -> usize {
+        self.end
     }
 
     pub fn open_directories(&self) -> usize {
