@@ -164,7 +164,7 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
     // The last three are of kernel-config/patches; an ordinary kernel does not heed them.
     let options = cpath!(
-        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=any,cache=mmap,directio,noxattr,\
+        "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=user,cache=mmap,directio,noxattr,\
          msize={MSIZE},revalidate={freshness_ms},append,devices"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;

@@ -149,7 +149,7 @@ impl Relay<'_> {
         let name = <&[u8]>::read(&mut job.names());
         let node = self.tree.find(job.node, Hash::of(name)).filter(|&id| !self.tree.node(id).absent);
         let Some(node) = node else { return self.fail(j, Errno::ENFILE, cache) };
-        if self.restore_mode(j, node, job.ffid, cache) {
+        if self.give(j, node, cache) || self.restore_mode(j, node, job.ffid, cache) {
             return;
         }
         let Some(opened) = self.new_open(node, job.flags & 3) else { return self.fail(j, Errno::ENFILE, cache) };
@@ -170,7 +170,7 @@ impl Relay<'_> {
             Ok(Known::Child(made)) => {
                 self.tree.node(made).own |= set::EMPTY;
                 let fid = self.tree.node(made).ffid;
-                if fid != 0 && self.restore_mode(j, made, fid, cache) {
+                if fid != 0 && (self.give(j, made, cache) || self.restore_mode(j, made, fid, cache)) {
                     return;
                 }
             }

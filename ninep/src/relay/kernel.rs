@@ -9,7 +9,7 @@ use super::tree::{Fid, Node, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_FAR, JOB_KERNEL, Relay, State};
 use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
-use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
+use crate::limits::{HDRSZ, MSIZE_MIN, NONUNAME, NOTAG};
 use crate::msg::{
     DecodeError, Header, Message, Rclunk, Rflush, Rgetlock, Rlock, Rstatfs, Tlcreate, Tlink, Tmkdir, Tmknod, Trenameat,
     Tsetattr, Tstatfs, Tsymlink, Tunlinkat, Tversion, Twrite, Type, VERSION,
@@ -171,7 +171,8 @@ impl Relay<'_> {
                 return Ok(Ok(Taken::Yes));
             }
             Message::Tattach(attach) => {
-                (job.kind, job.newfid) = (JobKind::Attach, attach.fid);
+                let uid = if attach.n_uname == NONUNAME { 0 } else { attach.n_uname };
+                (job.kind, job.newfid, job.uid) = (JobKind::Attach, attach.fid, uid);
                 self.free_fid(attach.fid)
             }
             Message::Twalk(walk) => self.walk(job, walk.fid, walk.newfid, &walk.wname),
@@ -283,8 +284,8 @@ impl Relay<'_> {
     }
 
     fn on(&self, job: &mut Job, fid: u32, kind: JobKind) -> Result<(), Refused> {
-        let Fid { node, open } = self.fid(fid)?;
-        (job.kind, job.fid, job.node, job.open) = (kind, fid, node, open);
+        let Fid { node, open, uid } = self.fid(fid)?;
+        (job.kind, job.fid, job.node, job.open, job.uid) = (kind, fid, node, open, uid);
         Ok(())
     }
 
@@ -310,13 +311,13 @@ impl Relay<'_> {
     }
 
     fn walk(&self, job: &mut Job, fid: u32, newfid: u32, names: &[&[u8]]) -> Result<(), Refused> {
-        let Fid { node, open } = self.fid(fid)?;
+        let Fid { node, open, uid } = self.fid(fid)?;
         if newfid != fid {
             self.free_fid(newfid)?;
         } else if open != 0 {
             return Err(Errno::EBUSY);
         }
-        (job.kind, job.fid, job.newfid, job.node) = (JobKind::Walk, fid, newfid, node);
+        (job.kind, job.fid, job.newfid, job.node, job.uid) = (JobKind::Walk, fid, newfid, node, uid);
         job.set_names(names)
     }
 
@@ -326,15 +327,16 @@ impl Relay<'_> {
         if open != 0 {
             self.tree.open(open).refs += 1;
         }
+        let uid = self.tree.fids.get(fid as usize).map_or(0, |slot| slot.uid);
         self.clunk(fid, cache);
         if let Some(slot) = self.tree.fids.get_mut(fid as usize) {
-            *slot = Fid { node, open };
+            *slot = Fid { node, open, uid };
         }
     }
 
     fn clunk(&mut self, fid: u32, cache: &mut Cache<'_>) {
         let Some(slot) = self.tree.fids.get_mut(fid as usize) else { return };
-        let Fid { node, open } = core::mem::take(slot);
+        let Fid { node, open, .. } = core::mem::take(slot);
         if node != 0 {
             self.tree.node(node).pins -= 1;
             self.release(node, open, cache);
@@ -467,7 +469,7 @@ impl Relay<'_> {
             Message::Tmkdir(mkdir) => {
                 let node = directory(self, mkdir.dfid)?;
                 let dfid = closed!(node);
-                job.mode = mkdir.mode;
+                (job.mode, job.uid, job.gid) = (mkdir.mode, self.fid(mkdir.dfid)?.uid, mkdir.gid);
                 job.set_names(&[mkdir.name])?;
                 self.begin_in(j, job, Type::Tmkdir, (node, mkdir.name), None, cache);
                 let gid = self.owner.far_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);

@@ -9,7 +9,9 @@ use super::run::{Job, JobKind};
 use super::tree::{Moment, Node, NodeId};
 use crate::errno::Errno;
 use crate::limits::NOTAG;
-use crate::msg::{Message, Rfsync, Rlink, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type};
+use crate::msg::{
+    Message, Rfsync, Rgetattr, Rlink, Rmknod, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rwrite, Tgetattr, Type,
+};
 use crate::types::{Attr, Qid, getattr, qt};
 
 impl Relay<'_> {
@@ -283,22 +285,22 @@ impl Relay<'_> {
             return;
         }
         match message {
-            Message::Rlcreate(_) => {
+            Message::Rlcreate(created) => {
                 self.names_change(j, cache);
-                let getattr = Tgetattr { fid: self.job(j).ffid, request_mask: getattr::BASIC };
-                let next = self.send(RequestKind::Create, &getattr, *request);
-                self.job(j).wait = [next, 0];
+                if !self.ask_created(request, created.qid.path) {
+                    self.ask_opened(request);
+                }
             }
-            Message::Rgetattr(found) => {
-                if let Some(known) = self.tree.find(request.node, request.name) {
-                    self.remove(known, cache);
+            Message::Rgetattr(Rgetattr { qid, attr, .. }) => self.learn_created(tag, request, qid, attr, cache),
+            Message::Rwalkgetattr(found) if self.is_created(j, found) => {
+                self.learn_created(tag, request, &found.wqid[0], &found.attr, cache);
+            }
+            // Another file than the one that was created, or none, has the name.
+            message if request.ffid != 0 => {
+                if matches!(message, Message::Rwalkgetattr(_)) {
+                    self.let_go(request.ffid);
                 }
-                if let Some(id) = self.make_node(request.node, request.name) {
-                    self.place_node(id, &found.qid);
-                    self.learn(id, &found.qid, &found.attr, request.moment, cache);
-                }
-                self.job(j).created = true;
-                self.wake(tag, 0, cache);
+                self.ask_opened(&Request { ffid: 0, ..*request });
             }
             Message::Rwalk(_) => self.wake(tag, 0, cache),
             _ => {
@@ -312,6 +314,32 @@ impl Relay<'_> {
                 self.run(j, cache);
             }
         }
+    }
+
+    /// Asks for the attributes of what has been created.
+    fn ask_opened(&mut self, request: &Request) {
+        let j = request.job as usize;
+        let getattr = Tgetattr { fid: self.job(j).ffid, request_mask: getattr::BASIC };
+        let next = self.send(RequestKind::Create, &getattr, *request);
+        self.job(j).wait = [next, 0];
+    }
+
+    /// The attributes of what has been created have come; with a far fid for its name if there is one.
+    fn learn_created(&mut self, tag: usize, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
+        if let Some(known) = self.tree.find(request.node, request.name) {
+            self.remove(known, cache);
+        }
+        match self.make_node(request.node, request.name) {
+            Some(id) => {
+                self.place_node(id, qid);
+                self.tree.node(id).ffid = request.ffid;
+                self.learn(id, qid, attr, request.moment, cache);
+            }
+            None if request.ffid != 0 => self.let_go(request.ffid),
+            None => {}
+        }
+        self.job(request.job as usize).created = true;
+        self.wake(tag, 0, cache);
     }
 
     /// A change has been made or refused.

@@ -50,6 +50,7 @@ mod listing;
 mod modes;
 mod out;
 mod owner;
+mod owners;
 mod read;
 mod run;
 mod tree;

@@ -27,6 +27,8 @@ pub struct Inode {
     pub untold: bool,
     /// Somebody else's, who lets everybody write to it.
     pub theirs: bool,
+    /// Whose it is, if it has been given to somebody.
+    pub owner: Option<[u32; 2]>,
 }
 
 #[derive(Clone)]
@@ -131,6 +133,20 @@ impl Model {
         self.find(&Self::split(path)).ok()
     }
 
+    pub fn hard_link(&mut self, path: &str, file: &str) {
+        let names = Self::split(path);
+        let (name, above) = names.split_last().unwrap();
+        let (parent, ino) = (self.find(above).unwrap(), self.ino(file).unwrap());
+        self.inodes.get_mut(&parent).unwrap().children.insert(name.clone(), ino);
+        self.inodes.get_mut(&ino).unwrap().nlink += 1;
+        self.touch(ino);
+    }
+
+    /// What a link with an absolute path leads to.
+    fn target(&self, link: u64) -> Option<u64> {
+        self.ino(str::from_utf8(&self.inodes[&link].data).ok()?)
+    }
+
     pub fn at(&mut self, path: &str) -> Option<&mut Inode> {
         let ino = self.find(&Self::split(path)).ok()?;
         self.clock += 1;
@@ -230,8 +246,8 @@ impl Model {
         };
         Attr {
             mode: inode.mode,
-            uid: self.uid,
-            gid: self.uid,
+            uid: inode.owner.map_or(self.uid, |[uid, _]| uid),
+            gid: inode.owner.map_or(self.uid, |[_, gid]| gid),
             nlink: inode.nlink,
             size,
             blksize: 4096,
@@ -409,7 +425,12 @@ impl Model {
             }
             Message::Tlcreate(t) => {
                 let (parent, mut path) = self.closed_directory(t.fid)?;
-                let ino = self.insert(parent, t.name, FILE & FORMAT | t.mode & self.kept() & !self.umask, vec![])?;
+                // What is there already is opened, as the stock server leaves O_EXCL out.
+                let ino = match self.inodes[&parent].children.get(t.name) {
+                    Some(&link) if self.inodes[&link].mode == LINK => self.target(link).ok_or(Errno::ENOENT)?,
+                    Some(&file) => file,
+                    None => self.insert(parent, t.name, FILE & FORMAT | t.mode & self.kept() & !self.umask, vec![])?,
+                };
                 path.push(t.name.to_vec());
                 self.fids.insert(t.fid, Fid { path, open: Some(ino), append: false, gone: false });
                 put(tag, &Rlcreate { qid: self.qid(ino), iounit: 0 }, out)
@@ -495,7 +516,15 @@ impl Model {
                     return Err(Errno::EACCES);
                 }
                 if t.valid & 6 != 0 {
-                    return Err(Errno::EACCES);
+                    if self.uid != 0 {
+                        return Err(Errno::EACCES);
+                    }
+                    // By path, which is followed.
+                    let target = if self.inodes[&ino].mode == LINK { self.target(ino) } else { Some(ino) };
+                    let owner = &mut self.inodes.get_mut(&target.ok_or(Errno::ENOENT)?).unwrap().owner;
+                    let [uid, gid] = owner.unwrap_or_default();
+                    *owner =
+                        Some([if t.valid & 2 != 0 { t.uid } else { uid }, if t.valid & 4 != 0 { t.gid } else { gid }]);
                 }
                 if t.valid & 1 != 0 {
                     // The stock server's library drops setuid and setgid.

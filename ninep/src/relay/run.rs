@@ -37,6 +37,8 @@ pub struct Job {
     pub(super) count: u32,
     pub(super) flags: u32,
     pub(super) mode: u32,
+    /// The user that asks, and the group of what he makes.
+    pub(super) uid: u32,
     pub(super) gid: u32,
     /// Tags of the requests it waits for; 0: none.
     pub(super) wait: [u16; 2],
@@ -54,6 +56,8 @@ pub struct Job {
     pub(super) ffid: u32,
     /// It has been created, and its attributes are known.
     pub(super) created: bool,
+    /// How many directories were asked about, to give away what has been made.
+    pub(super) asked: u8,
     /// The Tflush that is answered after it, plus one.
     pub(super) flush: u32,
     /// Of a change of names: the other directory, and both names.
@@ -101,6 +105,7 @@ impl Default for Job {
             count: 0,
             flags: 0,
             mode: 0,
+            uid: 0,
             gid: 0,
             wait: [0; 2],
             error: 0,
@@ -110,6 +115,7 @@ impl Default for Job {
             tries: 0,
             ffid: 0,
             created: false,
+            asked: 0,
             flush: 0,
             other: 0,
             hashes: [Hash::default(); 2],
@@ -295,7 +301,7 @@ impl Relay<'_> {
     }
 
     fn run_attach(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let Job { newfid, tag, .. } = *self.job(j);
+        let Job { newfid, tag, uid, .. } = *self.job(j);
         if self.root == 0 {
             let pending = self.requests.iter().position(|r| r.kind == RequestKind::Attach);
             let tag = pending.map(|tag| tag as u16).unwrap_or_else(|| {
@@ -306,6 +312,7 @@ impl Relay<'_> {
             return self.wait_for(j, tag);
         }
         self.bind(newfid, self.root, 0, cache);
+        self.tree.fids[newfid as usize].uid = uid;
         let reply = Rattach { qid: self.qid_of(self.root) };
         self.to_kernel.message(tag, &reply);
         self.finish(j, cache);
@@ -356,6 +363,7 @@ impl Relay<'_> {
             }
         }
         self.bind(job.newfid, node, 0, cache);
+        self.tree.fids[job.newfid as usize].uid = job.uid;
         self.to_kernel.message(job.tag, &Rwalk { wqid });
         self.finish(j, cache);
     }

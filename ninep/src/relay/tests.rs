@@ -1,12 +1,13 @@
 mod ahead;
 mod append;
 mod data;
-mod dialects;
 mod devices;
+mod dialects;
 mod directories;
 mod errors;
 mod modes;
 mod overtaken;
+mod owners;
 
 use std::string::String;
 use std::vec::Vec;

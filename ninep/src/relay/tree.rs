@@ -109,6 +109,8 @@ pub struct Fid {
     /// 0: the number is free.
     pub node: NodeId,
     pub open: OpenId,
+    /// Whose it is: that of the attach that it comes from.
+    pub uid: u32,
 }
 
 /// An open file, which several fids of the kernel share when they read only.
