@@ -2,9 +2,9 @@
 
 use crate::errno::Errno;
 use crate::limits::{HDRSZ, NOFID, NOTAG};
-use crate::msg::{Body, Message, Rattach, Rgetattr, Rlerror, Rversion, Tattach, Tversion, VERSION};
+use crate::msg::{Body, Message, Rattach, Rlerror, Rversion, Tattach, Tversion, VERSION};
 use crate::relay::{BLOCK, Block, Cache, Config, Content, Fid, Job, Memory, Mount, Node, Open, Relay, Request};
-use crate::types::{Attr, Qid, getattr, qt};
+use crate::types::{Qid, qt};
 
 const MSIZE: usize = 4096;
 const JOBS: usize = 5;

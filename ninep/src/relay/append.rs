@@ -7,8 +7,9 @@
 //! Writes by other fids go where they say: v9fs writes mapped pages back by any fid of the file.
 //!
 //! The stock server hands the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND for Linux and O_TRUNC for
-//! Darwin and the BSDs, so a directory is opened with it first, once a session and only when somebody appends: what
-//! O_TRUNC may not do with a directory is EISDIR there (open(2) of both). Other libraries than the stock server's may
+//! Darwin and the BSDs. So where the client did not tell of its mounts as Linux does ([`super::devices`]), a directory is
+//! opened with it first, once a session and only when somebody appends: what O_TRUNC may not do with a directory is
+//! EISDIR there (open(2) of both). Other libraries than the stock server's may
 //! leave O_APPEND out and then write at the offset. With those, and where the far side does not open the file a second
 //! time, the relay asks for the size and writes there: one after the other in this session, and no more than that.
 
@@ -139,16 +140,15 @@ impl Relay<'_> {
         Appender::Later
     }
 
-    /// Opens a directory with O_APPEND: the user's home, whose fid is not used any more, or the root.
+    /// Opens the root with O_APPEND, unless the client has told of its mounts as Linux does.
     fn ask_appends(&mut self) {
-        self.appends = Appends::Asked;
-        match self.home_ffid {
-            0 => {
-                let (fid, newfid) = (self.tree.node(self.root).ffid, self.new_ffid());
-                let request = Request { ffid: newfid, ..Request::default() };
-                self.send(RequestKind::Appends, &Twalk { fid, newfid, wname: Vec::new() }, request);
-            }
-            home => self.open_with_append(home),
+        if self.devices.ffid != 0 {
+            self.appends = Appends::Known(true);
+        } else if self.asking_devices().is_none() {
+            self.appends = Appends::Asked;
+            let (fid, newfid) = (self.tree.node(self.root).ffid, self.new_ffid());
+            let request = Request { ffid: newfid, ..Request::default() };
+            self.send(RequestKind::Appends, &Twalk { fid, newfid, wname: Vec::new() }, request);
         }
     }
 

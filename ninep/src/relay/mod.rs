@@ -175,8 +175,6 @@ pub struct Relay<'m> {
     far_msize: u32,
     google: bool,
     appends: Appends,
-    /// The far fid of the user's home; 0: none.
-    home_ffid: u32,
     root: NodeId,
     now_ms: u64,
     seq: u64,
@@ -241,7 +239,6 @@ impl<'m> Relay<'m> {
             far_msize: 0,
             google: false,
             appends: Appends::default(),
-            home_ffid: 0,
             root: 0,
             now_ms: 0,
             seq: 0,
