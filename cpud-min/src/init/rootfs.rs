@@ -20,7 +20,7 @@ struct Mount {
 const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// In this order.
-const MOUNTS: [Mount; 7] = [
+const MOUNTS: [Mount; 6] = [
     // Processes, for `sessions`, for programs that ask about themselves, and for kernel settings.
     Mount { kind: c"proc", target: c"/proc", flags: QUIET, options: c"" },
     // Devices and their drivers.
@@ -29,8 +29,6 @@ const MOUNTS: [Mount; 7] = [
     Mount { kind: c"devtmpfs", target: c"/dev", flags: MountFlags::NOSUID, options: c"mode=755" },
     // Pseudo terminals.
     Mount { kind: c"devpts", target: c"/dev/pts", flags: NO_PROGRAMS, options: c"mode=620,ptmxmode=666" },
-    // POSIX shared memory, which programs expect here.
-    Mount { kind: c"tmpfs", target: c"/dev/shm", flags: NO_PROGRAMS, options: c"mode=1777" },
     // Who is logged in.
     Mount { kind: c"tmpfs", target: c"/run", flags: QUIET, options: c"mode=755" },
     // One control group for each session.

@@ -4,6 +4,7 @@
 //! ([`protocol`]); from the moment the command's streams exist, whatever goes wrong is a line on its standard error.
 
 mod command;
+mod devices;
 mod namespace;
 #[cfg_attr(not(feature = "nfs"), path = "no_nfs.rs")]
 mod nfs;

@@ -11,7 +11,7 @@ use ssh_lite::auth::Authenticated;
 
 use super::nfs::Nfs;
 use super::protocol::FromSession;
-use super::{Failed, NOT_STARTED, tell};
+use super::{Failed, NOT_STARTED, RECORDS, devices, tell};
 use crate::cpath;
 use crate::init::Config;
 use crate::plan::environ::{self, Environ};
@@ -28,8 +28,7 @@ use crate::sys::{fdpass, fs, mount};
 const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
 /// What the appliance shares with its sessions; everything else in a session's root goes with it.
-const SHARED: [(&CStr, &CStr); 4] =
-    [(c"/dev", c"/tmp/dev"), (c"/proc", c"/tmp/proc"), (c"/sys", c"/tmp/sys"), (c"/run", c"/tmp/run")];
+const SHARED: [(&CStr, &CStr); 3] = [(c"/proc", c"/tmp/proc"), (c"/sys", c"/tmp/sys"), (RECORDS, c"/tmp/run/cpud")];
 
 /// Directories that clients of every generation expect, under the private /tmp.
 const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root"];
@@ -70,7 +69,7 @@ pub fn build(
         };
         mount_client(&ninep_message, cache, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
-    } else if nfs.is_some() {
+    } else if nfs.is_some() || config.appliance && mentions_mounts(table) {
         private_root(config).or_else(no_name_space)?;
     } else if mentions_mounts(table) {
         mount::private_namespace().or_else(no_name_space)?;
@@ -131,6 +130,9 @@ fn private_root(config: &Config) -> Result<()> {
     mount::private_namespace()?;
     if config.appliance {
         tmpfs(c"/tmp", c"mode=755")?;
+        devices::make()?;
+        fs::make_dir(c"/tmp/run")?;
+        tmpfs(c"/tmp/run", c"mode=755")?;
         for (source, target) in SHARED {
             fs::make_dir(target)?;
             mount::mount_bind_recursive(source, target)?;
@@ -139,6 +141,9 @@ fn private_root(config: &Config) -> Result<()> {
         tmpfs(c"/tmp/tmp", c"mode=1777")?;
         fs::make_dir(c"/tmp/tmp/local")?;
         mount::mount_bind(c"/", c"/tmp/tmp/local")?;
+        mount::mount_bind(c"/dev", c"/tmp/tmp/local/dev")?;
+        // Nothing can be left there, and to a device can be written all the same.
+        mount_remount(c"/tmp/tmp/local/dev", MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
         mount::switch_root(c"/tmp")?;
     } else {
         tmpfs(c"/tmp", c"mode=1777")?;

@@ -5,6 +5,7 @@ mod apu2;
 mod architecture;
 mod boot;
 mod command;
+mod devs;
 mod files;
 mod flash;
 mod hostile;

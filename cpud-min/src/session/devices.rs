@@ -1,0 +1,62 @@
+//! The session's own /dev, with what udev adds to the kernel's: what programs leave there is gone with the session, and
+//! nobody else sees it. Each device is made anew; one that is plugged in later is in the machine's /dev only.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, mkdirat, mknodat, openat, statat, symlinkat};
+use rustix::io::Result;
+use rustix::mount::MountFlags;
+
+use crate::sys::{fs, mount};
+
+/// As udevd makes them (systemd, src/shared/dev-setup.c).
+const LINKS: [(&CStr, &CStr); 4] = [
+    (c"/proc/self/fd", c"fd"),
+    (c"/proc/self/fd/0", c"stdin"),
+    (c"/proc/self/fd/1", c"stdout"),
+    (c"/proc/self/fd/2", c"stderr"),
+];
+
+/// Makes it at /tmp/dev, in the root that this process is about to switch to.
+pub fn make() -> Result<()> {
+    fs::make_dir(c"/tmp/dev")?;
+    // A name with an error in it must not fill the memory of the machine.
+    mount::mount(c"dev", c"/tmp/dev", c"tmpfs", MountFlags::NOSUID, c"mode=755,size=4m")?;
+    let (machine, own) = (fs::open(c"/dev", OFlags::DIRECTORY)?, fs::open(c"/tmp/dev", OFlags::DIRECTORY)?);
+    // Everybody may write to some of them.
+    let umask = rustix::process::umask(Mode::empty());
+    copy(&machine, &own)?;
+    rustix::process::umask(umask);
+    LINKS.into_iter().try_for_each(|(to, name)| symlinkat(to, &own, name))?;
+    fs::make_dir(c"/tmp/dev/pts")?;
+    mount::mount_bind(c"/dev/pts", c"/tmp/dev/pts")?;
+    fs::make_dir(c"/tmp/dev/shm")?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount::mount(c"tmpfs", c"/tmp/dev/shm", c"tmpfs", flags, c"mode=1777")
+}
+
+/// Devices and directories. Of one that is unplugged meanwhile nothing is said.
+fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    let mut entries = RawDir::new(from, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Ok(stat) = statat(from, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        match FileType::from_raw_mode(stat.st_mode) {
+            // The terminals have a file system of their own.
+            FileType::Directory if ![c".", c"..", c"pts"].contains(&name) => {
+                let open = |at| openat(at, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+                let Ok(below) = open(from) else { continue };
+                mkdirat(to, name, mode)?;
+                copy(&below, &open(to)?)?;
+            }
+            kind @ (FileType::CharacterDevice | FileType::BlockDevice) => mknodat(to, name, kind, mode, stat.st_rdev)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
