@@ -146,6 +146,22 @@ impl<'t> Namespace<'t> {
     }
 }
 
+/// Whether a link in the root that leads to `target` leads into a directory of the client's that is bound at its own place.
+pub fn shows(ninep: Option<Generation>, table: &[u8], target: &[u8]) -> bool {
+    let first = target.split(|&b| b == b'/').find(|name| !matches!(*name, [] | b"." | b".."));
+    let mut room = [0; fstab::ROOM];
+    let mut steps = Namespace::new(ninep, table);
+    while let Some(step) = steps.next(&mut room) {
+        if let Ok(Step { action: Action::Bind { source, target, .. }, .. }) = step
+            && source.to_bytes().strip_prefix(CLIENT.to_bytes()) == Some(target.to_bytes())
+            && target.to_bytes().strip_prefix(b"/") == first
+        {
+            return true;
+        }
+    }
+    false
+}
+
 /// Whether `path` is [`CLIENT`] or below.
 fn is_clients(path: &[u8]) -> bool {
     matches!(path.strip_prefix(CLIENT.to_bytes()), Some([] | [b'/', ..]))

@@ -17,7 +17,7 @@ use crate::init::Config;
 use crate::plan::environ::{self, Environ};
 use crate::plan::exec_line::{Generation, Ninep};
 use crate::plan::fstab;
-use crate::plan::namespace::{Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
+use crate::plan::namespace::{self, Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
 use crate::relay::MSIZE;
 use crate::say;
 use crate::sys::errno::Sentence;
@@ -45,6 +45,7 @@ pub fn build(
 ) -> core::result::Result<(), Failed> {
     let table = environ.get(environ::CPU_FSTAB).map_or(&[][..], CStr::to_bytes);
     let no_name_space = |error| fail(&Because("cannot make a name space", error));
+    let mut wanted = heapless::Vec::new();
     if let Some(ninep) = ninep {
         if !config.ninep {
             return fail(&"this cpud was started with --no-9p, so it mounts no files of a client");
@@ -59,13 +60,12 @@ pub fn build(
         private_root(config).or_else(no_name_space)?;
         let cache = environ::freshness(environ.get(environ::CPU_CACHE).map_or(b"", CStr::to_bytes));
         let home = environ.get(b"HOME").map_or(&b""[..], CStr::to_bytes);
-        let mut room = heapless::Vec::new();
         let ninep_message = FromSession::Ninep {
             port: ninep.port.into(),
             nonce: nonce.to_bytes(),
             freshness_ms: cache,
             home: if home.len() <= 255 { home } else { b"" },
-            names: names(ninep.generation, table, &mut room),
+            names: names(config, ninep.generation, table, &mut wanted),
         };
         mount_client(&ninep_message, cache, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
@@ -75,15 +75,17 @@ pub fn build(
         mount::private_namespace().or_else(no_name_space)?;
     }
     mount_table(ninep, nfs.as_ref(), table)?;
+    if config.appliance && (!wanted.is_empty() || nfs.is_some()) {
+        link_sbin(ninep.map(|n| n.generation), table);
+    }
     match nfs {
         Some(nfs) => nfs.leave().or_else(|error| fail(&Because("cannot go back to the machine's network", error))),
         None => Ok(()),
     }
 }
 
-/// What the binds of the name space will look for in the client's root, with a slash between two names, as far as there
-/// is room.
-fn names<'n>(generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 256>) -> &'n [u8] {
+/// What the name space will look for in the client's root, with a slash between two names, as far as there is room.
+fn names<'n>(config: &Config, generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 256>) -> &'n [u8] {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(Some(generation), table);
     while let Some(step) = steps.next(&mut room) {
@@ -95,7 +97,23 @@ fn names<'n>(generation: Generation, table: &[u8], names: &'n mut heapless::Vec<
             let _ = names.extend_from_slice(name).and_then(|()| names.extend_from_slice(b"/"));
         }
     }
+    if config.appliance && !names.is_empty() && !names.split(|&b| b == b'/').any(|name| name == b"sbin") {
+        let _ = names.extend_from_slice(b"sbin");
+    }
     names
+}
+
+/// Makes /sbin the link that it is at the client, where it leads into a directory that is bound at its own place: programs
+/// look there, and no stock client binds it. Each further name would cost a question.
+fn link_sbin(ninep: Option<Generation>, table: &[u8]) {
+    let mut room = [0; 256];
+    // What is there already, a line has bound; a directory of the client's, or nothing, is no link.
+    if fs::access(c"/sbin", fs::Access::EXISTS).is_err()
+        && let Ok(target) = fs::read_link(c"/tmp/cpu/sbin", &mut room)
+        && namespace::shows(ninep, table, target.to_bytes())
+    {
+        let _ = fs::symlink(target, c"/sbin");
+    }
 }
 
 /// Is there a line that is more than the default name space of a client without files?

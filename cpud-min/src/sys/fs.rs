@@ -6,7 +6,7 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
 
-pub use rustix::fs::{Access, AtFlags, CWD, access, rmdir, stat, unlink};
+pub use rustix::fs::{Access, AtFlags, CWD, access, rmdir, stat, symlink, unlink};
 
 /// What reading or writing without waiting came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,6 +82,13 @@ pub fn read_start<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]>
         }
     }
     Ok(&mut buffer[..end])
+}
+
+/// readlink(2). FBIG when the target does not fit with a NUL behind it.
+pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8; 256]) -> Result<&'b CStr> {
+    let n = rustix::fs::readlinkat_raw(CWD, path, &mut buffer[..])?;
+    *buffer.get_mut(n).ok_or(Errno::FBIG)? = 0;
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::FBIG)
 }
 
 /// Writes `text` to a file that exists, in one call, as the files of /proc and of control groups want it.

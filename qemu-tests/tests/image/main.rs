@@ -11,6 +11,7 @@ mod flash;
 mod hostile;
 mod modes;
 mod names;
+mod links;
 mod nfs;
 mod plain;
 mod rockpro64;

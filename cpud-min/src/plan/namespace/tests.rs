@@ -131,3 +131,16 @@ fn a_bad_line_is_named_and_the_others_go_on() {
     assert!(sentences[0].starts_with("line 1 of CPU_FSTAB has 1 of the 4 fields"));
     assert_eq!(sentences[1], r#"line 2 of CPU_FSTAB, "/a" on "/b""#);
 }
+
+#[test]
+fn a_link_leads_into_what_is_bound_at_its_own_place_or_is_left_out() {
+    let shows = |table: &[u8], target: &str| shows(Some(Generation::V3), table, target.as_bytes());
+    for target in ["usr/sbin", "/usr/sbin", "./usr//sbin", "../usr", "bin"] {
+        assert!(shows(STOCK, target), "{target}");
+    }
+    for target in ["opt/sbin", "usr2", "", "/", "..", "sbin", "local/usr"] {
+        assert!(!shows(STOCK, target), "{target}");
+    }
+    assert!(!shows(b"/tmp/cpu/farm/usr /usr none bind 0 0", "usr/sbin"));
+    assert!(!shows(b"tmpfs /usr tmpfs defaults 0 0", "usr/sbin"));
+}
