@@ -17,7 +17,7 @@ use ssh_lite::keys::host_key::HostKey;
 
 use crate::init::Config;
 use crate::init::report::Reporter;
-use crate::sys::{fdpass, fs, memory, process, signal};
+use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use protocol::{FromGuard, ToGuard};
 use sessions::Sessions;
 
@@ -72,7 +72,7 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
     };
     guard.answer(&hello, None);
     guard.serve_until_hangup(&children);
-    guard.sessions.end_all(&children);
+    guard.sessions.end_all(&children, reporter);
     Ok(())
 }
 
@@ -98,13 +98,17 @@ impl Guard<'_> {
         let mut buffer = [0; protocol::MESSAGE_MAX];
         loop {
             let mut fds = [PollFd::new(self.wire, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
-            if poll(&mut fds, None).is_err() {
+            let due = self.sessions.due().map(|due| timespec(due.saturating_sub(now().0)));
+            if poll(&mut fds, due.as_ref()).is_err() {
                 continue;
             }
             while signal::next(children).is_some() {}
             while let Some((session, status)) = self.sessions.next_ended() {
                 self.answer(&FromGuard::Ended { session, status }, None);
                 self.reporter.line(format_args!("cpud: {}: session {session} {status}", self.peer));
+            }
+            if self.sessions.lingers() {
+                self.reporter.lingers(process::own_pid());
             }
             match fdpass::receive(self.wire, &mut buffer, false) {
                 Err(rustix::io::Errno::AGAIN) => {}

@@ -12,6 +12,7 @@ use ssh_lite::keys::host_key::HostKey;
 use super::cgroup::Cgroup;
 use super::protocol::{SESSIONS_MAX, SessionId};
 use crate::init::Config;
+use crate::init::report::Reporter;
 use crate::session;
 use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
@@ -19,6 +20,11 @@ use crate::sys::{fdpass, fs, now, process, signal};
 
 /// How long guard waits for killed processes to be gone, at the end of a connection. PID 1 reaps what is later.
 const LAST_WAIT_MS: u64 = 5000;
+
+/// How often init is told that something lingers which was killed, and how many times: a session's control groups of its
+/// own stay for good.
+const LINGERS_MS: u64 = 500;
+const LINGERS: u32 = 10;
 
 /// How long of that orphans are left alone: pumps and listeners end by themselves, and a listener that is killed before
 /// it has given its mount up leaves one that waits for good.
@@ -31,16 +37,21 @@ pub struct Sessions {
     table: [Option<Session>; SESSIONS_MAX],
     /// Groups whose session has ended and that are not empty yet.
     leaving: heapless::Deque<Cgroup, SESSIONS_MAX>,
+    /// When init is told next that something lingers, and how many times it still is.
+    next: u64,
+    left: u32,
 }
 
 struct Session {
     /// The command, once the session has become it; it leads a process group.
     pid: Pid,
     cgroup: Option<Cgroup>,
+    killed: bool,
 }
 
 impl Session {
-    fn kill(&self) {
+    fn kill(&mut self) {
+        self.killed = true;
         process::kill_group(self.pid, SIGKILL);
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -52,7 +63,8 @@ impl Session {
 
 impl Sessions {
     pub const fn new(use_cgroups: bool) -> Self {
-        Self { use_cgroups, opened: 0, table: [const { None }; SESSIONS_MAX], leaving: heapless::Deque::new() }
+        let leaving = heapless::Deque::new();
+        Self { use_cgroups, opened: 0, table: [const { None }; SESSIONS_MAX], leaving, next: 0, left: 0 }
     }
 
     /// Starts a session for the user; the socket that comes back is wire's end of its parameters' way.
@@ -80,7 +92,7 @@ impl Sessions {
                 session::run(config, peer, user, cgroup.as_ref(), ours)
             }
             Ok(Fork::Parent(pid)) => {
-                self.table[id as usize] = Some(Session { pid, cgroup });
+                self.table[id as usize] = Some(Session { pid, cgroup, killed: false });
                 Some(theirs)
             }
             Err(_) => {
@@ -91,17 +103,46 @@ impl Sessions {
     }
 
     /// Sends a signal to the command and the processes in its group.
-    pub fn signal(&self, id: SessionId, signal: u32) {
-        if let Some(Some(session)) = self.table.get(id as usize) {
+    pub fn signal(&mut self, id: SessionId, signal: u32) {
+        if signal == SIGKILL {
+            self.watch();
+        }
+        if let Some(Some(session)) = self.table.get_mut(id as usize) {
+            session.killed |= signal == SIGKILL;
             process::kill_group(session.pid, signal);
         }
     }
 
     /// Kills all of a session; its end is then reported by [`Sessions::next_ended`].
-    pub fn end(&self, id: SessionId) {
-        if let Some(Some(session)) = self.table.get(id as usize) {
+    pub fn end(&mut self, id: SessionId) {
+        self.watch();
+        if let Some(Some(session)) = self.table.get_mut(id as usize) {
             session.kill();
         }
+    }
+
+    /// Something is about to be killed.
+    fn watch(&mut self) {
+        if self.due().is_none() {
+            self.next = now().0 + LINGERS_MS;
+        }
+        self.left = LINGERS;
+    }
+
+    /// When to ask [`Sessions::lingers`] again.
+    pub fn due(&self) -> Option<u64> {
+        let waits = !self.leaving.is_empty() || self.table.iter().flatten().any(|session| session.killed);
+        (waits && self.left > 0).then_some(self.next)
+    }
+
+    /// Whether init is to be told that something is still there which was killed a while ago.
+    pub fn lingers(&mut self) -> bool {
+        if self.due().is_none_or(|due| now().0 < due) {
+            return false;
+        }
+        (self.next, self.left) = (now().0 + LINGERS_MS, self.left - 1);
+        self.remove_empty_groups();
+        self.due().is_some()
     }
 
     /// The next session whose command has ended. What the command left running is killed: its name space goes with
@@ -111,7 +152,8 @@ impl Sessions {
             let pid = process::ended()?;
             let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
             // The group is killed before the command is waited for, while its number cannot be another's.
-            if let Some(session) = slot.and_then(|slot| self.table[slot].as_ref()) {
+            self.watch();
+            if let Some(session) = slot.and_then(|slot| self.table[slot].as_mut()) {
                 session.kill();
             }
             let status = process::wait(pid).ok()?;
@@ -142,11 +184,12 @@ impl Sessions {
     }
 
     /// The connection is over: kills every session and waits until nothing is left of them.
-    pub fn end_all(mut self, children: &OwnedFd) {
+    pub fn end_all(mut self, children: &OwnedFd, reporter: &Reporter) {
         let deadline = now().0 + LAST_WAIT_MS;
         let grace = now().0 + GRACE_MS;
+        let mut next = now().0 + LINGERS_MS;
         loop {
-            self.table.iter().flatten().for_each(Session::kill);
+            self.table.iter_mut().flatten().for_each(Session::kill);
             while self.next_ended().is_some() {}
             // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
             let orphans = kill_children(now().0 >= grace);
@@ -154,6 +197,10 @@ impl Sessions {
             let done = self.table.iter().all(Option::is_none) && self.leaving.is_empty() && !orphans;
             if done || now().0 >= deadline {
                 return;
+            }
+            if now().0 >= next {
+                next = now().0 + LINGERS_MS;
+                reporter.lingers(process::own_pid());
             }
             let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
             let _ = poll(&mut [PollFd::new(children, PollFlags::IN)], Some(&wait));

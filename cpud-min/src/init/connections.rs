@@ -115,6 +115,11 @@ impl Connections {
         }
     }
 
+    /// The relay of the connection that this guard serves.
+    pub fn relay_of(&self, guard: Pid) -> Option<Pid> {
+        self.0.iter().find(|c| c.guard == Some(guard))?.relay
+    }
+
     /// Whether one is open whose files come by this relay.
     pub fn use_relay(&self, relay: Pid) -> bool {
         self.0.iter().any(|c| c.relay == Some(relay))

@@ -25,7 +25,7 @@ use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork};
-use crate::sys::{console, fdpass, fs, memory, net, now, signal};
+use crate::sys::{console, fdpass, fs, memory, net, now, signal, timespec};
 use connections::Connections;
 use relays::Relays;
 use report::{RateLimit, Report, Reporter};
@@ -56,7 +56,7 @@ type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
 const GOODBYE_MS: u64 = 1000;
 
 /// How many seconds file servers have to take what is left in memory, before the machine goes down.
-const SYNC: i64 = 5;
+const SYNC: u64 = 5;
 
 /// What init was asked to do by a signal, as busybox's init understands them.
 enum Order {
@@ -157,17 +157,9 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     loop {
         // Most of its time init waits here.
         memory::release_program();
-        let mut fds = heapless::Vec::<_, { 2 + cmdline::MAX_LISTEN }>::new();
-        let _ = fds.push(PollFd::new(&signals, PollFlags::IN));
-        let _ = fds.push(PollFd::new(&reports, PollFlags::IN));
-        for listener in listeners.iter().filter(|_| connections.has_room()) {
-            let _ = fds.push(PollFd::new(listener, PollFlags::IN));
-        }
-        if poll(&mut fds, None).is_err() {
-            continue;
-        }
-        let ready: heapless::Vec<bool, { 2 + cmdline::MAX_LISTEN }> =
-            fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let listening = if connections.has_room() { &listeners[..] } else { &[] };
+        let Some(ready) = wait(&signals, &reports, listening, &relays) else { continue };
+        relays.end_the_dead();
         // What roles said before they ended comes first.
         hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
@@ -179,10 +171,26 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
                 _ => {}
             }
         }
-        for (listener, _) in listeners.iter().zip(ready.iter().skip(2)).filter(|(_, ready)| **ready) {
+        for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
             accept(config, listener, &mut connections, &reporter);
         }
     }
+}
+
+/// Waits until there is something to do; which of the listeners have a connection.
+fn wait(
+    signals: &OwnedFd,
+    reports: &OwnedFd,
+    listeners: &[OwnedFd],
+    relays: &Relays,
+) -> Option<heapless::Vec<bool, { cmdline::MAX_LISTEN }>> {
+    let mut fds = heapless::Vec::<_, { cmdline::MAX_LISTEN + 2 + relays::MAX }>::new();
+    for fd in listeners.iter().chain([signals, reports]).chain(relays.asked().map(|(control, _)| control)) {
+        let _ = fds.push(PollFd::new(fd, PollFlags::IN));
+    }
+    let ms = relays.asked().map(|(_, until)| until.saturating_sub(now().0)).min();
+    poll(&mut fds, ms.map(timespec).as_ref()).ok()?;
+    Some(fds.iter().take(listeners.len()).map(|fd| !fd.revents().is_empty()).collect())
 }
 
 fn listen(addresses: &Listen) -> Result<Listeners, &'static str> {
@@ -233,6 +241,11 @@ fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relay
                 let connection = fds.into_iter().next();
                 let relay = connection.and_then(|connection| relays.connect(config, key, &connection, connections));
                 connections.logged_in(guard, relay);
+            }
+            Some(Report::Lingers { guard }) => {
+                if let Some(relay) = connections.relay_of(guard) {
+                    relays.ask(relay);
+                }
             }
             Some(Report::Line(line)) if limit.allow() => {
                 match core::mem::take(&mut limit.left_out) {
@@ -286,11 +299,10 @@ fn shut_down(order: &Order) -> ! {
     }
 }
 
-fn rest(seconds: i64) {
+fn rest(seconds: u64) {
     rest_ms(seconds * 1000);
 }
 
-fn rest_ms(ms: i64) {
-    let span = rustix::event::Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 };
-    let _ = poll(&mut [], Some(&span));
+fn rest_ms(ms: u64) {
+    let _ = poll(&mut [], Some(&timespec(ms)));
 }

@@ -1,7 +1,8 @@
 //! The relays: a process for each authorized key that has logged in, which outlives its connections, so that the user's
 //! next command finds what the last one fetched.
 
-use rustix::fd::{AsFd, OwnedFd};
+use linux_raw_sys::general::SIGKILL;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::Config;
@@ -10,11 +11,16 @@ use crate::relay;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
-use crate::sys::{fdpass, fs, memory};
+use crate::sys::{fdpass, fs, memory, now};
 
 /// Keys that have a relay at a time. Of more, the one without a connection that was not used for longest loses what it
 /// knows; when all have one, the one whose user's last login is the longest ago, and its sessions their files.
-const MAX: usize = 8;
+pub const MAX: usize = 8;
+
+/// How long a relay may take for a sign of life, in steps of a second: a machine that stood still for longer, as a virtual
+/// one may, has taken one step. A round of its loop takes milliseconds.
+const PATIENCE: u32 = 3;
+const STEP_MS: u64 = 1000;
 
 /// A fingerprint as OpenSSH writes it.
 type Key = heapless::Vec<u8, 64>;
@@ -22,13 +28,36 @@ type Key = heapless::Vec<u8, 64>;
 struct Relay {
     key: Key,
     pid: Pid,
-    /// By which it gets connections; it ends when this is closed.
+    /// By which it gets connections, and answers each message; it ends when this is closed.
     control: OwnedFd,
+    /// Messages that it has not answered yet.
+    unanswered: u32,
+    /// How long it has not answered any, and the end of the step that is under way.
+    steps: u32,
+    until: u64,
 }
 
 impl Relay {
-    fn hand(&self, connection: &OwnedFd) -> rustix::io::Result<()> {
-        fdpass::send(&self.control, &[1], &[connection.as_fd()])
+    /// Asks for a sign of life, and perhaps hands over a connection.
+    fn ask(&mut self, connection: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
+        fdpass::send(&self.control, &[1], connection)?;
+        if self.unanswered == 0 {
+            (self.steps, self.until) = (0, now().0 + STEP_MS);
+        }
+        self.unanswered += 1;
+        Ok(())
+    }
+
+    /// False when it has not answered for too long.
+    fn lives(&mut self, now: u64) -> bool {
+        while self.unanswered > 0 && matches!(fdpass::receive(&self.control, &mut [0; 1], false), Ok((1.., _))) {
+            self.unanswered -= 1;
+            (self.steps, self.until) = (0, now + STEP_MS);
+        }
+        if self.unanswered > 0 && self.until <= now {
+            (self.steps, self.until) = (self.steps + 1, now + STEP_MS);
+        }
+        self.steps < PATIENCE
     }
 }
 
@@ -51,7 +80,7 @@ impl Relays {
         let key = Key::from_slice(key).ok()?;
         if let Some(at) = self.0.iter().position(|r| r.key == key) {
             let mut relay = self.0.remove(at);
-            match relay.hand(connection) {
+            match relay.ask(&[connection.as_fd()]) {
                 Err(Errno::PIPE | Errno::CONNRESET) => {
                     // It has ended, which is told when it is reaped; its user begins anew.
                     relay.key.clear();
@@ -67,9 +96,9 @@ impl Relays {
                 }
             }
         }
-        let relay = self.start(config, key, connections)?;
+        let mut relay = self.start(config, key, connections)?;
         let pid = relay.pid;
-        let _ = relay.hand(connection);
+        let _ = relay.ask(&[connection.as_fd()]);
         let _ = self.0.push(relay);
         Some(pid)
     }
@@ -90,9 +119,35 @@ impl Relays {
                 let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
                 relay::run(config, theirs, arena)
             }
-            Ok(Fork::Parent(pid)) => Some(Relay { key, pid, control }),
+            Ok(Fork::Parent(pid)) => Some(Relay { key, pid, control, unanswered: 0, steps: 0, until: 0 }),
             Err(_) => None,
         }
+    }
+
+    /// Something that was killed is not gone yet, perhaps since it waits for this relay: does that live?
+    pub fn ask(&mut self, pid: Pid) {
+        if let Some(relay) = self.0.iter_mut().find(|r| r.pid == pid) {
+            // One that has no room for the question has enough to answer.
+            let _ = relay.ask(&[]);
+        }
+    }
+
+    /// The ways by which answers are waited for, and until when.
+    pub fn asked(&self) -> impl Iterator<Item = (&OwnedFd, u64)> {
+        self.0.iter().filter(|r| r.unanswered > 0).map(|r| (&r.control, r.until))
+    }
+
+    /// Ends those that do not answer: what waits for their sessions' files gets an error when their sockets close.
+    pub fn end_the_dead(&mut self) {
+        self.0.retain_mut(|relay| {
+            let lives = relay.lives(now().0);
+            if !lives {
+                let key = core::str::from_utf8(&relay.key).unwrap_or_default();
+                say!("cpud: the relay of {key} has not answered for {PATIENCE} s and is ended");
+                process::kill(relay.pid, SIGKILL);
+            }
+            lives
+        });
     }
 
     /// Takes note of the end of a child, if it was a relay.
@@ -121,7 +176,7 @@ mod tests {
     fn add(relays: &mut Relays, key: &[u8], pid: i32) -> OwnedFd {
         let (control, theirs) = fdpass::pair().unwrap();
         let (key, pid) = (Key::from_slice(key).unwrap(), Pid::from_raw(pid).unwrap());
-        let _ = relays.0.push(Relay { key, pid, control });
+        let _ = relays.0.push(Relay { key, pid, control, unanswered: 0, steps: 0, until: 0 });
         theirs
     }
 
@@ -153,5 +208,27 @@ mod tests {
         assert_eq!(left, [1, 3, 4, 5, 6, 7, 8, pid.as_raw_nonzero().get()]);
         drop((relays, theirs));
         assert!(ends(pid));
+    }
+
+    #[test]
+    fn a_relay_has_three_seconds_to_answer_and_a_standstill_of_the_machine_counts_for_one() {
+        let mut relays = Relays::new();
+        let theirs = add(&mut relays, b"SHA256:x", 1);
+        let relay = &mut relays.0[0];
+        let hour = 3_600_000;
+        assert!(relay.lives(now().0 + hour));
+        relay.ask(&[]).unwrap();
+        relay.ask(&[]).unwrap();
+        let asked = now().0;
+        assert!(relay.lives(asked) && relay.lives(asked + hour) && relay.lives(asked + hour + 999));
+        assert!(relay.lives(asked + hour + 1000));
+        // One answer to two questions: it lives, and owes another.
+        fdpass::send(&theirs, &[1], &[]).unwrap();
+        let answered = asked + 2 * hour;
+        assert!(relay.lives(answered) && relay.lives(answered + 1000) && relay.lives(answered + 2000));
+        assert!(!relay.lives(answered + 3000));
+        fdpass::send(&theirs, &[1], &[]).unwrap();
+        assert!(relay.lives(answered + 4000) && relay.lives(answered + hour) && relay.lives(answered + 2 * hour));
+        assert_eq!(relays.asked().count(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What the roles tell init: lines for the console, which init prints at a bounded rate, that a user has logged in, and
-//! that his connection wants a relay.
+//! What the roles tell init: lines for the console, which init prints at a bounded rate, that a user has logged in and
+//! his connection wants a relay, and that something of a session has not ended, perhaps for want of its relay.
 
 use core::fmt;
 
@@ -29,6 +29,11 @@ impl Reporter {
         self.send(guard.as_raw_nonzero().get(), format_args!("{key}"), relay);
     }
 
+    /// What this guard has killed is not gone yet. Waits for init.
+    pub fn lingers(&self, guard: Pid) {
+        self.send(guard.as_raw_nonzero().get(), format_args!(""), None);
+    }
+
     fn send(&self, guard: i32, text: fmt::Arguments<'_>, fd: Option<&OwnedFd>) {
         let mut line = Line::new();
         let _ = fmt::write(&mut line, text);
@@ -46,12 +51,17 @@ impl Reporter {
 pub enum Report<'a> {
     Line(&'a [u8]),
     LoggedIn { guard: Pid, key: &'a [u8] },
+    Lingers { guard: Pid },
 }
 
 pub fn decode(message: &[u8]) -> Option<Report<'_>> {
     let (guard, text) = message.split_first_chunk()?;
     let guard = Pid::from_raw(i32::from_ne_bytes(*guard));
-    Some(guard.map_or(Report::Line(text), |guard| Report::LoggedIn { guard, key: text }))
+    Some(match guard {
+        None => Report::Line(text),
+        Some(guard) if text.is_empty() => Report::Lingers { guard },
+        Some(guard) => Report::LoggedIn { guard, key: text },
+    })
 }
 
 /// Bounds the lines on a slow serial console: a burst of 40, then 4 a second.
@@ -106,6 +116,7 @@ mod tests {
 
     #[test]
     fn messages_say_which_guard_or_hold_a_line() {
+        assert_eq!(decode(&7_i32.to_ne_bytes()), Pid::from_raw(7).map(|guard| Report::Lingers { guard }));
         assert_eq!(decode(b"\0\0\0\0hello"), Some(Report::Line(b"hello")));
         let logged_in = [7_i32.to_ne_bytes().as_slice(), b"SHA256:x"].concat();
         assert_eq!(decode(&logged_in), Pid::from_raw(7).map(|guard| Report::LoggedIn { guard, key: b"SHA256:x" }));

@@ -9,12 +9,12 @@ mod session;
 
 use heapless::Vec;
 use ninep::relay::Cache;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::init::Config;
-use crate::sys::{fdpass, fs, now, process, sandbox};
+use crate::sys::{fdpass, fs, now, process, sandbox, timespec};
 use memory::Room;
 pub use memory::{LEAST, MOST, MSIZE};
 use protocol::{Begin, Fault, MESSAGE_MAX};
@@ -107,6 +107,8 @@ impl Relay {
                     let mut byte = [0; 1];
                     match fdpass::receive(&self.control, &mut byte, false) {
                         Ok((1.., fds)) => {
+                            // The sign of life that init waits for; when it does not, it has ended.
+                            let _ = fdpass::send(&self.control, &[1], &[]);
                             let free = self.connections.iter_mut().find(|c| c.is_none());
                             if let Some((free, fd)) = free.zip(fds.into_iter().next()) {
                                 *free = Some(fd);
@@ -157,7 +159,7 @@ impl Relay {
             }
         }
         let ms = due.or(self.busy.then_some(KEPT_MS));
-        let soon = ms.map(|ms| Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
+        let soon = ms.map(timespec);
         // An error is EINTR at most, after which nothing is ready.
         if poll(&mut fds, soon.as_ref()).is_ok() {
             ready.iter_mut().zip(&fds).for_each(|((_, flags), fd)| *flags = fd.revents());

@@ -17,12 +17,18 @@ pub mod signal;
 pub mod tty;
 
 use linux_raw_sys::general;
+use rustix::event::Timespec;
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
 
 /// Milliseconds of the monotonic clock, which Linux starts at boot.
 pub fn now() -> ssh_lite::Instant {
     ssh_lite::Instant(nanoseconds() / 1_000_000)
+}
+
+/// A time for poll(2).
+pub const fn timespec(ms: u64) -> Timespec {
+    Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 }
 }
 
 /// Nanoseconds of the same clock. By a system call: rustix's way around one is 2 kB, and cpud asks once a round.

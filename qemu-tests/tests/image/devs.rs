@@ -49,7 +49,6 @@ fn processes_share_memory() {
 #[test]
 fn every_device_of_the_machine_is_there_and_works() {
     let vm = machine!(shared);
-    // Of a session's own are three links and the directory for shared memory.
     let list = "cd $0 && find . -path ./pts -prune -o \\( -type c -o -type b \\) -exec stat -c '%n %F %t:%T %a' {} +";
     let all = |place| {
         let text = v3(vm.port, &[], &["sh", "-c", list, place]).ok();

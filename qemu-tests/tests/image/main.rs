@@ -14,6 +14,7 @@ mod names;
 mod links;
 mod nfs;
 mod plain;
+mod relays;
 mod rockpro64;
 mod settings;
 mod stock;
