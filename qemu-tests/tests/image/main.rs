@@ -20,6 +20,7 @@ mod settings;
 mod stock;
 mod terminal;
 mod walls;
+mod watch;
 
 use std::time::Duration;
 

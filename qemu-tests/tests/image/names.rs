@@ -42,8 +42,14 @@ pub fn folder(name: &str) -> PathBuf {
 impl Worker {
     /// Runs `script` by bash in the folder, with the client's `options`.
     pub fn start(port: u16, folder: &Path, options: &[&str], script: &str) -> Self {
+        Self::start_with(port, folder, options, script, &[])
+    }
+
+    /// The same with words for the script.
+    pub fn start_with(port: u16, folder: &Path, options: &[&str], script: &str, words: &[&str]) -> Self {
         let mut client = Client::v3(port).unwrap_or_else(|e| panic!("{e}")).with(options);
-        let command = client.command(&["bash", "-c", &format!("{WORDS}{script}"), &served(folder)]);
+        let (script, served) = (format!("{WORDS}{script}"), served(folder));
+        let command = client.command(&["bash", "-c", &script, &served]).args(words);
         Self { folder: folder.to_owned(), running: start(command, Vec::new()) }
     }
 
