@@ -12,6 +12,7 @@ mod hostile;
 mod modes;
 mod names;
 mod links;
+mod lab;
 mod nfs;
 mod plain;
 mod relays;
