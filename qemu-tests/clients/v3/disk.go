@@ -146,6 +146,9 @@ func (d *disk) Readlink() (string, error)                  { return os.Readlink(
 // WriteAt appends where the file was opened for that, whatever the offset is:
 // Go refuses one then, and the stock server calls Write.
 func (d *disk) WriteAt(p []byte, offset int64) (int, error) {
+	if *noRoom {
+		return 0, nil
+	}
 	if d.appends {
 		return d.file.Write(p)
 	}
@@ -183,6 +186,9 @@ func (d *disk) Link(target p9.File, name string) error {
 func (d *disk) UnlinkAt(name string, _ uint32) error { return os.Remove(d.below(name)) }
 
 func (d *disk) RenameAt(name string, to p9.File, newName string) error {
+	if *noRename {
+		return syscall.EOPNOTSUPP
+	}
 	return os.Rename(d.below(name), to.(*disk).below(newName))
 }
 

@@ -46,6 +46,8 @@ var (
 	pty       = flag.String("pty", "", "ask for a terminal of `COLUMNSxROWS`")
 	hasty     = flag.Bool("hasty", false, "exit when the channel closes, as the stock client does, even with output not yet written")
 	counts    = flag.String("counts", "", "write the number of 9P requests of each type to this `file`")
+	noRename  = flag.Bool("no-rename", false, "answer EOPNOTSUPP to each rename, as a small FUSE file system does")
+	noRoom    = flag.Bool("write-nothing", false, "take 0 bytes of each write")
 	dieAfter  = flag.Int64("die-after-reads", 0, "die without a word at the `n`th Tread")
 
 	env, large, modes, reactions list

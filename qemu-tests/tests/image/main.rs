@@ -16,6 +16,7 @@ mod lab;
 mod nfs;
 mod plain;
 mod relays;
+mod refused;
 mod rockpro64;
 mod settings;
 mod stock;

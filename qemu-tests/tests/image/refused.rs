@@ -1,0 +1,41 @@
+//! What the client's file server refuses, or does not do and says so.
+
+use std::fs;
+
+use qemu_tests::artifacts::scratch;
+use qemu_tests::vm::served;
+
+use crate::{machine, v3};
+
+#[test]
+fn a_rename_that_is_not_supported_is_an_error_and_not_the_end_of_the_session() {
+    let vm = machine!(shared);
+    let folder = scratch("refused");
+    fs::create_dir_all(folder.join("sub")).expect("folders of our own");
+    for name in ["a", "b"] {
+        fs::write(folder.join(name), name).expect("a file of our own");
+    }
+    let script =
+        format!("cd {}; mv -T a c; echo $?; mv -fT a b; echo $?; mv -T sub sub2; echo $?; cat a b", served(&folder));
+    let outcome = v3(vm.port, &["-no-rename"], &["sh", "-c", &script]);
+    assert_eq!(outcome.ok(), "1\n1\n1\nab");
+    let complaint = outcome.complaint();
+    assert_eq!(complaint.matches("Operation not supported").count(), 3, "{complaint}");
+}
+
+#[test]
+fn a_write_of_which_nothing_is_taken_fails() {
+    let vm = machine!(shared);
+    let path = scratch("refused").join("nothing");
+    fs::write(&path, "before").expect("a file of our own");
+    let script = format!("echo x 1<> {0}; echo $?; echo x >> {0}; echo $?; cp /bin/sh {0}; echo $?", served(&path));
+    let outcome = v3(vm.port, &["-write-nothing"], &["sh", "-c", &script]);
+    assert_eq!(outcome.ok(), "1\n1\n1");
+    assert_eq!(
+        outcome.complaint().to_lowercase().matches("/o error").count()
+            + outcome.complaint().matches("put error").count(),
+        3,
+        "{}",
+        outcome.complaint()
+    );
+}
