@@ -64,6 +64,26 @@ impl Relay<'_> {
         Ok(self.send(RequestKind::Zeroes, &Twrite { fid, offset, data: Data(&zeroes[..count as usize]) }, request))
     }
 
+    /// The stock server has one number for whatever is wrong with a change of size (`fmt.Errorf` of no error). Who has
+    /// the file open and wants it so large that it may be too large hears why its last byte cannot be written; or it can.
+    pub(super) fn grow_by_writing(&mut self, j: usize, errno: Errno, cache: &mut Cache<'_>) -> bool {
+        /// The least size that some file system's files cannot have (vfat's, 2 to the 32).
+        const LARGE: u64 = 1 << 32;
+        let Job { kind, node, open, flags, offset: size, count, .. } = *self.job(j);
+        let Open { ffid: fid, access, .. } = *self.tree.open(open);
+        let grows = size >= LARGE && size > self.tree.node(node).attr.size;
+        let truncates = kind == JobKind::Forward(Type::Tsetattr) && flags & set::SIZE != 0 && count == 0;
+        if errno != Errno::EIO || !truncates || !grows || access == 0 || fid == 0 {
+            return false;
+        }
+        self.job(j).count = 1;
+        self.change_begins(node, cache);
+        let request = Request { job: j as u32, ..Request::default() };
+        let tag = self.send(RequestKind::Forward, &Twrite { fid, offset: size - 1, data: Data(&[0]) }, request);
+        self.wait_for(j, tag);
+        true
+    }
+
     pub(super) fn run_sync(&mut self, j: usize, cache: &mut Cache<'_>) {
         let Job { node, open, tag, tries, flags: datasync, .. } = *self.job(j);
         let n = self.tree.view(node);

@@ -432,7 +432,7 @@ impl Relay<'_> {
             }
             Message::Tsetattr(setattr) => {
                 self.on(job, setattr.fid, JobKind::Forward(Type::Tsetattr))?;
-                job.flags = setattr.valid;
+                (job.flags, job.offset) = (setattr.valid, setattr.size);
                 if !self.owner.known && self.asking_devices().is_some() {
                     return Ok(Taken::Later);
                 }
@@ -445,7 +445,7 @@ impl Relay<'_> {
                     if setattr.valid & (set::UID | set::GID) != 0 {
                         return Err(Errno::EPERM);
                     }
-                    (job.kind, job.offset, job.mode) = (JobKind::Own, setattr.size, setattr.mode);
+                    (job.kind, job.mode) = (JobKind::Own, setattr.mode);
                     self.begin(j, job);
                     self.run(j, cache);
                     return Ok(Taken::Yes);

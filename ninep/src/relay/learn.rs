@@ -360,6 +360,9 @@ impl Relay<'_> {
         self.job(j).wait = [0; 2];
         let tag = job.tag;
         if code != 0 {
+            if self.grow_by_writing(j, Errno(code), cache) {
+                return;
+            }
             // The stock server has one number for errors that Go thinks alike, and EIO for a chmod(2) that fails.
             let errno = match (kind, Errno(code)) {
                 (Type::Tmknod, Errno::ENOSYS) => Errno::EPERM,
@@ -370,6 +373,7 @@ impl Relay<'_> {
             return self.fail(j, errno, cache);
         }
         match message {
+            Message::Rwrite(Rwrite { count: 1 }) if kind == Type::Tsetattr => self.to_kernel.message(tag, &Rsetattr {}),
             // The kernel would try again for ever.
             Message::Rwrite(Rwrite { count: 0 }) if job.count > 0 => return self.fail(j, Errno::EIO, cache),
             Message::Rwrite(Rwrite { count }) => {

@@ -44,6 +44,8 @@ pub struct Model {
     pub google: bool,
     /// Its flags of open(2) are Darwin's: O_TRUNC is where Linux has O_APPEND.
     pub darwin: bool,
+    /// The most bytes that a file can have. Of a change of size the stock server does not say what is wrong.
+    pub largest: u64,
     /// The most bytes that a Twrite takes.
     pub write_most: usize,
     /// The longest message that it takes.
@@ -81,6 +83,7 @@ impl Model {
         Self {
             google: true,
             darwin: false,
+            largest: 1 << 44,
             write_most: usize::MAX,
             msize: 1024 * 1024,
             inodes: HashMap::from([(ROOT, root)]),
@@ -395,6 +398,9 @@ impl Model {
                 if offset > i64::MAX as usize {
                     return Err(Errno::EINVAL);
                 }
+                if offset as u64 >= self.largest {
+                    return Err(Errno::EFBIG);
+                }
                 let new = &t.data.0[..t.data.0.len().min(self.write_most)];
                 let end = offset + new.len();
                 data.resize(data.len().max(end), 0);
@@ -508,6 +514,9 @@ impl Model {
                     return Err(Errno::EINVAL);
                 }
                 let ino = self.find(&self.fid(t.fid)?.path)?;
+                if t.valid & 8 != 0 && t.size > self.largest {
+                    return Err(Errno::EIO);
+                }
                 if t.valid & 8 != 0 {
                     self.inodes.get_mut(&ino).unwrap().data.resize(t.size as usize, 0);
                 }

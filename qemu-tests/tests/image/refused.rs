@@ -1,11 +1,13 @@
 //! What the client's file server refuses, or does not do and says so.
 
 use std::fs;
+use std::process::Command;
 
 use qemu_tests::artifacts::scratch;
+use qemu_tests::run::run;
 use qemu_tests::vm::served;
 
-use crate::{machine, v3};
+use crate::{LIMIT, machine, v3};
 
 #[test]
 fn a_rename_that_is_not_supported_is_an_error_and_not_the_end_of_the_session() {
@@ -38,4 +40,19 @@ fn a_write_of_which_nothing_is_taken_fails() {
         "{}",
         outcome.complaint()
     );
+}
+
+/// The stock client's server does not say what is wrong with a size.
+#[test]
+fn a_file_that_would_be_larger_than_files_can_be_is_too_large_as_at_home() {
+    let vm = machine!(shared);
+    let folder = scratch("refused");
+    for size in ["17T", "8191P"] {
+        let script = |folder: &str| {
+            format!("cd {folder}; rm -f large; truncate -s {size} large 2>&1; stat -c %s large; rm large")
+        };
+        let home =
+            run(Command::new("sh").args(["-c", &script(&folder.display().to_string())]).env("LC_ALL", "C"), LIMIT).ok();
+        assert_eq!(v3(vm.port, &[], &["sh", "-c", &script(&served(&folder))]).ok(), home);
+    }
 }

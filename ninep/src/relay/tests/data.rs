@@ -316,3 +316,17 @@ fn without_a_bound_what_another_session_has_kept_is_asked_for_too() {
     b.readlink("/bin").unwrap();
     assert_eq!((asked(&b, "Tlopen"), asked(&b, "Treadlink")), (1, 1));
 }
+
+#[test]
+fn a_file_that_would_be_larger_than_files_can_be_is_too_large() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", 2).unwrap();
+    assert_eq!(b.truncate(fid, 1 << 50), Err(Errno::EFBIG));
+    assert_eq!(b.attr(fid).unwrap().size, 10);
+    // What is not known to be that is what the far side says.
+    b.far.largest = 1000;
+    assert_eq!(b.truncate(fid, 1001), Err(Errno::EIO));
+    assert_eq!(asked(&b, "Twrite"), 1);
+    let fid = b.walk("/usr/bin/small").unwrap();
+    assert_eq!(b.truncate(fid, 1 << 50), Err(Errno::EIO));
+}
