@@ -16,13 +16,15 @@
 use heapless::Vec;
 
 use super::Relay;
+use super::cache::Cache;
 use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::run::JobKind;
-use super::tree::{NodeId, Open, OpenId};
+use super::tree::{Node, NodeId, Open, OpenId};
 use crate::errno::Errno;
-use crate::msg::{Message, Tlopen, Twalk};
+use crate::msg::{Message, Tlopen, Twalk, Twrite, Type};
 use crate::types::open;
+use crate::wire::Data;
 
 /// The offset of a Twrite that stands for the end of the file. A far side that took it for an offset would refuse it.
 pub(super) const END: u64 = u64::MAX;
@@ -77,20 +79,39 @@ impl Relay<'_> {
             }
         }
         let n = self.tree.view(node);
-        if n.changing > 0 || n.asking != 0 {
+        // By whatever name.
+        let changes = |other: &Node| other.changing > 0 && other.qid.path == n.qid.path;
+        if n.asking != 0 || n.changing > 0 || (n.linked && self.tree.nodes.iter().any(changes)) {
             return Ok(None);
         }
+        let changed = if n.linked { n.changed.max(self.linked) } else { n.changed };
         match core::mem::take(&mut self.tree.open(opened).end) {
             _ if is_own => {}
-            End::Asked(seq) if n.asked.seq > seq => {}
-            End::Asked(_) => return Err(Errno::EIO),
-            End::Unknown | End::Wanted => {
+            End::Asked(seq) if n.asked.seq > changed.max(seq) => {}
+            End::Asked(seq) if changed < seq => return Err(Errno::EIO),
+            _ => {
                 self.tree.open(opened).end = End::Asked(self.next_moment().seq);
                 self.send_getattr(node, o.ffid);
                 return Ok(None);
             }
         }
         Ok(Some((o.ffid, n.attr.size)))
+    }
+
+    /// Appends what was kept, once it is known how.
+    pub(super) fn run_append(&mut self, j: usize, cache: &mut Cache<'_>) {
+        let job = *self.job(j);
+        let (fid, offset) = match self.end_of(job.node, job.open) {
+            Ok(Some(end)) => end,
+            Ok(None) => return self.job(j).stalled = true,
+            Err(errno) => return self.fail(j, errno, cache),
+        };
+        (self.job(j).kind, self.job(j).offset) = (JobKind::Forward(Type::Twrite), offset);
+        self.change_begins(job.node, cache);
+        self.counters.written += u64::from(job.count);
+        let write = Twrite { fid, offset, data: Data(&job.names[..job.names_end.into()]) };
+        let tag = self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() });
+        self.wait_for(j, tag);
     }
 
     /// Before a name goes, what was opened for appending must be able to. False: not yet.

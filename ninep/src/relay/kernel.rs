@@ -406,6 +406,12 @@ impl Relay<'_> {
                 if *offset == append::END {
                     match self.end_of(job.node, job.open)? {
                         Some(end) => (fid, job.offset) = end,
+                        None if job.keep(data) => {
+                            (job.kind, job.stalled) = (JobKind::Append, true);
+                            self.begin(j, job);
+                            return Ok(Taken::Yes);
+                        }
+                        // It would hold up the others that the kernel asks for.
                         None => return Ok(Taken::Later),
                     }
                 }
@@ -651,6 +657,14 @@ impl Job {
         }
         self.names_end = writer.written().map_err(|_| Errno::ENAMETOOLONG)? as u16;
         Ok(())
+    }
+
+    /// Keeps what is to be written, if it is short.
+    fn keep(&mut self, data: &[u8]) -> bool {
+        let Some(room) = self.names.get_mut(..data.len()) else { return false };
+        room.copy_from_slice(data);
+        self.names_end = data.len() as u16;
+        true
     }
 
     /// Where they can be read.

@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 
+use super::append::End;
 use super::cache::{Cache, ContentRef};
 use super::far::{Ahead, Request, RequestKind};
 use super::hash::Hash;
@@ -46,7 +47,7 @@ pub struct Job {
     pub(super) error: u32,
     /// What it waits for may fail.
     pub(super) patient: bool,
-    /// It waits until the kernel has taken replies.
+    /// It waits until the kernel has taken replies, or for what no tag stands for.
     pub(super) stalled: bool,
     /// It waits for the far side, or has.
     pub(super) waited: bool,
@@ -81,6 +82,8 @@ pub(super) enum JobKind {
     Create,
     /// A directory has been made; whether as it was to be is looked at.
     Made,
+    /// Its names are bytes that go to the end of a file.
+    Append,
     /// What was changed is to be on the client's disk.
     Sync,
     /// Permissions of a file that has bits which the far side would drop, or is to have.
@@ -160,6 +163,7 @@ impl Relay<'_> {
             JobKind::Readdir => self.run_readdir(j, cache),
             JobKind::Create => self.run_create(j, cache),
             JobKind::Made => self.run_made(j, cache),
+            JobKind::Append => self.run_append(j, cache),
             JobKind::Sync => self.run_sync(j, cache),
             JobKind::Own => self.run_own(j, cache),
             JobKind::Chmod => self.run_chmod(j, cache),
@@ -187,6 +191,10 @@ impl Relay<'_> {
     /// A job has been answered, or nobody waits for it.
     pub(super) fn finish(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = core::mem::take(self.job(j));
+        if job.kind == JobKind::Append {
+            // Who appends next asks anew.
+            self.tree.open(job.open).end = End::Unknown;
+        }
         for request in self.requests.iter_mut().filter(|r| r.job == j as u32) {
             request.job = 0;
         }

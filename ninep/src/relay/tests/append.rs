@@ -236,3 +236,49 @@ fn what_was_not_opened_for_writing_is_not_appended_to() {
     let fid = b.open("/usr/bin/small", 0o2000).unwrap();
     assert_eq!(append(&mut b, fid, b"x"), Err(Errno::EBADF));
 }
+
+#[test]
+fn while_a_line_waits_for_its_fid_others_are_answered() {
+    let mut b = Bench::new(far());
+    let fid = b.open("/usr/bin/small", WRONLY_APPEND).unwrap();
+    b.send(1, &Twrite { fid, offset: u64::MAX, data: Data(b"line\n") });
+    b.send(2, &Tgetattr { fid: ROOT, request_mask: 0x7ff });
+    b.pump();
+    assert!(matches!(b.reply(), Some((2, Owned::Attr(..)))));
+    b.settle();
+    assert_eq!(b.reply(), Some((1, Owned::Count(5))));
+}
+
+#[test]
+fn a_line_that_is_flushed_before_it_was_sent_is_not_written() {
+    for darwin in [false, true] {
+        let mut far = far();
+        far.darwin = darwin;
+        let mut b = Bench::new(far);
+        let fid = b.open("/usr/bin/small", 0o2002).unwrap();
+        appended(&mut b, fid, b"1");
+        b.clunk(fid);
+        let fid = b.open("/usr/bin/small", 0o2002).unwrap();
+        b.send(1, &Twrite { fid, offset: u64::MAX, data: Data(b"2") });
+        b.send(2, &Tflush { oldtag: 1 });
+        b.settle();
+        assert_eq!((b.reply(), b.reply()), (Some((2, Owned::Other(109))), None));
+        append_at_home(&mut b, "/usr/bin/small", b"home");
+        appended(&mut b, fid, b"3");
+        assert_eq!(b.cat("/usr/bin/small").unwrap(), b"#!/bin/sh\n1home3");
+    }
+}
+
+#[test]
+fn the_end_that_was_asked_for_is_not_the_one_before_a_write_that_came_between() {
+    let mut far = far();
+    far.google = false;
+    let mut b = Bench::new(far);
+    let fid = b.open("/usr/bin/small", 0o2002).unwrap();
+    b.send(1, &Twrite { fid, offset: u64::MAX, data: Data(b"last") });
+    b.pump();
+    b.send(2, &Twrite { fid, offset: 10, data: Data(b"first") });
+    b.settle();
+    b.received.clear();
+    assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\nfirstlast");
+}
