@@ -68,8 +68,6 @@ pub(super) struct Devices<'m> {
     line: Line,
     /// The far side's fid of the file, opened; 0: none.
     pub(super) ffid: u32,
-    /// When it was read, in milliseconds.
-    read: u64,
 }
 
 /// The line under way.
@@ -100,7 +98,7 @@ pub(super) fn place_of(directory: Hash, name: Hash) -> Hash {
 
 impl<'m> Devices<'m> {
     pub fn new(mounts: &'m mut [Mount]) -> Self {
-        Self { mounts, start: 0, count: 0, lines: 0, line: Line::default(), ffid: 0, read: 0 }
+        Self { mounts, start: 0, count: 0, lines: 0, line: Line::default(), ffid: 0 }
     }
 
     pub fn into_memory(self) -> &'m mut [Mount] {
@@ -142,8 +140,8 @@ impl<'m> Devices<'m> {
         Some(self.count as u16)
     }
 
-    fn begin(&mut self, now: u64) {
-        (self.lines, self.line, self.read) = (0, Line::default(), now);
+    fn begin(&mut self) {
+        (self.lines, self.line) = (0, Line::default());
     }
 
     /// More bytes of the file.
@@ -306,7 +304,7 @@ impl Relay<'_> {
 
     /// Reads the file from its beginning.
     fn read_devices(&mut self) {
-        self.devices.begin(self.now_ms);
+        self.devices.begin();
         self.go_on_reading(Request { ffid: self.devices.ffid, ..Request::default() });
     }
 
@@ -353,8 +351,11 @@ impl Relay<'_> {
         for id in 1..self.tree.end() as NodeId {
             let (mut at, mut number) = (id, None);
             while number.is_none() && at != 0 {
-                let Node { place, parent, .. } = self.tree.view(at);
-                (number, at) = (self.devices.at(place), parent);
+                let Node { place, parent, device, qid, .. } = self.tree.view(at);
+                let guessed = qid.path <= ROOT_MOST && device != self.tree.view(parent).device;
+                // One of those that had no room.
+                let guessed = guessed && self.devices.has_more();
+                (number, at) = (self.devices.at(place), if guessed { 0 } else { parent });
             }
             self.tree.node(id).mount = number.unwrap_or_default();
         }
@@ -419,7 +420,6 @@ impl Relay<'_> {
 
     /// A directory has been found. Has something been mounted there since the client was asked, or taken away?
     pub(super) fn look_for_mounts(&mut self, id: NodeId) {
-        const SELDOM_MS: u64 = 1000;
         let Node { parent, place, qid, .. } = self.tree.view(id);
         let looks = match self.devices.at(place).and_then(|number| self.devices.known_mut(number)) {
             Some(mount) => {
@@ -429,9 +429,7 @@ impl Relay<'_> {
             // Whatever is made in a directory mostly has a number above the directory's own.
             None => qid.path <= ROOT_MOST && qid.path < self.tree.view(parent).qid.path,
         };
-        let lately = self.now_ms.saturating_sub(self.devices.read) < SELDOM_MS;
         if looks
-            && !lately
             && qid.kind & qt::DIR != 0
             && self.devices.ffid != 0
             && self.asking_devices().is_none()
