@@ -92,6 +92,7 @@ const MOUNT_POINT: u8 = 4;
 const OPTIONAL: u8 = 6;
 
 /// The place of a name in a directory with a place.
+#[inline(never)]
 pub(super) fn place_of(directory: Hash, name: Hash) -> Hash {
     Hash::of_words(&[directory.0, directory.1, name.0, name.1])
 }
@@ -314,6 +315,7 @@ impl Relay<'_> {
     }
 
     /// All bytes of a piece have come.
+    #[inline(never)]
     pub(super) fn devices_came(&mut self, tag: usize, request: &Request, count: u32, cache: &mut Cache<'_>) {
         // Who speaks Google's dialect fills a message when it can.
         if count > 0 && (count == request.count || !self.google) {
