@@ -36,6 +36,15 @@ impl Relay<'_> {
     /// A walk has found a file: what will be asked next is asked now.
     pub(super) fn go_on_with(&mut self, child: NodeId, request: &Request, cache: &mut Cache<'_>) {
         let n = self.tree.view(child);
+        if request.node == self.root && n.qid.kind & qt::DIR != 0 && self.asking_devices().is_some() {
+            // The session begins: links in the root that were found before it may lead into it.
+            for id in 1..self.tree.end() as NodeId {
+                let Node { parent, qid, absent, gone, .. } = self.tree.nodes[id as usize];
+                if parent == self.root && qid.kind & qt::SYMLINK != 0 && !absent && !gone {
+                    self.read_link(id, cache);
+                }
+            }
+        }
         if n.qid.kind & qt::SYMLINK != 0 {
             self.read_link(child, cache);
         } else if n.qid.kind & qt::DIR == 0 {

@@ -40,6 +40,7 @@ struct Fid {
     gone: bool,
 }
 
+#[derive(Clone)]
 pub struct Model {
     pub google: bool,
     /// Its flags of open(2) are Darwin's: O_TRUNC is where Linux has O_APPEND.

@@ -433,11 +433,15 @@ impl Relay<'_> {
         }
     }
 
-    /// Reads a link unless its target is known.
+    /// Reads a link unless its target is known; one in the root is what the session's own begins with.
     pub(super) fn read_link(&mut self, link: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(link);
-        let known = cache.find(n.key).and_then(|at| cache.get(at)).is_some_and(|c| c.link().is_some());
-        if !known && n.ffid != 0 && self.freshness_ms > 0 && self.has_far_room(64) && self.reading(link).is_none() {
+        let target = cache.find(n.key).and_then(|at| cache.get(at)).and_then(|c| c.link());
+        if let Some(target) = target {
+            if n.parent == self.root {
+                self.follow_link(link, target);
+            }
+        } else if n.ffid != 0 && self.freshness_ms > 0 && self.has_far_room(64) && self.reading(link).is_none() {
             self.send_readlink(0, link, n.ffid);
         }
     }

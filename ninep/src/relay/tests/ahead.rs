@@ -208,6 +208,23 @@ fn the_names_of_the_root_are_asked_for_together() {
 }
 
 #[test]
+fn links_of_the_root_are_followed_at_once_when_an_earlier_session_has_read_them() {
+    let mut b = Bench::new(far());
+    b.readlink("/bin").unwrap();
+    let Bench { relay, mut cache, far, .. } = b;
+    relay.into_memory(&mut cache);
+    for names in [&b"bin/usr/"[..], b"usr/bin/"] {
+        let mut b = Bench::with(far.clone(), Config { names, ..CONFIG }, memory(200, 16 * 1024), cache);
+        b.far.asked.clear();
+        b.readlink("/bin").unwrap();
+        b.stat("/usr/bin").unwrap();
+        assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+        b.relay.into_memory(&mut b.cache);
+        cache = b.cache;
+    }
+}
+
+#[test]
 fn what_is_used_is_asked_for_again_before_it_is_too_old() {
     let mut b = Bench::new(far());
     let fid = known(&mut b, "/usr/bin/true");
