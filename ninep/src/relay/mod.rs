@@ -29,6 +29,8 @@
 //!   here and there; a directory's names for who goes through them in order, and its listing for who asks for names that
 //!   are not there; a link's target; the file that goes with another ([`habit`]); attributes that are about to be too
 //!   old, and with those that are, the ones that were asked for after them the last time.
+//! - The client's mounts tell which device a file is on and whose process the far side is ([`devices`]), the fid's attach
+//!   who makes a file ([`owners`]).
 //! - A frame that must not be ends the session with its name ([`FrameError`]).
 //!
 #![doc = include_str!("requests.md")]
