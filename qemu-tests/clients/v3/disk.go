@@ -2,11 +2,9 @@ package main
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -146,9 +144,6 @@ func (d *disk) Readlink() (string, error) { return os.Readlink(d.path) }
 
 func (d *disk) ReadAt(p []byte, offset int64) (int, error) {
 	hear("Tread", d.path)
-	if slices.Contains(idle, filepath.Base(d.path)) {
-		return 0, io.EOF
-	}
 	return d.file.ReadAt(p, offset)
 }
 
@@ -156,22 +151,13 @@ func (d *disk) ReadAt(p []byte, offset int64) (int, error) {
 // Go refuses one then, and the stock server calls Write.
 func (d *disk) WriteAt(p []byte, offset int64) (int, error) {
 	hear("Twrite", d.path)
-	if slices.Contains(idle, filepath.Base(d.path)) {
+	if *noRoom {
 		return 0, nil
 	}
 	if d.appends {
 		return d.file.Write(p)
 	}
 	return unix.Pwrite(int(d.file.Fd()), p, offset)
-}
-
-// hear never returns when the request is one not to be answered. A file with
-// the name and ".asked" is there then.
-func hear(request, path string) {
-	if slices.Contains(deaf, request+"="+filepath.Base(path)) {
-		os.WriteFile(path+".asked", nil, 0o644)
-		select {}
-	}
 }
 
 func (d *disk) Readdir(offset uint64, _ uint32) (p9.Dirents, error) {
@@ -218,8 +204,8 @@ func (d *disk) Renamed(parent p9.File, name string) { d.path = parent.(*disk).be
 
 // Lock asks for POSIX locks, of which this one process is the only owner.
 func (d *disk) Lock(_ int, kind p9.LockType, flags p9.LockFlags, start, length uint64, _ string) (p9.LockStatus, error) {
-	kinds := map[p9.LockType]int16{p9.ReadLock: unix.F_RDLCK, p9.WriteLock: unix.F_WRLCK, p9.Unlock: unix.F_UNLCK}
 	hear("Tlock", d.path)
+	kinds := map[p9.LockType]int16{p9.ReadLock: unix.F_RDLCK, p9.WriteLock: unix.F_WRLCK, p9.Unlock: unix.F_UNLCK}
 	command := unix.F_SETLK
 	if flags == p9.LockFlagsBlock {
 		command = unix.F_SETLKW

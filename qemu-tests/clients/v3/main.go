@@ -47,17 +47,17 @@ var (
 	hasty     = flag.Bool("hasty", false, "exit when the channel closes, as the stock client does, even with output not yet written")
 	counts    = flag.String("counts", "", "write the number of 9P requests of each type to this `file`")
 	noRename  = flag.Bool("no-rename", false, "answer EOPNOTSUPP to each rename, as a small FUSE file system does")
+	noRoom    = flag.Bool("write-nothing", false, "take 0 bytes of each write")
 	dieAfter  = flag.Int64("die-after-reads", 0, "die without a word at the `n`th Tread")
 
-	env, large, modes, reactions, deaf, idle list
+	env, large, modes, reactions, deaf list
 )
 
 func main() {
 	flag.Var(&env, "env", "send `NAME=VALUE` too (repeatable)")
 	flag.Var(&large, "large", "send `NAME=SIZE`, a variable of so many bytes, which no command line could hold (repeatable)")
 	flag.Var(&modes, "mode", "terminal mode `OPCODE=VALUE`, RFC 4254 section 8 (repeatable)")
-	flag.Var(&deaf, "deaf", "never answer `REQUEST=NAME`, such a request for a file of that name: Tread, Twrite, Tunlinkat or Tlock (repeatable)")
-	flag.Var(&idle, "idle", "answer a count of 0 to each Tread and Twrite of files called `NAME` (repeatable)")
+	flag.Var(&deaf, "deaf", "never answer a `REQUEST=NAME`, for a file of that name: Tread, Twrite, Tunlinkat, Tlock (repeatable)")
 	flag.Var(&reactions, "on", "`WORD=ACTION`: once WORD shows up in the output: resize CxR, signal NAME, type TEXT, garble, die (repeatable)")
 	flag.Parse()
 	status, err := run(flag.Args())

@@ -25,6 +25,23 @@ fn a_rename_that_is_not_supported_is_an_error_and_not_the_end_of_the_session() {
     assert_eq!(complaint.matches("Operation not supported").count(), 3, "{complaint}");
 }
 
+#[test]
+fn a_write_of_which_nothing_is_taken_fails() {
+    let vm = machine!(shared);
+    let path = scratch("refused").join("nothing");
+    fs::write(&path, "before").expect("a file of our own");
+    let script = format!("echo x 1<> {0}; echo $?; echo x >> {0}; echo $?; cp /bin/sh {0}; echo $?", served(&path));
+    let outcome = v3(vm.port, &["-write-nothing"], &["sh", "-c", &script]);
+    assert_eq!(outcome.ok(), "1\n1\n1");
+    assert_eq!(
+        outcome.complaint().to_lowercase().matches("/o error").count()
+            + outcome.complaint().matches("put error").count(),
+        3,
+        "{}",
+        outcome.complaint()
+    );
+}
+
 /// The stock client's server does not say what is wrong with a size.
 #[test]
 fn a_file_that_would_be_larger_than_files_can_be_is_too_large_as_at_home() {
