@@ -158,7 +158,7 @@ const KILLS: &str = "import ctypes, fcntl, mmap, os, signal, sys, threading, tim
     left = []\n\
     for n, what in ways:\n \
      left.append((n, call(n, what)))\n \
-     while n != 'exit' and state(left[-1][1]) not in 'DZ': time.sleep(0.05)\n \
+     for _ in range(200): n == 'exit' or state(left[-1][1]) in 'DZ' or time.sleep(0.05)\n \
      while not stopped and n in ('read', 'write') and not os.path.exists(n + '.asked'): time.sleep(0.1)\n\
     for n, pid in left[::-1]: os.kill(pid, signal.SIGKILL)\n\
     end = time.time() + 15\n\
