@@ -34,7 +34,10 @@ import ctypes, os, select, struct, sys
 libc = ctypes.CDLL(None)
 fd = libc.inotify_init1(0)
 watched = {libc.inotify_add_watch(fd, name.encode(), 0xfff): name for name in sys.argv[1].split()}
+told = []
 for step, wanted in enumerate(sys.argv[2:]):
+    if step == 0 and sys.argv[1] == 'd own':
+        open('own', 'a').write('more')
     open(f'said.{step}', 'w')
     seen = set()
     while not set(wanted.split(',')) <= seen:
@@ -46,6 +49,8 @@ for step, wanted in enumerate(sys.argv[2:]):
             at += 16 + length
             name = events[at - length:at].rstrip(b'\0').decode()
             seen.add(f'{watched[wd]}:{name}:{mask & 0xffff:x}')
+            told.append(watched[wd])
+print(told.count('own'))
 "#;
 
 fn python_with_ctypes() -> Result<&'static str, Reason> {
@@ -79,5 +84,23 @@ fn inotify_tells_what_is_changed_at_home() {
     fs::rename(&part, &file).expect("a file of our own");
     worker.heard("4");
     fs::remove_file(directory.join("new")).expect("a file of our own");
-    assert_eq!(worker.ok(), "");
+    assert_eq!(worker.ok(), "0");
+}
+
+/// IN_OPEN, IN_MODIFY, IN_CLOSE_WRITE as it writes: who runs a formatter for each event would run it for ever.
+#[test]
+fn what_a_session_writes_itself_is_told_once() {
+    let vm = machine!(shared);
+    let python = or_skip!(python_with_ctypes());
+    let folder = folder("own");
+    write(&folder.join("own"), "old\n");
+    fs::create_dir(folder.join("d")).expect("a folder of our own");
+    // A change at home that is told shows that all that is watched was looked at since the one before.
+    let worker =
+        Worker::start_with(vm.port, &folder, &[], &format!("{python} -c \"$1\" 'd own' d::4 d::4 d::4"), &[INOTIFY]);
+    for step in 0..3 {
+        worker.heard(&step.to_string());
+        write(&folder.join("d").join(step.to_string()), "");
+    }
+    assert_eq!(worker.ok(), "3");
 }
