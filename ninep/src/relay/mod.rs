@@ -21,6 +21,8 @@
 //! - A far fid is never used for another file: its number is not given out again while it stands for one. A file that is
 //!   open on the far side is shared by all readers and kept after the last; a fid is clunked when its place is needed or
 //!   its file is gone.
+//! - What is appended goes by a far fid of its own, which is opened with O_APPEND: only the client's kernel knows where a
+//!   file ends ([`append`]). A mode that the far side would make less of is refused ([`modes`]).
 //! - Every queue and table is memory that was handed in ([`Memory`]). Requests of the kernel are taken in only while
 //!   there is room for all that the jobs at hand may still say, so nothing waits for itself; what is optional (reading
 //!   ahead, clunks) happens only when there is more room than that.
