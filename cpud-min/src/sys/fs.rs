@@ -137,6 +137,11 @@ pub fn set_stdio(input: impl AsFd, output: impl AsFd, error: impl AsFd) -> Resul
 
 /// mkdir(2), with parents; a directory that exists is no error.
 pub fn make_dirs(path: &CStr) -> Result<()> {
+    make_parents(path)?;
+    make_dir(path)
+}
+
+fn make_parents(path: &CStr) -> Result<()> {
     let bytes = path.to_bytes();
     let mut parent = [0; 4096];
     for (i, &byte) in bytes.iter().enumerate().skip(1) {
@@ -148,7 +153,7 @@ pub fn make_dirs(path: &CStr) -> Result<()> {
             }
         }
     }
-    make_dir(path)
+    Ok(())
 }
 
 pub fn make_dir(path: &CStr) -> Result<()> {
@@ -158,11 +163,12 @@ pub fn make_dir(path: &CStr) -> Result<()> {
     }
 }
 
-/// An empty file, unless something is there: what a file is bound on.
+/// An empty file, with parents, unless something is there: what a file is bound on.
 pub fn make_file(path: &CStr) -> Result<()> {
     if access(path, Access::EXISTS).is_ok() {
         return Ok(());
     }
+    make_parents(path)?;
     rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o644)).map(drop)
 }
 

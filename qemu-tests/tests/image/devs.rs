@@ -62,6 +62,10 @@ fn every_device_of_the_machine_is_there_and_works() {
     let script = "echo gone > /dev/null; head -c 3 /dev/zero | wc -c; head -c 5 /dev/urandom | wc -c; \
                   echo k > /dev/full || echo full; head -c 1 /tmp/local/dev/zero | wc -c";
     assert_eq!(v3(vm.port, &[], &["sh", "-c", script]).ok(), "3\n5\nfull\n1");
+    // A machine that was started without a ROM has none.
+    if own.iter().any(|line| line.starts_with("./mtd0 ")) {
+        assert_eq!(v3(vm.port, &[], &["sh", "-c", "head -c 4096 /dev/mtd0 | wc -c"]).ok(), "4096");
+    }
 }
 
 #[test]

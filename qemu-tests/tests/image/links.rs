@@ -1,4 +1,4 @@
-//! /sbin, where it is a link at the client.
+//! Names of the client's root that a session has besides what is bound: /sbin as a link, and the resolvers of the box.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -80,4 +80,23 @@ fn python_finds_the_c_library_as_it_does_at_home() {
     let words = ["/usr/bin/python3", "-c", "import ctypes.util; print(ctypes.util.find_library('c'))"];
     let home = run(Command::new(words[0]).args(&words[1..]), LIMIT).ok();
     assert_eq!(v3(vm.port, &[], &words).ok(), home);
+}
+
+/// What the box learnt by DHCP is resolv.conf(5) as it is.
+#[test]
+fn the_boxs_own_resolvers_stand_in_for_the_clients() {
+    let vm = machine!(shared);
+    let root = Root::with("resolv", |_| ());
+    fs::create_dir(root.0.join("etc")).expect("a folder of our own");
+    let (file, stub) = (root.0.join("etc/resolv.conf"), "/run/systemd/resolve/stub-resolv.conf");
+    fs::write(&file, "nameserver 127.0.0.53\n").expect("a file of our own");
+    let asked = |target: &str| {
+        let namespace = format!("/usr:/etc:{target}=../../proc/net/pnp");
+        root.run(vm.port, &namespace, ["cat", "/etc/resolv.conf"]).ok()
+    };
+    assert!(asked("/etc/resolv.conf").contains("nameserver 10.0.2.3"));
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "nameserver 127.0.0.53\n");
+    // As systemd-resolved makes it.
+    fs::remove_file(&file).and_then(|()| symlink(format!("..{stub}"), &file)).expect("a link of our own");
+    assert!(asked(stub).contains("nameserver 10.0.2.3"));
 }
