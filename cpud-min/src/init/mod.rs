@@ -185,11 +185,16 @@ fn wait(
     relays: &Relays,
 ) -> Option<heapless::Vec<bool, { cmdline::MAX_LISTEN }>> {
     let mut fds = heapless::Vec::<_, { cmdline::MAX_LISTEN + 2 + relays::MAX }>::new();
-    for fd in listeners.iter().chain([signals, reports]).chain(relays.asked().map(|(control, _)| control)) {
-        let _ = fds.push(PollFd::new(fd, PollFlags::IN));
+    let mut watch = |fd| drop(fds.push(PollFd::new(fd, PollFlags::IN)));
+    listeners.iter().for_each(&mut watch);
+    watch(signals);
+    watch(reports);
+    let mut until = None;
+    for (control, due) in relays.asked() {
+        watch(control);
+        until = Some(until.map_or(due, |until: u64| until.min(due)));
     }
-    let ms = relays.asked().map(|(_, until)| until.saturating_sub(now().0)).min();
-    poll(&mut fds, ms.map(timespec).as_ref()).ok()?;
+    poll(&mut fds, until.map(|until| timespec(until.saturating_sub(now().0))).as_ref()).ok()?;
     Some(fds.iter().take(listeners.len()).map(|fd| !fd.revents().is_empty()).collect())
 }
 

@@ -7,9 +7,8 @@ use core::mem::MaybeUninit;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, mkdirat, mknodat, openat, statat, symlinkat};
 use rustix::io::Result;
-use rustix::mount::MountFlags;
 
-use crate::sys::{fs, mount};
+use crate::sys::fs;
 
 /// As udevd makes them (systemd, src/shared/dev-setup.c).
 const LINKS: [(&CStr, &CStr); 4] = [
@@ -19,22 +18,14 @@ const LINKS: [(&CStr, &CStr); 4] = [
     (c"/proc/self/fd/2", c"stderr"),
 ];
 
-/// Makes it at /tmp/dev, in the root that this process is about to switch to.
-pub fn make() -> Result<()> {
-    fs::make_dir(c"/tmp/dev")?;
-    // A name with an error in it must not fill the memory of the machine.
-    mount::mount(c"dev", c"/tmp/dev", c"tmpfs", MountFlags::NOSUID, c"mode=755,size=4m")?;
-    let (machine, own) = (fs::open(c"/dev", OFlags::DIRECTORY)?, fs::open(c"/tmp/dev", OFlags::DIRECTORY)?);
+/// Makes it in the directory `own`.
+pub fn make(own: &CStr) -> Result<()> {
+    let (machine, own) = (fs::open(c"/dev", OFlags::DIRECTORY)?, fs::open(own, OFlags::DIRECTORY)?);
     // Everybody may write to some of them.
     let umask = rustix::process::umask(Mode::empty());
     copy(&machine, &own)?;
     rustix::process::umask(umask);
-    LINKS.into_iter().try_for_each(|(to, name)| symlinkat(to, &own, name))?;
-    fs::make_dir(c"/tmp/dev/pts")?;
-    mount::mount_bind(c"/dev/pts", c"/tmp/dev/pts")?;
-    fs::make_dir(c"/tmp/dev/shm")?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount::mount(c"tmpfs", c"/tmp/dev/shm", c"tmpfs", flags, c"mode=1777")
+    LINKS.into_iter().try_for_each(|(to, name)| symlinkat(to, &own, name))
 }
 
 /// Devices and directories. Of one that is unplugged meanwhile nothing is said.

@@ -27,8 +27,27 @@ use crate::sys::{fdpass, fs, mount};
 /// first.
 const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
-/// What the appliance shares with its sessions; everything else in a session's root goes with it.
-const SHARED: [(&CStr, &CStr); 3] = [(c"/proc", c"/tmp/proc"), (c"/sys", c"/tmp/sys"), (RECORDS, c"/tmp/run/cpud")];
+const TMPFS: MountFlags = MountFlags::NOSUID;
+const TREE: MountFlags = MountFlags::BIND.union(MountFlags::REC);
+
+/// What a session's root is made of on the appliance, at /tmp, with what is made of each: bound, or a tmpfs with these
+/// options. Only what is bound outlives the session, and is seen by others.
+const ROOT: [(&CStr, &CStr, MountFlags, &CStr); 11] = [
+    (c"tmpfs", c"/tmp", TMPFS, c"mode=755"),
+    // A name with an error in it, behind `of=`, must not fill the machine's memory.
+    (c"dev", c"/tmp/dev", TMPFS, c"mode=755,size=4m"),
+    (c"/dev/pts", c"/tmp/dev/pts", MountFlags::BIND, c""),
+    (c"tmpfs", c"/tmp/dev/shm", TMPFS.union(MountFlags::NODEV), c"mode=1777"),
+    (c"/proc", c"/tmp/proc", TREE, c""),
+    (c"/sys", c"/tmp/sys", TREE, c""),
+    (c"tmpfs", c"/tmp/run", TMPFS, c"mode=755"),
+    // For the word `sessions`.
+    (RECORDS, c"/tmp/run/cpud", MountFlags::BIND, c""),
+    (c"tmpfs", c"/tmp/tmp", TMPFS, c"mode=1777"),
+    (c"/", c"/tmp/tmp/local", MountFlags::BIND, c""),
+    // With the devices that are plugged in later.
+    (c"/dev", c"/tmp/tmp/local/dev", MountFlags::BIND, c""),
+];
 
 /// Directories that clients of every generation expect, under the private /tmp.
 const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root"];
@@ -69,10 +88,10 @@ pub fn build(
         };
         mount_client(&ninep_message, cache, user, socket)
             .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
-    } else if nfs.is_some() || config.appliance && mentions_mounts(table) {
-        private_root(config).or_else(no_name_space)?;
-    } else if mentions_mounts(table) {
-        mount::private_namespace().or_else(no_name_space)?;
+    } else if nfs.is_some() || mentions_mounts(table) {
+        // On an ordinary machine such mounts are made among its own files.
+        let private = if nfs.is_some() || config.appliance { private_root(config) } else { mount::private_namespace() };
+        private.or_else(no_name_space)?;
     }
     mount_table(ninep, nfs.as_ref(), table)?;
     if config.appliance && (!wanted.is_empty() || nfs.is_some()) {
@@ -144,27 +163,18 @@ fn fail(why: &dyn Display) -> core::result::Result<(), Failed> {
 /// A mount name space of our own with a private /tmp. On the appliance the root is private too, so that mount points
 /// and files that a session makes are gone with it and no other sees them; the machine's own is at /tmp/local.
 fn private_root(config: &Config) -> Result<()> {
-    let tmpfs = |target, options| mount::mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID, options);
     mount::private_namespace()?;
     if config.appliance {
-        tmpfs(c"/tmp", c"mode=755")?;
-        devices::make()?;
-        fs::make_dir(c"/tmp/run")?;
-        tmpfs(c"/tmp/run", c"mode=755")?;
-        for (source, target) in SHARED {
+        for (source, target, flags, options) in &ROOT {
             fs::make_dir(target)?;
-            mount::mount_bind_recursive(source, target)?;
+            mount::mount(*source, *target, c"tmpfs", *flags, *options)?;
         }
-        fs::make_dir(c"/tmp/tmp")?;
-        tmpfs(c"/tmp/tmp", c"mode=1777")?;
-        fs::make_dir(c"/tmp/tmp/local")?;
-        mount::mount_bind(c"/", c"/tmp/tmp/local")?;
-        mount::mount_bind(c"/dev", c"/tmp/tmp/local/dev")?;
-        // Nothing can be left there, and to a device can be written all the same.
+        // Nothing can be left there, and devices can be written to all the same.
         mount_remount(c"/tmp/tmp/local/dev", MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
+        devices::make(c"/tmp/dev")?;
         mount::switch_root(c"/tmp")?;
     } else {
-        tmpfs(c"/tmp", c"mode=1777")?;
+        mount::mount(c"tmpfs", c"/tmp", c"tmpfs", TMPFS, c"mode=1777")?;
         fs::make_dir(c"/tmp/local")?;
         mount::mount_bind(c"/", c"/tmp/local")?;
     }

@@ -19,7 +19,7 @@ fn of_another_user(port: u16, words: &[&str]) -> String {
 fn descriptors_are_files_below_dev_fd() {
     let vm = machine!(shared);
     assert_eq!(v3(vm.port, &[], &["bash", "-c", "cat <(echo hi)"]).ok(), "hi");
-    assert_eq!(v3(vm.port, &[], &["bash", "-c", "tr a-z A-Z < <(echo in) > >(cat)"]).ok(), "IN");
+    assert_eq!(v3(vm.port, &[], &["bash", "-c", "paste <(echo a) <(echo b)"]).ok(), "a\tb");
     let names = v3(vm.port, &[], &["sh", "-c", "exec 7</dev/null; ls /dev/fd/; readlink /dev/fd/7"]).ok();
     assert_eq!(names, "0\n1\n2\n3\n7\n/dev/null");
 }
