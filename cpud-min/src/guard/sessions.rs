@@ -140,9 +140,10 @@ impl Sessions {
         if self.due().is_none_or(|due| now().0 < due) {
             return false;
         }
-        (self.next, self.left) = (now().0 + LINGERS_MS, self.left - 1);
         self.remove_empty_groups();
-        self.due().is_some()
+        let lingers = self.due().is_some();
+        (self.next, self.left) = (now().0 + LINGERS_MS, self.left - 1);
+        lingers
     }
 
     /// The next session whose command has ended. What the command left running is killed: its name space goes with
@@ -228,4 +229,30 @@ fn kill_children(kill: bool) -> bool {
         }
     }
     any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn init_is_told_ten_times_of_what_was_killed_and_never_of_what_runs() {
+        let mut sessions = Sessions::new(false);
+        sessions.table[0] = Some(Session { pid: process::own_pid(), cgroup: None, killed: false });
+        sessions.watch();
+        assert_eq!(sessions.due(), None);
+        for times in [10, 0] {
+            sessions.table[0].as_mut().unwrap().killed = true;
+            let told = (0..100).filter(|_| {
+                sessions.next = 0;
+                sessions.lingers()
+            });
+            assert_eq!(told.count(), times);
+        }
+        // Something else is killed.
+        sessions.watch();
+        assert!(!sessions.lingers() && sessions.due().is_some());
+        sessions.table[0] = None;
+        assert_eq!(sessions.due(), None);
+    }
 }
