@@ -52,8 +52,7 @@ const ROOT: [(&CStr, &CStr, MountFlags, &CStr); 11] = [
 /// Directories that clients of every generation expect, under the private /tmp.
 const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root"];
 
-/// Builds the name space that the client asks for. Without its files it is the machine's own, with what its fstab
-/// mounts besides.
+/// Builds the name space that the client asks for. Without its files and without mounts it is the machine's own.
 pub fn build(
     config: &Config,
     ninep: Option<Ninep>,
