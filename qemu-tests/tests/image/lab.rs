@@ -22,6 +22,11 @@ fn has_smbios() -> Result<(), Reason> {
     (arch == "x86_64").then_some(()).ok_or_else(|| format!("no SMBIOS on {arch} without UEFI"))
 }
 
+fn is_x86() -> Result<(), Reason> {
+    let arch = board::under_test().get("arch");
+    (arch == "x86_64").then_some(()).ok_or_else(|| format!("no ports and registers of that kind on {arch}"))
+}
+
 /// What /sys says of the machine.
 #[track_caller]
 fn dmi(vm: &Vm, name: &str) -> String {
@@ -96,4 +101,19 @@ fn flashrom_reads_the_part_that_the_machine_started_from() {
     let outcome = v3(vm.port, &[], &["sh", "-c", &line]);
     assert_eq!(outcome.code(), 0, "{}{}", outcome.text(), outcome.complaint());
     assert!(outcome.text().contains("Reading flash... done"), "{}", outcome.text());
+}
+
+/// What chipsec opens where it has no kernel module (helper/linuxnative of its sources).
+#[test]
+fn physical_memory_ports_and_model_specific_registers_are_devices() {
+    or_skip!(is_x86());
+    let vm = machine!(shared);
+    let read = |device: &str, at: u64, bytes: u64| {
+        let python = format!("import os; f = os.open('{device}', os.O_RDWR); print(len(os.pread(f, {bytes}, {at})))");
+        assert_eq!(v3(vm.port, &[], &["python3", "-c", &python]).ok(), bytes.to_string(), "{device}");
+    };
+    // The firmware's segment, the timers' port (chipsec's manual has it), the time stamp counter.
+    read("/dev/mem", 0xf_0000, 16);
+    read("/dev/port", 0x61, 1);
+    read("/dev/cpu/0/msr", 0x10, 8);
 }
