@@ -5,6 +5,7 @@
 //! taken out by the script itself. What differs as long as something is not done is marked with the reason, and has to
 //! differ: a mark that is no longer true fails.
 
+mod foreign;
 mod place;
 mod pulled;
 mod rows;
@@ -36,6 +37,8 @@ static SMALL: Shared = Shared::new(|| Machine { words: "cpud.relay=256K", ..Mach
 struct Row {
     /// Debian packages.
     needs: &'static [&'static str],
+    /// Puts what is not in a package beside the work folder, where either run leaves it.
+    bring: fn(&Place) -> Result<(), Reason>,
     /// Lines for sh, run at home before either run.
     setup: &'static [&'static str],
     script: &'static [&'static str],
@@ -45,8 +48,15 @@ struct Row {
 }
 
 /// What this row would have most often.
-const ROW: Row =
-    Row { needs: &[], setup: &[], script: &[], as_root: Expect::Same, as_user: Expect::Same, limit: LIMIT };
+const ROW: Row = Row {
+    needs: &[],
+    bring: |_| Ok(()),
+    setup: &[],
+    script: &[],
+    as_root: Expect::Same,
+    as_user: Expect::Same,
+    limit: LIMIT,
+};
 
 enum Expect {
     Same,
@@ -63,6 +73,7 @@ struct Done {
 fn compare(name: &str, row: &Row, who: Who, machine: &'static Shared) {
     or_skip!(possible(row, who));
     let place = Place::new(name, who);
+    or_skip!((row.bring)(&place));
     let home = done(&place, row, |place| place.at_home(row.script));
     if home.outcome.code() == SKIP {
         let text = home.outcome.text();

@@ -9,7 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use qemu_tests::client;
 use qemu_tests::keys::{Key, Kind};
+use qemu_tests::run::run;
 use qemu_tests::skip::{Reason, on_path};
+
+use crate::LIMIT;
 
 /// `games` of Debian's base-passwd: neither id is root's, and they are not the same.
 const USER: (u32, u32) = (5, 60);
@@ -87,6 +90,13 @@ impl Place {
             fs::create_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
             self.give(&folder);
         }
+    }
+
+    /// Copies a file or a tree to `name` beside `work`, where it stays.
+    pub fn bring(&self, from: &Path, name: &str) {
+        let to = self.folder.join(name);
+        fs::create_dir_all(to.parent().expect("it is below the folder")).expect("a folder of our own");
+        run(Command::new("cp").arg("-RT").args([from, &to]), LIMIT).ok();
     }
 
     /// A moment before all runs here, with room for the clock's grain.

@@ -34,6 +34,8 @@ macro_rules! rows {
     )*};
 }
 
+pub(crate) use rows;
+
 /// Files, directories and links of some kinds, from 2020. Whole seconds: the kernel's v9fs rounds a time that is set.
 const TREE: &str = "
     mkdir -p src/dir/deep src/empty 'src/a name'
@@ -205,13 +207,13 @@ const TEST_OS: &str = "
     echo 'not test_chown_with_root: root there is the user of the client'";
 
 /// The names of the tests that fail, and how many there are; how many are left out depends on who root is.
-const PYTHON_TEST: &str = "
+pub const PYTHON_TEST: &str = "
     mkdir tmp
     TMPDIR=$PWD/tmp /usr/bin/python3 -W ignore -m unittest test.$test >log 2>&1 || true
     sed -nE 's/^((FAIL|ERROR): .*|Ran [0-9]+ tests).*/\\1/p' log | grep -vE \"^[A-Z]+: (${except:-none}) \" | sort
     rm -r log tmp";
 
-const TESTSUITE: &[&str] = &["libpython3.*-testsuite"];
+pub const TESTSUITE: &[&str] = &["libpython3.*-testsuite"];
 const PYTHON: &str = "/usr/bin/python3 script.py";
 
 const NO_SPECIAL: [&str; 2] = ["the client's server makes no FIFO and no socket", "os.mkfifo('fifo')"];
