@@ -17,7 +17,6 @@ use heapless::Vec;
 
 use super::Relay;
 use super::cache::Cache;
-use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::run::JobKind;
 use super::tree::{Node, NodeId, Open, OpenId};
@@ -110,7 +109,7 @@ impl Relay<'_> {
         self.change_begins(job.node, cache);
         self.counters.written += u64::from(job.count);
         let write = Twrite { fid, offset, data: Data(&job.names[..job.names_end.into()]) };
-        let tag = self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() });
+        let tag = self.send_for(j, 0, &write);
         self.wait_for(j, tag);
     }
 

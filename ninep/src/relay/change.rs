@@ -78,8 +78,7 @@ impl Relay<'_> {
         }
         self.job(j).count = 1;
         self.change_begins(node, cache);
-        let request = Request { job: j as u32, ..Request::default() };
-        let tag = self.send(RequestKind::Forward, &Twrite { fid, offset: size - 1, data: Data(&[0]) }, request);
+        let tag = self.send_for(j, 0, &Twrite { fid, offset: size - 1, data: Data(&[0]) });
         self.wait_for(j, tag);
         true
     }
@@ -110,8 +109,7 @@ impl Relay<'_> {
             return self.finish(j, cache);
         }
         self.job(j).kind = JobKind::Forward(Type::Tfsync);
-        let request = Request { job: j as u32, ..Request::default() };
-        let sent = self.send(RequestKind::Forward, &Tfsync { fid, datasync }, request);
+        let sent = self.send_for(j, 0, &Tfsync { fid, datasync });
         self.wait_for(j, sent);
     }
 

@@ -427,7 +427,7 @@ impl Relay<'_> {
                 self.change_begins(job.node, cache);
                 self.counters.written += data.len() as u64;
                 let write = Twrite { fid, offset: job.offset, data: Data(data) };
-                self.send(RequestKind::Forward, &write, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &write)
             }
             Message::Tfsync(fsync) => {
                 self.on_open(job, fsync.fid, JobKind::Sync)?;
@@ -470,7 +470,7 @@ impl Relay<'_> {
                 self.begin(j, job);
                 self.change_begins(job.node, cache);
                 let setattr = Tsetattr { fid, ..setattr };
-                self.send(RequestKind::Forward, &setattr, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &setattr)
             }
             Message::Tmkdir(mkdir) => {
                 let node = directory(self, mkdir.dfid)?;
@@ -480,7 +480,7 @@ impl Relay<'_> {
                 self.begin_in(j, job, Type::Tmkdir, (node, mkdir.name), None, cache);
                 let gid = self.owner.far_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);
                 let mkdir = Tmkdir { dfid, gid, ..mkdir.clone() };
-                self.send(RequestKind::Forward, &mkdir, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &mkdir)
             }
             Message::Tsymlink(symlink) => {
                 let node = directory(self, symlink.fid)?;
@@ -488,14 +488,14 @@ impl Relay<'_> {
                 self.begin_in(j, job, Type::Tsymlink, (node, symlink.name), None, cache);
                 let gid = self.owner.far_gid(symlink.gid, !0).unwrap_or(symlink.gid);
                 let symlink = Tsymlink { fid, gid, ..symlink.clone() };
-                self.send(RequestKind::Forward, &symlink, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &symlink)
             }
             Message::Tmknod(mknod) => {
                 let node = directory(self, mknod.dfid)?;
                 let dfid = closed!(node);
                 self.begin_in(j, job, Type::Tmknod, (node, mknod.name), None, cache);
                 let mknod = Tmknod { dfid, ..mknod.clone() };
-                self.send(RequestKind::Forward, &mknod, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &mknod)
             }
             Message::Tlink(link) => {
                 let node = directory(self, link.dfid)?;
@@ -508,11 +508,7 @@ impl Relay<'_> {
                 let n = self.tree.node(target.node);
                 (n.linked, n.pins) = (true, n.pins + 1);
                 let link = Tlink { dfid, fid, ..link.clone() };
-                self.send(
-                    RequestKind::Forward,
-                    &link,
-                    Request { job: j as u32, node: target.node, ..Request::default() },
-                )
+                self.send_for(j, target.node, &link)
             }
             Message::Tunlinkat(unlink) => {
                 let node = directory(self, unlink.dirfid)?;
@@ -522,7 +518,7 @@ impl Relay<'_> {
                 }
                 self.begin_in(j, job, Type::Tunlinkat, (node, unlink.name), None, cache);
                 let unlink = Tunlinkat { dirfid, ..unlink.clone() };
-                self.send(RequestKind::Forward, &unlink, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &unlink)
             }
             Message::Trenameat(rename) => {
                 let (old, new) = (directory(self, rename.olddirfid)?, directory(self, rename.newdirfid)?);
@@ -532,7 +528,7 @@ impl Relay<'_> {
                 }
                 self.begin_in(j, job, Type::Trenameat, (old, rename.oldname), Some((new, rename.newname)), cache);
                 let rename = Trenameat { olddirfid, newdirfid, ..rename.clone() };
-                self.send(RequestKind::Forward, &rename, Request { job: j as u32, ..Request::default() })
+                self.send_for(j, 0, &rename)
             }
             _ => return Err(Errno::EOPNOTSUPP),
         };

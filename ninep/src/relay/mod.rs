@@ -399,6 +399,18 @@ impl<'m> Relay<'m> {
         tag
     }
 
+    /// Sends what a job asks the far side to do, with a further node that it concerns; its tag.
+    fn send_for<'a, M: Body<'a>>(&mut self, j: usize, node: NodeId, message: &M) -> u16 {
+        let tag = self.claim_for(j, node, M::TYPE as u8);
+        self.to_far.message(tag, message);
+        tag
+    }
+
+    #[inline(never)]
+    fn claim_for(&mut self, j: usize, node: NodeId, message: u8) -> u16 {
+        self.claim(RequestKind::Forward, message, &Request { job: j as u32, node, ..Request::default() })
+    }
+
     #[inline(never)]
     fn claim(&mut self, kind: RequestKind, message: u8, more: &Request) -> u16 {
         let n = self.requests.len();

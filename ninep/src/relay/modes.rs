@@ -4,7 +4,6 @@
 
 use super::Relay;
 use super::cache::Cache;
-use super::far::{Request, RequestKind};
 use super::kernel::set;
 use super::run::{Job, JobKind, mode};
 use super::tree::NodeId;
@@ -44,7 +43,7 @@ impl Relay<'_> {
         self.job(j).kind = JobKind::Forward(Type::Tsetattr);
         self.change_begins(node, cache);
         let setattr = Tsetattr { fid, valid, mode, ..Tsetattr::default() };
-        let sent = self.send(RequestKind::Forward, &setattr, Request { job: j as u32, ..Request::default() });
+        let sent = self.send_for(j, 0, &setattr);
         self.wait_for(j, sent);
     }
 }
