@@ -6,14 +6,11 @@
 //! name goes; all of the session's opens of the file share it; it goes with the last that was opened for appending.
 //! Writes by other fids go where they say: v9fs writes mapped pages back by any fid of the file.
 //!
-//! The stock server hands the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND for Linux and O_TRUNC for
-//! Darwin and the BSDs. So where the client did not tell of its mounts as Linux does ([`super::devices`]), a directory is
-//! opened with it first, once a session and only when somebody appends: what O_TRUNC may not do with a directory is
-//! EISDIR there (open(2) of both). Other libraries than the stock server's may
-//! leave O_APPEND out and then write at the offset. With those, and where the far side does not open the file a second
-//! time, the relay asks for the size and writes there: one after the other in this session, and no more than that.
-
-use heapless::Vec;
+//! The stock server hands the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND for Linux, and O_TRUNC for
+//! Darwin and the BSDs: it is sent only to a client that has Linux's file of its mounts ([`super::devices`]). Other
+//! libraries than the stock server's may leave it out and then write at the offset. With those, and where the far side does
+//! not open the file a second time, the relay asks for the size and writes there: one after the other in this session, and
+//! no more than that.
 
 use super::Relay;
 use super::cache::Cache;
@@ -21,21 +18,12 @@ use super::kernel::set;
 use super::run::JobKind;
 use super::tree::{Node, NodeId, Open, OpenId};
 use crate::errno::Errno;
-use crate::msg::{Message, Tlopen, Twalk, Twrite, Type};
+use crate::msg::{Twrite, Type};
 use crate::types::open;
 use crate::wire::Data;
 
 /// The offset of a Twrite that stands for the end of the file. A far side that took it for an offset would refuse it.
 pub(super) const END: u64 = u64::MAX;
-
-/// What the far side makes of O_APPEND.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Appends {
-    #[default]
-    Unknown,
-    Asked,
-    Known(bool),
-}
 
 /// Where the end of a file is that the relay itself writes at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -78,12 +66,13 @@ impl Relay<'_> {
             }
         }
         let n = self.tree.view(node);
-        // By whatever name.
-        let changes = |other: &Node| other.changing > 0 && other.qid.path == n.qid.path;
-        if n.asking != 0 || n.changing > 0 || (n.linked && self.tree.nodes.iter().any(changes)) {
+        // By whatever name, also by one that it has had.
+        let is_it = |other: &&Node| other.used && other.qid.path == n.qid.path;
+        let changes = self.tree.nodes.iter().filter(is_it).map(|other| (other.changing, other.changed));
+        let (changing, changed) = changes.fold((0, 0), |(a, b), (c, d)| (a.max(c), b.max(d)));
+        if n.asking != 0 || changing > 0 {
             return Ok(None);
         }
-        let changed = if n.linked { n.changed.max(self.linked) } else { n.changed };
         match core::mem::take(&mut self.tree.open(opened).end) {
             _ if is_own => {}
             End::Asked(seq) if n.asked.seq > changed.max(seq) => {}
@@ -137,19 +126,16 @@ impl Relay<'_> {
                 _ => Appender::Later,
             };
         }
-        match self.appends {
-            // An unlinked file cannot be walked to.
-            _ if n.gone || !self.google => return Appender::None,
-            Appends::Known(false) => return Appender::None,
-            Appends::Unknown => self.ask_appends(),
-            Appends::Asked | Appends::Known(true) => {}
+        // An unlinked file cannot be walked to.
+        if n.gone || !self.google {
+            return Appender::None;
+        }
+        if self.devices.ffid == 0 {
+            return if self.asking_devices().is_some() { Appender::Later } else { Appender::None };
         }
         if n.ffid == 0 {
             let cloning = self.clone_fid(node).is_some() || self.opening(node).is_some();
             return if cloning { Appender::Later } else { Appender::None };
-        }
-        if self.appends != Appends::Known(true) {
-            return Appender::Later;
         }
         let Some(opened) = self.new_open(node, open::WRONLY) else { return Appender::None };
         let o = self.tree.open(opened);
@@ -158,30 +144,5 @@ impl Relay<'_> {
         let flags = open::WRONLY | if sync { open::SYNC | open::DSYNC } else { 0 };
         self.send_open(opened, n.ffid, flags);
         Appender::Later
-    }
-
-    /// Opens the root with O_APPEND, unless the client has told of its mounts as Linux does.
-    fn ask_appends(&mut self) {
-        if self.devices.ffid != 0 {
-            self.appends = Appends::Known(true);
-        } else if self.asking_devices().is_none() {
-            self.appends = Appends::Asked;
-            let (fid, newfid) = (self.tree.node(self.root).ffid, self.new_ffid());
-            let request = Request { ffid: newfid, ..Request::default() };
-            self.send(RequestKind::Appends, &Twalk { fid, newfid, wname: Vec::new() }, request);
-        }
-    }
-
-    fn open_with_append(&mut self, fid: u32) {
-        let request = Request { ffid: fid, ..Request::default() };
-        self.send(RequestKind::Appends, &Tlopen { fid, flags: open::RDONLY | open::APPEND }, request);
-    }
-
-    /// The far side has cloned the fid of the root, or opened a directory with O_APPEND, or refused.
-    pub(super) fn appends_answered(&mut self, request: &Request, message: &Message<'_>) {
-        match message {
-            Message::Rwalk(_) => self.open_with_append(request.ffid),
-            _ => self.appends = Appends::Known(matches!(message, Message::Rlopen(_))),
-        }
     }
 }

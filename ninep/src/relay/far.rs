@@ -67,8 +67,6 @@ pub(super) enum RequestKind {
     Version,
     Attach,
     Home,
-    /// Whether O_APPEND may be asked for.
-    Appends,
     /// What the client says of its mounts.
     Devices,
     Walk,
@@ -389,10 +387,6 @@ impl Relay<'_> {
                 self.wake(tag, 0, cache);
             }
             (RequestKind::Home | RequestKind::Devices, message) => self.devices_go_on(tag, &request, message, cache),
-            (RequestKind::Appends, message) => {
-                self.appends_answered(&request, message);
-                self.wake(tag, 0, cache);
-            }
             (RequestKind::Walk, Message::Rwalk(found)) if !found.wqid.is_empty() => {
                 let getattr = Tgetattr { fid: request.ffid, request_mask: getattr::BASIC };
                 let next = self.send(RequestKind::WalkAttributes, &getattr, request);

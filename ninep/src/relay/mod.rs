@@ -78,7 +78,6 @@ use crate::errno::Errno;
 use crate::frame::FrameError;
 use crate::limits::{NOFID, NOTAG};
 use crate::msg::{Body, Rlerror, Tclunk};
-use append::Appends;
 use devices::Devices;
 use far::{FarInput, RequestKind};
 use habit::Habit;
@@ -178,7 +177,6 @@ pub struct Relay<'m> {
     msize: u32,
     far_msize: u32,
     google: bool,
-    appends: Appends,
     root: NodeId,
     now_ms: u64,
     seq: u64,
@@ -242,7 +240,6 @@ impl<'m> Relay<'m> {
             msize: 0,
             far_msize: 0,
             google: false,
-            appends: Appends::default(),
             root: 0,
             now_ms: 0,
             seq: 0,
