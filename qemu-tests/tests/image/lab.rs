@@ -45,7 +45,7 @@ fn hwclock_reads_the_boards_clock() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let said = v3(vm.port, &[], &words).ok();
     let date = said.split("  ").next().expect("it printed a time");
-    let read = run::run(Command::new("date").args(["-d", date, "+%s"]), LIMIT).ok();
+    let read = run::run(Command::new("date").args(["-u", "-d", date, "+%s"]), LIMIT).ok();
     let read: u64 = read.parse().unwrap_or_else(|e| panic!("{said}: {e}"));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
     // A zone that was mistaken would be off by more.
