@@ -159,7 +159,7 @@ const PERL_T_IO: &str = r#"
     done
     cd .. && rm -r t"#;
 
-const PERL_PATHS: [&str; 4] = ["t/io", "t/test.pl", "t/charset_tools.pl", "t/loc_tools.pl"];
+const PERL_PATHS: [&str; 6] = ["t/io", "t/test.pl", "t/charset_tools.pl", "t/loc_tools.pl", "t/TEST", "t/harness"];
 
 /// The tests of perl's input and output, from Debian's sources, below `perl`.
 fn perl_tests(place: &Place) -> Result<(), Reason> {
