@@ -208,6 +208,18 @@ fn the_names_of_the_root_are_asked_for_together() {
 }
 
 #[test]
+fn the_link_that_cpud_makes_again_is_not_followed() {
+    let mut far = far();
+    far.link("/sbin", "usr/sbin");
+    far.dir("/usr/sbin");
+    let mut b = Bench::with(far, Config { names: b"sbin", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    assert_eq!(b.readlink("/sbin").unwrap(), b"usr/sbin");
+    b.settle();
+    // The name of the link, and one for the client's mounts.
+    assert_eq!((asked(&b, "Treadlink"), asked(&b, "Twalkgetattr")), (1, 2), "{:?}", b.far.asked);
+}
+
+#[test]
 fn links_of_the_root_are_followed_at_once_when_an_earlier_session_has_read_them() {
     let mut b = Bench::new(far());
     b.readlink("/bin").unwrap();
