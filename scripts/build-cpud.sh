@@ -29,13 +29,13 @@ arch_load "$arch"
 need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_CROSS[@]}"
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
 
-options=()
+options=() sysroot=$(rustc --print sysroot)
 case $arch in
 x86_64) target=x86_64-unknown-linux-gnu && RUST=(--target "$target") ;;
 aarch64)
     target=aarch64-unknown-linux-musl
     # The linker that comes with Rust knows every architecture.
-    options=(--config "target.$target.linker='$(echo "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld)'")
+    options=(--config "target.$target.linker='$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)'")
     rust_for "$target" core
     ;;
 esac
@@ -51,7 +51,8 @@ cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --loc
     --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
-"${CROSS}strip" -o "$cpud" "$built/cpud"
+# A program is loaded by its program headers; symbols and section headers are for who looks at it.
+LD_LIBRARY_PATH=$sysroot/lib "$(echo "$sysroot"/lib/rustlib/*/bin/rust-objcopy)" --strip-all --strip-sections "$built/cpud" "$cpud"
 
 # What the whole design rests on: nothing is loaded, nothing comes from a libc.
 headers=$(readelf -ldW "$cpud")

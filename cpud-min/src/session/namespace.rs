@@ -194,10 +194,12 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
-    // The last three are of kernel-config/patches; an ordinary kernel does not heed them.
+    // The last three are of kernel-config/patches; an ordinary kernel does not heed them. What the relay answers may be as
+    // old as the bound, so the kernel takes it for granted for a part of that only.
+    let revalidate = freshness_ms / 4;
     let options = cpath!(
         "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=user,cache=mmap,directio,noxattr,\
-         msize={MSIZE},revalidate={freshness_ms},append,devices"
+         msize={MSIZE},revalidate={revalidate},append,devices"
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
