@@ -126,7 +126,8 @@ fn a_rename_that_must_not_replace_does_not() {
 
 /// Makes processes that wait for an answer each in its own way, kills them, and prints those that are not gone. The limit
 /// is the five seconds that a kill may take, thrice for a machine that is busy with others. The parent asks the client for
-/// nothing meanwhile: mlockall(2) has its own pages here, 3 being those of now and later.
+/// nothing meanwhile: mlockall(2) has its own pages here, 3 being those of now and later, and a thread of its own looks
+/// whether the client answers.
 const KILLS: &str = "import ctypes, fcntl, mmap, os, signal, sys, threading, time\n\
     os.chdir(sys.argv[1]); stopped = sys.argv[2:] == ['stopped']\n\
     def mapped(end):\n \
@@ -151,9 +152,10 @@ const KILLS: &str = "import ctypes, fcntl, mmap, os, signal, sys, threading, tim
      ctypes.CDLL(None).mlockall(3)\n \
      at = [time.time()]\n \
      def ask():\n  \
+      open('begun', 'w')\n  \
       while True: os.stat('lives'), at.__setitem__(0, time.time()), time.sleep(0.05)\n \
      kept[:5] = b'lives'\n \
-     threading.Thread(target=ask, daemon=True).start(); open('begun', 'w')\n \
+     threading.Thread(target=ask, daemon=True).start()\n \
      while time.time() < at[0] + 3: time.sleep(0.1)\n\
     left = []\n\
     for n, what in ways:\n \
