@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use linux_raw_sys::general::SIGKILL;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use ssh_lite::auth::Authenticated;
@@ -16,7 +16,7 @@ use crate::init::report::Reporter;
 use crate::session;
 use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
-use crate::sys::{fdpass, fs, now, process, signal};
+use crate::sys::{fdpass, fs, now, process, signal, timespec};
 
 /// How long guard waits for killed processes to be gone, at the end of a connection. PID 1 reaps what is later.
 const LAST_WAIT_MS: u64 = 5000;
@@ -203,7 +203,7 @@ impl Sessions {
                 next = now().0 + LINGERS_MS;
                 reporter.lingers(process::own_pid());
             }
-            let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            let wait = timespec(100);
             let _ = poll(&mut [PollFd::new(children, PollFlags::IN)], Some(&wait));
             while signal::next(children).is_some() {}
         }

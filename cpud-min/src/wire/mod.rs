@@ -10,10 +10,8 @@ mod ring;
 mod session;
 mod tunnel;
 
-use core::time::Duration;
-
 use heapless::{String, Vec};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use ssh_lite::connection::{ChannelId, Stream};
 use ssh_lite::server::{Buffers, Config as SshConfig, Server};
@@ -24,7 +22,7 @@ use crate::init::Config;
 use crate::session::protocol as session_protocol;
 use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
-use crate::sys::{fdpass, fs, memory, now, process, sandbox};
+use crate::sys::{fdpass, fs, memory, now, process, sandbox, timespec};
 use session::Session;
 use tunnel::Tunnel;
 
@@ -237,10 +235,7 @@ impl Wire<'_> {
                 watch(Source::Tunnel(t), tunnel.fd.as_fd(), flags);
             }
         }
-        let timeout = due.map(|due| {
-            let span = Duration::from_millis(due.saturating_sub(now().0));
-            Timespec { tv_sec: span.as_secs().cast_signed(), tv_nsec: span.subsec_nanos().into() }
-        });
+        let timeout = due.map(|due| timespec(due.saturating_sub(now().0)));
         // An error is EINTR at most, after which nothing is ready.
         let ready = poll(&mut fds, timeout.as_ref()).unwrap_or(0);
         let pairs = sources.into_iter().zip(fds.iter().map(PollFd::revents));
@@ -360,7 +355,7 @@ impl Wire<'_> {
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         let deadline = now().0 + LINGER_MS;
         while now().0 < deadline {
-            let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            let wait = timespec(100);
             let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&wait));
             if fs::read(&self.socket, self.scratch) == Io::Ended {
                 return;
