@@ -90,6 +90,11 @@ impl Running {
         let _ = Command::new("kill").args(["-s", name, &self.pid.to_string()]).status();
     }
 
+    /// Whether it has closed both of its outputs.
+    pub fn has_ended(&self) -> bool {
+        self.stdout.is_finished() && self.stderr.is_finished()
+    }
+
     /// Waits for the end; after `limit` it is killed, and the test fails with what it said.
     #[track_caller]
     pub fn finish(self, limit: Duration) -> Outcome {

@@ -28,7 +28,7 @@ sees() { SECONDS=0; until [ "$(eval "$1" 2>&1)" = "$2" ]; do ((SECONDS < 60)) ||
 /// A session at work in a folder of the client's.
 pub struct Worker {
     folder: PathBuf,
-    running: Running,
+    running: Option<Running>,
 }
 
 /// An empty folder of a test's own.
@@ -50,15 +50,20 @@ impl Worker {
         let mut client = Client::v3(port).unwrap_or_else(|e| panic!("{e}")).with(options);
         let (script, served) = (format!("{WORDS}{script}"), served(folder));
         let command = client.command(&["bash", "-c", &script, &served]).args(words);
-        Self { folder: folder.to_owned(), running: start(command, Vec::new()) }
+        Self { folder: folder.to_owned(), running: Some(start(command, Vec::new())) }
     }
 
-    /// Waits until the session has said so.
+    /// Waits until the session has said so. One that ends without it fails the test with what it printed.
     #[track_caller]
-    pub fn heard(&self, word: &str) {
+    pub fn heard(&mut self, word: &str) {
         let (said, start) = (self.folder.join(format!("said.{word}")), Instant::now());
         while !said.exists() {
-            assert!(start.elapsed() < LIMIT, "the session never said {word}");
+            let over = |running: &mut Running| running.has_ended() || start.elapsed() > LIMIT;
+            if let Some(running) = self.running.take_if(|running| over(running) && !said.exists()) {
+                let printed =
+                    running.within(Duration::ZERO).map_or_else(|bytes| bytes, |end| [end.stdout, end.stderr].concat());
+                panic!("the session never said {word}; it printed:\n{}", String::from_utf8_lossy(&printed));
+            }
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -71,7 +76,7 @@ impl Worker {
     /// What it printed.
     #[track_caller]
     pub fn ok(self) -> String {
-        self.running.finish(LIMIT).ok()
+        self.running.expect("it runs until it is waited for").finish(LIMIT).ok()
     }
 }
 
@@ -100,7 +105,7 @@ fn a_file_that_is_saved_at_home_is_the_new_one_by_name_and_the_old_one_for_who_h
     write(&file, "old\n");
     let script = "exec 3<a 4<a; say open; sees 'cat a' longer-content; stat -c %s a
         cat <&3; stat -Lc %s /proc/self/fd/4; echo more >>a; echo $?";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("open");
     save(&file, "longer-content\n");
     assert_eq!(worker.ok(), "15\nold\n4\n0");
@@ -114,7 +119,7 @@ fn without_a_cache_it_is_the_new_one_at_once() {
     let file = folder.join("a");
     write(&file, "old\n");
     let script = "exec 3<a; say open; hears saved; cat a; cat <&3; echo more >>a; echo $?";
-    let worker = Worker::start(vm.port, &folder, &["-env", "CPU_CACHE=0"], script);
+    let mut worker = Worker::start(vm.port, &folder, &["-env", "CPU_CACHE=0"], script);
     worker.heard("open");
     save(&file, "new\n");
     worker.say("saved");
@@ -131,7 +136,7 @@ fn a_log_that_is_rotated_is_followed() {
     write(&log, "one\n");
     let script = "tail ---disable-inotify -s 0.1 -F log >/tmp/followed 2>/dev/null & sees 'cat /tmp/followed' one
         say one; sees 'cat /tmp/followed' $'one\\ntwo'; say two; sees 'cat /tmp/followed' $'one\\ntwo\\nthree'";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("one");
     fs::rename(&log, folder.join("log.1")).expect("a file of our own");
     write(&log, "two\n");
@@ -151,7 +156,7 @@ fn rebuilt(name: &str, replace: impl Fn(&Path, &Path)) {
     let script = "./program 1000 & runs=$!; sees \"cat /proc/$runs/comm\" program
         sees \"grep -o sleeping /proc/$runs/status\" sleeping; say started
         sees './program new' new; kill $runs; wait $runs; echo $?";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("started");
     replace(&echo, &program);
     assert_eq!(worker.ok(), "143");
@@ -180,7 +185,7 @@ fn a_file_that_is_removed_at_home_is_gone_and_one_made_in_its_place_is_another()
     write(&file, "old\n");
     let script = "exec 3<a; say open; sees 'ls a 2>/dev/null' ''; say gone; sees 'cat a' new
         echo newer >a; echo $?; cat a; cat <&3";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("open");
     fs::remove_file(&file).expect("a file of our own");
     worker.heard("gone");
@@ -195,7 +200,7 @@ fn a_file_that_is_removed_and_made_anew_at_once_can_be_written_to() {
     let folder = folder("anew");
     let file = folder.join("a");
     write(&file, "old\n");
-    let worker = Worker::start(vm.port, &folder, &[], "exec 3<a; say open; sees 'cat a' new; echo more >>a; cat a");
+    let mut worker = Worker::start(vm.port, &folder, &[], "exec 3<a; say open; sees 'cat a' new; echo more >>a; cat a");
     worker.heard("open");
     fs::remove_file(&file).expect("a file of our own");
     write(&file, "new\n");
@@ -226,7 +231,7 @@ fn what_git_checks_out_at_home_is_seen_by_who_works_there() {
     at_home(&["checkout", "-q", "one"]);
     let script = "exec 3<x 4<old 5<old/f; say there; sees 'cat x new/f' $'22\\n22'; sees ls $'new\\nsaid.there\\nx'
         say two; sees 'cat x old/f' $'1\\n1'; cd old; pwd -P | sed 's,.*/,,'";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("there");
     at_home(&["checkout", "-q", "two"]);
     worker.heard("two");
@@ -246,7 +251,7 @@ fn a_directory_in_the_place_of_a_working_directory_is_the_working_directory() {
     // Something is mounted below it, too.
     let script = "cd d; exec 3<f; mount -t tmpfs none below; echo in >below/f; (cd ..; say there)
         sees 'cat f' new; cat \"$0\"/d/f below/f <&3; /bin/pwd | sed 's,.*/,,'; ls";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("there");
     fs::rename(folder.join("d"), folder.join("d.old")).expect("a folder of our own");
     make("new\n");
@@ -258,7 +263,8 @@ fn what_another_session_saves_is_seen_by_name() {
     let vm = machine!(shared);
     let folder = folder("sessions");
     write(&folder.join("a"), "old\n");
-    let reader = Worker::start(vm.port, &folder, &[], "exec 3<a; say open; sees 'cat a' new; cat <&3; echo more >>a");
+    let mut reader =
+        Worker::start(vm.port, &folder, &[], "exec 3<a; say open; sees 'cat a' new; cat <&3; echo more >>a");
     reader.heard("open");
     let writer =
         Worker::start(vm.port, &folder, &[], "exec 3<a; echo new >b; mv b a; sees 'cat a' $'new\\nmore'; cat <&3");

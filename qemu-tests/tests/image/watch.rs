@@ -19,7 +19,7 @@ fn what_is_appended_at_home_comes_out_of_tail_f() {
     write(&log, "one\n");
     let script = "tail -f log >/tmp/tailed & sees 'cat /tmp/tailed' one; say one
         sees 'cat /tmp/tailed' $'one\\ntwo'; say two; sees 'cat /tmp/tailed' $'one\\ntwo\\nthree'";
-    let worker = Worker::start(vm.port, &folder, &[], script);
+    let mut worker = Worker::start(vm.port, &folder, &[], script);
     worker.heard("one");
     append(&log, "two\n");
     worker.heard("two");
@@ -71,7 +71,7 @@ fn inotify_tells_what_is_changed_at_home() {
     fs::create_dir(&directory).expect("a folder of our own");
     // IN_MODIFY 2, IN_ATTRIB 4, IN_CLOSE_WRITE 8, IN_DELETE_SELF 400, IN_IGNORED 8000.
     let script = format!("{python} -c \"$1\" 'f d' f::2,f::8 f::4 d::4 f::4,f::400,f::8000 d::4");
-    let worker = Worker::start_with(vm.port, &folder, &[], &script, &[INOTIFY]);
+    let mut worker = Worker::start_with(vm.port, &folder, &[], &script, &[INOTIFY]);
     worker.heard("0");
     write(&file, "older\n");
     worker.heard("1");
@@ -96,7 +96,7 @@ fn what_a_session_writes_itself_is_told_once() {
     write(&folder.join("own"), "old\n");
     fs::create_dir(folder.join("d")).expect("a folder of our own");
     // A change at home that is told shows that all that is watched was looked at since the one before.
-    let worker =
+    let mut worker =
         Worker::start_with(vm.port, &folder, &[], &format!("{python} -c \"$1\" 'd own' d::4 d::4 d::4"), &[INOTIFY]);
     for step in 0..3 {
         worker.heard(&step.to_string());
