@@ -414,8 +414,10 @@ impl Relay<'_> {
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
                         self.habit.disappoint(request.ahead);
-                        // Who looks for what is not there is about to look for more of that.
-                        self.list_ahead(request.node, SMALL_DIRECTORY, cache);
+                        // Who looks a second time for what is not there is about to look for more of that.
+                        if core::mem::replace(&mut self.tree.node(request.node).missed, true) {
+                            self.list_ahead(request.node, SMALL_DIRECTORY, cache);
+                        }
                     }
                     None => {}
                 }

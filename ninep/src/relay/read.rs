@@ -24,7 +24,7 @@ const INTERPRETER: u64 = 8 * 1024 * 1024;
 /// A directory up to this size is listed ahead; file systems take some ten bytes or more for a name.
 pub(super) const DIRECTORY: u64 = 128 * 1024;
 
-/// One up to this size is listed as soon as a name was not found in it.
+/// One up to this size is listed when a second name was not found in it.
 pub(super) const SMALL_DIRECTORY: u64 = 64 * 1024;
 
 /// What reading begins with, and the most that is asked for in one message.

@@ -29,6 +29,8 @@ pub struct Node {
     pub gone: bool,
     /// A file that has, or has had, other names: what is changed by way of them shows here.
     pub linked: bool,
+    /// A directory: a name was asked for that is not in it.
+    pub missed: bool,
     /// Its attributes were asked for more than once.
     pub again: bool,
     /// Since they came, the kernel has asked for it.
