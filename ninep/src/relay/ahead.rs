@@ -5,7 +5,6 @@ use super::far::{Ahead, Request};
 use super::habit;
 use super::hash::Hash;
 use super::listing::{ENTRY, HEAD};
-use super::read::DIRECTORY;
 use super::run::read_entry;
 use super::tree::{Moment, Node, NodeId};
 use super::{JOB_FAR, Relay};
@@ -52,7 +51,7 @@ impl Relay<'_> {
                 self.open_ahead(child, cache);
             }
         } else if request.ahead == Ahead::List {
-            self.list_ahead(child, DIRECTORY, cache);
+            self.list_ahead(child, cache);
         } else if request.ahead == Ahead::Use {
             let name = core::mem::take(&mut self.habit.waiting);
             self.ask_next(request.node, &name);
@@ -118,7 +117,7 @@ impl Relay<'_> {
         let Node { key, children, .. } = self.tree.view(parent);
         let Some((listing, end)) = cache.listing(key) else {
             if children >= MANY {
-                self.list_ahead(parent, DIRECTORY, cache);
+                self.list_ahead(parent, cache);
             }
             return;
         };

@@ -392,7 +392,7 @@ impl Relay<'_> {
         let (device, mount) = self.device_of(parent, name, far);
         let now = self.now_ms;
         let node = self.tree.node(id);
-        node.named = now;
+        (node.named, node.nameless) = (now, false);
         if key == Hash::default() || absent {
             (node.device, node.mount) = (device, mount);
         }

@@ -3,7 +3,7 @@
 use super::cache::{Cache, ContentRef};
 use super::hash::Hash;
 use super::listing::{LONGEST, Pieces};
-use super::read::{DIRECTORY, SMALL_DIRECTORY, read_head, readdir_head};
+use super::read::{read_head, readdir_head};
 use super::run::{JobKind, absence, mode};
 use super::tree::{Moment, NodeId, OpenId};
 use super::{FAR_MSIZE, JOB_KERNEL, Relay, State};
@@ -306,8 +306,7 @@ impl Relay<'_> {
                     // The file is shorter than it was.
                     node.asked = Moment::default();
                 }
-                self.wake(tag, 0, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, 0, request.node, cache);
             }
             // Who speaks Google's dialect goes on with a listing until the message is full.
             RequestKind::Listing if count > 0 && !(self.google && count + (LONGEST as u32) < request.count) => {
@@ -325,6 +324,13 @@ impl Relay<'_> {
     pub(super) fn release_node(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         self.tree.node(node).pins -= 1;
         self.release(node, 0, cache);
+    }
+
+    /// Goes on with the jobs that wait for a request, which holds its node no longer.
+    #[inline(never)]
+    pub(super) fn wake_and_release(&mut self, tag: usize, error: u32, node: NodeId, cache: &mut Cache<'_>) {
+        self.wake(tag, error, cache);
+        self.release_node(node, cache);
     }
 
     fn take_request(&mut self, tag: usize) -> Request {
@@ -414,9 +420,9 @@ impl Relay<'_> {
                         }
                         self.learn_absent(request.node, request.name, request.moment, cache);
                         self.habit.disappoint(request.ahead);
-                        // Who looks a second time for what is not there is about to look for more of that.
-                        if core::mem::replace(&mut self.tree.node(request.node).missed, true) {
-                            self.list_ahead(request.node, SMALL_DIRECTORY, cache);
+                        // Who has looked for another name there, too, is about to look for more.
+                        if self.tree.node(request.node).children > 1 {
+                            self.list_ahead(request.node, cache);
                         }
                     }
                     None => {}
@@ -427,8 +433,7 @@ impl Relay<'_> {
                 let noted = self.tree.find(request.node, request.name).is_some() || self.tree.node(request.node).gone;
                 // When not, the kernel holds every node.
                 let full = !noted && (code == 0 || code == Errno::ENOENT.0);
-                self.wake(tag, if full { Errno::ENFILE.0 } else { code }, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, if full { Errno::ENFILE.0 } else { code }, request.node, cache);
             }
             (RequestKind::Clone, _) => self.cloned(tag, &request, code, cache),
             (RequestKind::Getattr, message) => {
@@ -436,7 +441,8 @@ impl Relay<'_> {
                 let now = self.now_ms;
                 let n = self.tree.node(node);
                 n.asking = 0;
-                if n.ffid == ffid {
+                n.nameless = n.ffid != ffid;
+                if !n.nameless {
                     // If it does not, that is found out below; if that cannot be said, it is left to the far side.
                     n.named = now;
                 }
@@ -449,8 +455,7 @@ impl Relay<'_> {
                 } else if code == Errno::ENOENT.0 && !n.gone && n.parent != 0 && n.ffid == ffid {
                     self.learn_absent(n.parent, n.name, moment, cache);
                 }
-                self.wake(tag, code, cache);
-                self.release_node(node, cache);
+                self.wake_and_release(tag, code, node, cache);
             }
             (RequestKind::Readlink, Message::Rreadlink(link)) => {
                 // The attributes of a link of /proc stay as they are when it points elsewhere.
@@ -466,8 +471,7 @@ impl Relay<'_> {
                     self.to_kernel.message(kernel_tag, &Rreadlink { target: link.target });
                     self.finish(request.job as usize, cache);
                 }
-                self.wake(tag, 0, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, 0, request.node, cache);
             }
             (RequestKind::Open, message) => {
                 let code = self.check_opened(&request, message, code, cache);
@@ -478,21 +482,18 @@ impl Relay<'_> {
                 let node = self.tree.node(request.node);
                 node.dir_open |= code == 0 && node.ffid == request.ffid;
                 if node.dir_open {
-                    self.list_ahead(request.node, DIRECTORY, cache);
+                    self.list_ahead(request.node, cache);
                 }
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, code, request.node, cache);
             }
             (RequestKind::Fetch, _) => {
                 self.ahead -= u64::from(request.count);
                 // Whoever waits for it asks himself, and hears what is wrong.
-                self.wake(tag, 0, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, 0, request.node, cache);
             }
             (RequestKind::Listing, _) => self.listing_ended(tag, request, code, cache),
             (RequestKind::DirectListing | RequestKind::Readlink, _) => {
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, code, request.node, cache);
             }
             (RequestKind::Create, message) => self.create_goes_on(tag, &request, message, code, cache),
             (RequestKind::Zeroes, message) => {
@@ -503,13 +504,11 @@ impl Relay<'_> {
                     }
                     _ => node.cut = u64::MAX,
                 }
-                self.wake(tag, code, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, code, request.node, cache);
             }
             (RequestKind::Mode, _) => {
                 self.change_ends(request.node, cache);
-                self.wake(tag, 0, cache);
-                self.release_node(request.node, cache);
+                self.wake_and_release(tag, 0, request.node, cache);
             }
             (RequestKind::Forward, message) => self.forwarded(&request, message, code, cache),
             (RequestKind::None | RequestKind::Direct | RequestKind::Clunk | RequestKind::Attach, _) => {

@@ -240,8 +240,7 @@ impl Relay<'_> {
         } else if code == Errno::ENOENT.0 && !gone && qid.kind & qt::DIR == 0 {
             self.learn_absent(parent, name, request.moment, cache);
         }
-        self.wake(tag, code, cache);
-        self.release_node(id, cache);
+        self.wake_and_release(tag, code, id, cache);
     }
 
     pub(super) fn opened(&mut self, tag: usize, request: &Request, code: u32, cache: &mut Cache<'_>) {
@@ -268,8 +267,7 @@ impl Relay<'_> {
                 self.tree.drop_open(open, &mut self.clunks);
             }
         }
-        self.wake(tag, code, cache);
-        self.release_node(id, cache);
+        self.wake_and_release(tag, code, id, cache);
     }
 
     pub(super) fn create_goes_on(

@@ -22,10 +22,7 @@ const LIBRARY: u64 = 2 * 1024 * 1024;
 const INTERPRETER: u64 = 8 * 1024 * 1024;
 
 /// A directory up to this size is listed ahead; file systems take some ten bytes or more for a name.
-pub(super) const DIRECTORY: u64 = 128 * 1024;
-
-/// One up to this size is listed when a second name was not found in it.
-pub(super) const SMALL_DIRECTORY: u64 = 64 * 1024;
+const DIRECTORY: u64 = 128 * 1024;
 
 /// What reading begins with, and the most that is asked for in one message.
 const WINDOW_LEAST: u32 = 128 * 1024;
@@ -387,10 +384,10 @@ impl Relay<'_> {
     }
 
     /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
-    pub(super) fn list_ahead(&mut self, node: NodeId, most: u64, cache: &mut Cache<'_>) {
+    pub(super) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let known = cache.listing(n.key).is_some();
-        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= most;
+        let few = n.qid.kind & qt::DIR != 0 && n.attr.size <= DIRECTORY;
         if few && n.changed == 0 && !known && self.freshness_ms > 0 && self.has_far_room(64) {
             self.ask_listing(node, cache);
         }

@@ -392,7 +392,8 @@ impl Relay<'_> {
         }
         if let Some(id) = self.tree.find(parent, Hash::of(name)) {
             let node = self.tree.view(id);
-            if self.is_fresh(&node, seq) && (node.absent || self.any_fid(id, 0).is_some()) {
+            let is_it = node.absent || (!node.nameless && self.any_fid(id, 0).is_some());
+            if self.is_fresh(&node, seq) && is_it {
                 if self.is_ageing(&node) && self.tree.node(parent).ffid != 0 {
                     self.send_name(parent, name, Ahead::No);
                 }

@@ -29,10 +29,10 @@ pub struct Node {
     pub gone: bool,
     /// A file that has, or has had, other names: what is changed by way of them shows here.
     pub linked: bool,
-    /// A directory: a name was asked for that is not in it.
-    pub missed: bool,
     /// Its attributes were asked for more than once.
     pub again: bool,
+    /// They were asked for by the fid of an open file, which does not tell whose the name is.
+    pub nameless: bool,
     /// Since they came, the kernel has asked for it.
     pub wanted: bool,
     /// `ffid` has been opened, for a listing.

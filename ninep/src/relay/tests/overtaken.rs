@@ -51,6 +51,20 @@ fn an_open_file_that_the_client_replaced_is_never_the_new_one() {
 }
 
 #[test]
+fn who_asks_about_an_open_file_again_and_again_does_not_keep_its_name() {
+    let mut b = Bench::new(far());
+    let held = b.open("/usr/bin/true", 2).unwrap();
+    let old = b.attr(held).unwrap();
+    b.far.unlink("/usr/bin/true");
+    b.far.file("/usr/bin/true", b"another");
+    for _ in 0..6 {
+        b.now += FRESH / 2;
+        assert_eq!(b.attr(held).unwrap().size, old.size);
+    }
+    assert_eq!(b.cat("/usr/bin/true").unwrap(), b"another");
+}
+
+#[test]
 fn a_name_that_was_absent_before_the_session_made_it_is_there_afterwards() {
     for mkdir_first in [true, false] {
         let mut b = Bench::new(far());
