@@ -1,11 +1,13 @@
 //! What sessions run: this machine's own programs, or for a board of another architecture those of Debian packages,
 //! unpacked by the script that users call.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::artifacts::{Artifact, scratch};
 use crate::board;
+use crate::skip::Reason;
 use crate::vm::{program, script, succeeded};
 
 /// All that the tests of the image run in sessions.
@@ -54,6 +56,21 @@ pub fn binds() -> String {
 /// Where this machine has the file that a session sees at `path`.
 pub fn at_home(path: &str) -> PathBuf {
     foreign().map_or_else(|| path.into(), |foreign| foreign.root.join(path.trim_start_matches('/')))
+}
+
+/// Python, where sessions find it.
+pub fn python() -> Result<&'static str, Reason> {
+    let python = "/usr/bin/python3";
+    let home = at_home(python);
+    fs::metadata(&home).map(|_| python).map_err(|e| format!("{}: {e}", home.display()))
+}
+
+/// The same with ctypes and mmap, the same at home and in a session.
+pub fn python_with_all_modules() -> Result<&'static str, Reason> {
+    if are_foreign() {
+        return Err("the python3-minimal of the board's programs has no mmap and no ctypes".into());
+    }
+    python()
 }
 
 /// The C library's loader, and the folders with libraries.

@@ -10,7 +10,6 @@ use std::time::Instant;
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::Client;
 use qemu_tests::run::{Running, run, start};
-use qemu_tests::skip::Reason;
 use qemu_tests::vm::served;
 use qemu_tests::{or_skip, programs};
 
@@ -21,11 +20,6 @@ fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = scratch("appends").join(name);
     fs::write(&path, bytes).expect("a file in the scratch folder");
     path
-}
-
-fn python() -> Result<&'static str, Reason> {
-    let python = programs::at_home("/usr/bin/python3");
-    fs::metadata(&python).map(|_| "/usr/bin/python3").map_err(|e| format!("{}: {e}", python.display()))
 }
 
 fn begin(port: u16, words: &[&str]) -> Running {
@@ -71,7 +65,7 @@ fn five_shells_append_a_line_each_to_a_file_of_the_stock_client() {
 #[test]
 fn lines_of_processes_sessions_and_this_machine_are_all_there_in_order() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python());
     let path = file("lines", b"");
     let there = served(&path);
     let shell = |who: &str| format!("(i=0; while [ $i -lt 100 ]; do i=$((i + 1)); echo {who} $i; done >> {there}) &");
@@ -108,7 +102,7 @@ fn lines_of_processes_sessions_and_this_machine_are_all_there_in_order() {
 #[test]
 fn a_write_of_many_messages_stays_together() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python());
     let path = file("large", b"head");
     let writer = |n: u8| {
         let there = served(&path);
@@ -130,7 +124,7 @@ fn a_write_of_many_messages_stays_together() {
 #[test]
 fn a_file_that_is_appended_to_can_be_mapped_and_written_elsewhere() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python());
     if programs::are_foreign() {
         return qemu_tests::skip::announce("the python3-minimal of the board's programs has no mmap");
     }

@@ -138,7 +138,7 @@ fn two_gib_are_read_and_written_through_a_machine_of_256_mib() {
 #[test]
 fn a_file_that_changes_at_home_is_mapped_anew_there() {
     let vm = machine!(shared);
-    let python = or_skip!(python_with_mmap());
+    let python = or_skip!(programs::python_with_all_modules());
     let (file, seen) = (scratch("changes").join("file"), scratch("changes").join("seen"));
     fs::write(&file, "before").expect("a file in the scratch folder");
     let _ = fs::remove_file(&seen);
@@ -163,14 +163,6 @@ fn a_file_that_changes_at_home_is_mapped_anew_there() {
     assert_eq!(running.finish(LIMIT).ok(), "before\nbehind");
 }
 
-fn python_with_mmap() -> Result<&'static str, Reason> {
-    let python = "/usr/bin/python3";
-    if programs::are_foreign() {
-        return Err("the python3-minimal of the board's programs has no mmap".into());
-    }
-    fs::metadata(python).map(|_| python).map_err(|e| format!("{python}: {e}"))
-}
-
 /// Small enough for a file of 40 MB not to fit into the relay's cache.
 fn small() -> Vm {
     with_memory("256")
@@ -184,7 +176,7 @@ fn with_memory(mebibytes: &str) -> Vm {
 fn what_is_mapped_again_is_not_fetched_again() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(on_path(&board::under_test().qemu()));
-    let python = or_skip!(python_with_mmap());
+    let python = or_skip!(programs::python_with_all_modules());
     let vm = small();
     let (path, expected) = large("mapped", 40_000_000);
     let reads = |times: u32| {
@@ -263,7 +255,7 @@ const IN_PIECES: &str = "import hashlib, mmap, os, sys, threading\n\
 fn files_are_read_where_free_memory_is_in_small_pieces() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(on_path(&board::under_test().qemu()));
-    let python = or_skip!(python_with_mmap());
+    let python = or_skip!(programs::python_with_all_modules());
     let vm = with_memory("128");
     let (path, expected) = large("in-pieces", 20_000_000);
     assert_eq!(v3(vm.port, &[], &[python, "-c", IN_PIECES, &served(&path)]).ok(), expected);

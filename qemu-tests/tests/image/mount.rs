@@ -12,7 +12,6 @@ use qemu_tests::client::Client;
 use qemu_tests::or_skip;
 use qemu_tests::programs;
 use qemu_tests::run::{run, start};
-use qemu_tests::skip::Reason;
 use qemu_tests::vm::served;
 
 use crate::{LIMIT, machine, v3};
@@ -23,15 +22,6 @@ fn folder(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder of our own");
     folder
-}
-
-/// A python with mmap and ctypes, the same at home and in a session.
-fn python() -> Result<&'static str, Reason> {
-    let python = "/usr/bin/python3";
-    if programs::are_foreign() {
-        return Err("the python3-minimal of the board's programs has no mmap and no ctypes".into());
-    }
-    fs::metadata(python).map(|_| python).map_err(|e| format!("{python}: {e}"))
 }
 
 /// Waits until a session has made the file.
@@ -57,7 +47,7 @@ const READ_ON: &str = "import os, sys, time\n\
 #[test]
 fn a_file_that_was_cut_short_is_read_to_where_it_ends() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("cut");
     fs::write(folder.join("file"), [b'x'; 5000]).expect("a file in the scratch folder");
     let mut client = Client::v3(vm.port).unwrap_or_else(|e| panic!("{e}"));
@@ -117,7 +107,7 @@ const RENAMEAT2: &str = "import ctypes, errno, os, sys\n\
 #[test]
 fn a_rename_that_must_not_replace_does_not() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python_with_all_modules());
     let said = v3(vm.port, &[], &[python, "-c", RENAMEAT2, &served(&folder("noreplace"))]).ok();
     let expected = "a free 1 0\nb free 1 EEXIST\nd/e e 1 0\nd e 1 EEXIST\nb d/b 1 0\n\
         d free 2 EINVAL\nfree w 4 EINVAL\nfree w 3 EINVAL\n['d', 'e', 'free'] ['b'] a";
@@ -174,7 +164,7 @@ const KILLS: &str = "import ctypes, fcntl, mmap, os, signal, sys, threading, tim
 #[test]
 fn who_waits_for_an_answer_that_never_comes_can_be_killed() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("deaf");
     let requests = [
         "Tread=read",
@@ -193,7 +183,7 @@ fn who_waits_for_an_answer_that_never_comes_can_be_killed() {
 #[test]
 fn a_client_that_was_stopped_has_kept_nobody_whom_it_did_not_have_to() {
     let vm = machine!(shared);
-    let python = or_skip!(python());
+    let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("stopped");
     let mut client = Client::v3(vm.port).unwrap_or_else(|e| panic!("{e}"));
     let running = start(client.command(&[python, "-c", KILLS, &served(&folder), "stopped"]), Vec::new());

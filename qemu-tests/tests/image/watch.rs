@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use qemu_tests::or_skip;
 use qemu_tests::programs;
-use qemu_tests::skip::Reason;
 
 use crate::machine;
 use crate::names::{Worker, append, folder, write};
@@ -53,18 +52,10 @@ for step, wanted in enumerate(sys.argv[2:]):
 print(told.count('own'))
 "#;
 
-fn python_with_ctypes() -> Result<&'static str, Reason> {
-    let python = "/usr/bin/python3";
-    if programs::are_foreign() {
-        return Err("the python3-minimal of the board's programs has no ctypes".into());
-    }
-    fs::metadata(python).map(|_| python).map_err(|e| format!("{python}: {e}"))
-}
-
 #[test]
 fn inotify_tells_what_is_changed_at_home() {
     let vm = machine!(shared);
-    let python = or_skip!(python_with_ctypes());
+    let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("watched");
     let (file, directory) = (folder.join("f"), folder.join("d"));
     write(&file, "old\n");
@@ -91,7 +82,7 @@ fn inotify_tells_what_is_changed_at_home() {
 #[test]
 fn what_a_session_writes_itself_is_told_once() {
     let vm = machine!(shared);
-    let python = or_skip!(python_with_ctypes());
+    let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("own");
     write(&folder.join("own"), "old\n");
     fs::create_dir(folder.join("d")).expect("a folder of our own");
