@@ -19,6 +19,7 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 [ -n "$out" ] || die "--out DIR is missing"
+out=$(realpath -m "$out")
 [ "${#words[@]}" -gt 1 ] || die "a PACKAGE and a PATH of it are missing"
 [ "$(cat "$out/.words" 2>/dev/null)" != "${words[*]}" ] || exit 0
 [ "$INSTALL" = yes ] || die "missing: the sources of ${words[0]}"

@@ -161,19 +161,32 @@ const PERL_T_IO: &str = r#"
 
 const PERL_PATHS: [&str; 6] = ["t/io", "t/test.pl", "t/charset_tools.pl", "t/loc_tools.pl", "t/TEST", "t/harness"];
 
-/// The tests of perl's input and output, from Debian's sources, below `perl`.
+/// The tests of perl's input and output, below `perl`.
 fn perl_tests(place: &Place) -> Result<(), Reason> {
     static FETCHED: OnceLock<Result<PathBuf, Reason>> = OnceLock::new();
-    let fetch = || {
-        let folder = scratch("perl-tests");
-        let fetched = script("foreign-source.sh").arg("--out").arg(&folder).arg("perl").args(PERL_PATHS).output();
-        let fetched = fetched.expect("bash runs");
-        let said = String::from_utf8_lossy(&fetched.stderr);
-        let why = || said.lines().last().unwrap_or("foreign-source.sh gives no reason").to_owned();
-        fetched.status.success().then_some(folder).ok_or_else(why)
-    };
-    place.bring(FETCHED.get_or_init(fetch).as_ref().map_err(Clone::clone)?, "perl");
+    place.bring(FETCHED.get_or_init(|| sources("perl", &PERL_PATHS)).as_ref().map_err(Clone::clone)?, "perl");
     Ok(())
+}
+
+/// Python's tests of sqlite3, below `python`: Debian has them in no package.
+fn sqlite3_tests(place: &Place) -> Result<(), Reason> {
+    static FETCHED: OnceLock<Result<PathBuf, Reason>> = OnceLock::new();
+    let fetch = || {
+        let asked = succeeded(Command::new("dpkg-query").args(["-W", "-f=${source:Package}", TESTSUITE[0]]).output());
+        sources(&String::from_utf8_lossy(&asked.stdout), &["Lib/test/test_sqlite3"])
+    };
+    place.bring(FETCHED.get_or_init(fetch).as_ref().map_err(Clone::clone)?, "python");
+    Ok(())
+}
+
+/// A folder with paths of Debian's sources of `package`.
+fn sources(package: &str, paths: &[&str]) -> Result<PathBuf, Reason> {
+    let folder = scratch(&format!("{package}-tests"));
+    let fetched = script("foreign-source.sh").arg("--out").arg(&folder).arg(package).args(paths).output();
+    let fetched = fetched.expect("bash runs");
+    let said = String::from_utf8_lossy(&fetched.stderr);
+    let why = || said.lines().last().unwrap_or("foreign-source.sh gives no reason").to_owned();
+    fetched.status.success().then_some(folder).ok_or_else(why)
 }
 
 /// The tests of three packages of Go's, compiled, and the sources that they look into, below `go`.
@@ -219,6 +232,12 @@ const PYTHON_HAS_IT: &str = "
     /usr/bin/python3 -c \"import importlib.util as u, sys; sys.exit(not u.find_spec('test.$test'))\" ||
         { echo \"Debian's package has no $test\"; exit 77; }";
 
+/// A package `test` of what these tests import and of themselves.
+const SQLITE3: &str = "
+    suite=$(/usr/bin/python3 -c 'import test; print(*test.__path__)')
+    mkdir -p lib/test
+    ln -s $suite/{__init__.py,support} ../../../python/Lib/test/test_sqlite3 lib/test";
+
 /// Tests of test_tarfile that count for root alone.
 const TEST_TARFILE: &str = "
     test=test_tarfile
@@ -252,7 +271,14 @@ rows! {
     #[ignore = "takes long"]
     python_test_pathlib: python!("test_pathlib");
     #[ignore = "takes long"]
-    python_test_sqlite3: python!("test_sqlite3");
+    python_test_sqlite3: Row {
+        needs: TESTSUITE,
+        bring: sqlite3_tests,
+        setup: &[SQLITE3],
+        script: &["test=test_sqlite3; export PYTHONPATH=$PWD/lib", PYTHON_HAS_IT, PYTHON_TEST],
+        limit: LONG,
+        ..ROW
+    };
     #[ignore = "takes long"]
     python_test_subprocess: python!("test_subprocess");
     #[ignore = "takes long"]
