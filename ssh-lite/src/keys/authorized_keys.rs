@@ -16,6 +16,16 @@ use super::{KeyError, PublicKey};
 /// and not as damaged.
 const BLOB_MAX: usize = (4 + 7) + (4 + 5) + (4 + 1 + 16384 / 8);
 
+/// How a PEM file begins (RFC 7468): a private key, perhaps.
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// What a problem may name: sshd(8)'s options and OpenSSH's other key types. Any other word may be
+/// part of a secret, in a file that was given by mistake.
+const NAMES: &str = "agent-forwarding cert-authority command environment expiry-time from no-port-forwarding no-pty \
+    no-touch-required permitlisten permitopen port-forwarding principals pty restrict tunnel user-rc verify-required \
+    X11-forwarding ssh-dss ecdsa-sha2-nistp384 ecdsa-sha2-nistp521 sk-ssh-ed25519@openssh.com \
+    sk-ecdsa-sha2-nistp256@openssh.com";
+
 /// The options that take away what this server gives nobody.
 const HONOURED: [&[u8]; 3] = [b"no-agent-forwarding", b"no-user-rc", b"no-X11-forwarding"];
 
@@ -46,6 +56,10 @@ pub struct Problem<'a> {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason<'a> {
+    /// A PEM file begins, and nothing behind it is read.
+    Pem,
+    /// A carriage return within: lines end with a line feed, and what follows would be a comment.
+    CarriageReturn,
     /// A quotation mark is not closed.
     Quote,
     /// An option that is unknown or not supported, without its value.
@@ -64,16 +78,24 @@ pub enum Reason<'a> {
     Key(KeyError),
 }
 
-/// The lines of a file that mean something, in their order.
+/// The lines of a file that mean something, in their order, up to the first of a PEM file.
 pub fn parse(file: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, Problem<'_>>> {
     let lines = file.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+    let mut ended = false;
     lines
+        .take_while(move |text| !core::mem::replace(&mut ended, text.starts_with(PEM)))
         .zip(1..)
-        .filter(|(text, _)| !text.is_empty() && !text.starts_with(b"#"))
+        .filter(|(text, _)| !text.is_empty() && (!text.starts_with(b"#") || text.contains(&b'\r')))
         .map(|(text, line)| entry(text, line).map_err(|reason| Problem { line, reason }))
 }
 
 fn entry(text: &[u8], line: usize) -> Result<Entry<'_>, Reason<'_>> {
+    if text.starts_with(PEM) {
+        return Err(Reason::Pem);
+    }
+    if text.contains(&b'\r') {
+        return Err(Reason::CarriageReturn);
+    }
     let (first, rest) = split(text, unquoted_end(text, b" \t").ok_or(Reason::Quote)?);
     let (options, key_type, rest) = if is_options(first, rest) {
         check_options(first)?;
@@ -155,6 +177,11 @@ fn split(text: &[u8], at: usize) -> (&[u8], &[u8]) {
     (word, rest.trim_ascii_start())
 }
 
+/// The name, when it is one that may be shown.
+fn known(name: &[u8]) -> Option<&'static str> {
+    NAMES.split_ascii_whitespace().find(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "authorized keys, line {}: {}", self.line, self.reason)
@@ -165,10 +192,16 @@ impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Quote => f.write_str("a quotation mark is not closed"),
-            Self::Option(name) => {
-                write!(f, "the option \"{}\" is not supported, so the key is refused", name.escape_ascii())
-            }
-            Self::KeyType(name) => write!(f, "keys of type \"{}\" are not supported", name.escape_ascii()),
+            Self::Pem => f.write_str("a private key, or another PEM file, begins here, and a public key is wanted"),
+            Self::CarriageReturn => f.write_str("a carriage return alone does not end a line: end it with a line feed"),
+            Self::Option(name) => match known(name) {
+                Some(name) => write!(f, "the option \"{name}\" is not supported, so the key is refused"),
+                None => f.write_str("it begins with no type of key and no option that is known"),
+            },
+            Self::KeyType(name) => match known(name) {
+                Some(name) => write!(f, "keys of type \"{name}\" are not supported"),
+                None => f.write_str("keys of its type are not supported"),
+            },
             Self::NoKey => f.write_str("the key is missing"),
             Self::Base64 => f.write_str("the key is not base 64"),
             Self::TooLong => f.write_str("the key is too long"),

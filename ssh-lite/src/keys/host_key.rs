@@ -15,6 +15,8 @@ use crate::wire::{Reader, WireError};
 /// multiple of 3: see [`Base64Error`].
 const DECODED_MAX: usize = 1536;
 
+const END: &[u8] = b"-----END OPENSSH PRIVATE KEY-----";
+
 /// A name from the file, for an error. The longest that OpenSSH has is
 /// `sk-ecdsa-sha2-nistp256@openssh.com`.
 pub type Name = String<40>;
@@ -31,7 +33,7 @@ impl HostKey {
 
     /// Reads the text of a key file. The key must be of type `ssh-ed25519` and not encrypted.
     pub fn from_openssh(pem: &[u8]) -> Result<Self, HostKeyError> {
-        let body = pem_body(pem.trim_ascii())?;
+        let body = pem_body(pem)?;
         let symbols = body.iter().copied().filter(|b| !b.is_ascii_whitespace());
         let mut decoded = Zeroizing::new([0; DECODED_MAX]);
         match base64::decode(symbols, &mut *decoded) {
@@ -102,16 +104,31 @@ impl HostKey {
         self.0.verifying_key().to_bytes()
     }
 
+    /// The public half as known_hosts and `.pub` files have it, without a comment.
+    pub fn public_line(&self) -> impl fmt::Display {
+        PublicLine(ed25519_blob(&self.public()))
+    }
+
     /// Signs an exchange hash (RFC 8709 section 6, RFC 4253 section 8).
     pub fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
         self.0.sign(hash).to_bytes()
     }
 }
 
+struct PublicLine([u8; 51]);
+
+impl fmt::Display for PublicLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ssh-ed25519 ")?;
+        // A multiple of 3: no padding is due.
+        base64::encode_unpadded(&self.0, f)
+    }
+}
+
 /// What stands between the BEGIN and the END line of the one PEM block (RFC 7468) that `pem` must
 /// be.
 fn pem_body(pem: &[u8]) -> Result<&[u8], HostKeyError> {
-    let rest = pem.strip_prefix(b"-----BEGIN ").ok_or(HostKeyError::NoBegin)?;
+    let rest = pem.trim_ascii_start().strip_prefix(b"-----BEGIN ").ok_or(HostKeyError::NoBegin)?;
     let label_end = rest.iter().position(|&b| b == b'-').ok_or(HostKeyError::NoBegin)?;
     let (label, rest) = rest.split_at(label_end);
     let rest = rest.strip_prefix(b"-----").ok_or(HostKeyError::NoBegin)?;
@@ -119,7 +136,13 @@ fn pem_body(pem: &[u8]) -> Result<&[u8], HostKeyError> {
         let label = core::str::from_utf8(label).map_err(|_| HostKeyError::NoBegin)?;
         return Err(name(label).map_or(HostKeyError::NoBegin, HostKeyError::Label));
     }
-    rest.strip_suffix(b"-----END OPENSSH PRIVATE KEY-----").ok_or(HostKeyError::NoEnd)
+    let end = rest.windows(END.len()).position(|text| text == END).ok_or(HostKeyError::NoEnd)?;
+    let behind = rest[end + END.len()..].trim_ascii_start();
+    if !behind.is_empty() {
+        let before = &pem[..pem.len() - behind.len()];
+        return Err(HostKeyError::Behind(1 + before.iter().filter(|&&byte| byte == b'\n').count()));
+    }
+    Ok(&rest[..end])
 }
 
 fn name(text: &str) -> Result<Name, HostKeyError> {
@@ -133,8 +156,10 @@ pub enum HostKeyError {
     NoBegin,
     /// It is a PEM file of another kind, of this label.
     Label(Name),
-    /// It does not end with `-----END OPENSSH PRIVATE KEY-----`.
+    /// There is no `-----END OPENSSH PRIVATE KEY-----`.
     NoEnd,
+    /// Something stands behind that, in this line: a note, or a second key.
+    Behind(usize),
     /// What stands between is not base 64.
     Base64,
     /// It is encrypted, with this cipher.
@@ -167,6 +192,7 @@ impl fmt::Display for HostKeyError {
                 label.as_bytes().escape_ascii()
             ),
             Self::NoEnd => f.write_str("the host key file does not end with -----END OPENSSH PRIVATE KEY-----"),
+            Self::Behind(line) => write!(f, "line {line} of the host key file stands behind the END of the key"),
             Self::Base64 => f.write_str("the host key file is not base 64 between its first and its last line"),
             Self::Encrypted(cipher) => write!(
                 f,

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::{BLOB_MAX, Entry, Problem, Reason, parse};
 use crate::keys::KeyError;
-use crate::keys::samples::{ECDSA_P256, ED25519, RSA_2048};
+use crate::keys::samples::{self, ECDSA_P256, ED25519, RSA_2048};
 
 /// Each line that means something as its number and its key type, or what is wrong with it.
 fn summary(file: &[u8]) -> Vec<(usize, Result<&'static str, Reason<'_>>)> {
@@ -204,11 +204,37 @@ fn a_problem_is_one_sentence_with_the_line_and_no_control_characters() {
         "authorized keys, line 3: the option \"command\" is not supported, so the key is refused"
     );
     assert_eq!(
-        problem(&format!("ssh\x1b[1m {ED25519}")),
-        "authorized keys, line 1: keys of type \"ssh\\x1b[1m\" are not supported"
+        problem(&format!("ecdsa-sha2-nistp384 {ED25519}")),
+        "authorized keys, line 1: keys of type \"ecdsa-sha2-nistp384\" are not supported"
     );
     assert_eq!(
         problem("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQE="),
         "authorized keys, line 1: the RSA key has 1 bits, not 2048 to 4096"
     );
+}
+
+#[test]
+fn no_word_of_a_file_is_shown_that_is_not_known() {
+    for text in ["secret", "secret AAAA", "secret=\"AAAA\" ssh-rsa AAAA", "ssh\x1b[1m AAAA", "Private-MAC: secret AAAA"]
+    {
+        let shown = parse(text.as_bytes()).next().unwrap().unwrap_err().to_string();
+        assert!(!shown.contains("secret") && !shown.contains('\x1b') && !shown.contains("Private"), "{shown}");
+    }
+}
+
+#[test]
+fn a_private_key_is_named_once_and_nothing_behind_its_first_line_is_read() {
+    for text in [samples::HOST_KEY, samples::ENCRYPTED_HOST_KEY, "-----BEGIN PRIVATE KEY-----\nAAAA\nssh-ed25519\n"] {
+        assert_eq!(summary(text.as_bytes()), [(1, Err(Reason::Pem))]);
+    }
+    let file = format!("ssh-ed25519 {ED25519}\n\n{}\nssh-ed25519 {ED25519}\n", samples::HOST_KEY);
+    assert_eq!(summary(file.as_bytes()), [(1, Ok("ssh-ed25519")), (3, Err(Reason::Pem))]);
+}
+
+#[test]
+fn a_carriage_return_alone_ends_no_line_and_hides_no_key() {
+    let key = format!("ssh-ed25519 {ED25519} me");
+    for file in [format!("{key}\r{key}\r"), format!("# mine\r{key}"), format!("{key}\r\r\n{key}\r{key}\n")] {
+        assert!(summary(file.as_bytes()).iter().any(|(_, line)| *line == Err(Reason::CarriageReturn)), "{file:?}");
+    }
 }

@@ -42,6 +42,7 @@ fn name(text: &str) -> Name {
 fn a_key_of_ssh_keygen_is_read_and_signs_as_openssl_does() {
     let key = HostKey::from_openssh(samples::HOST_KEY.as_bytes()).unwrap();
     assert_eq!(key.public(), hex(PUBLIC));
+    assert_eq!(std::format!("{}", key.public_line()), std::format!("ssh-ed25519 {}", samples::ED25519));
     assert_eq!(
         key.sign(&core::array::from_fn(|i| i as u8)),
         hex(concat!(
@@ -113,8 +114,10 @@ fn text_that_is_not_base_64_or_follows_the_key_is_refused() {
     let text = samples::HOST_KEY;
     assert_eq!(refusal(text.replace("b3Bl", "b3B!")), Some(HostKeyError::Base64));
     assert_eq!(refusal(text.replace("b3Bl", "b3B")), Some(HostKeyError::Base64));
-    assert_eq!(refusal(text.repeat(2)), Some(HostKeyError::Base64));
-    assert_eq!(refusal([text, "x"].concat()), Some(HostKeyError::NoEnd));
+    let lines = text.trim_end().lines().count();
+    assert_eq!(refusal(text.repeat(2)), Some(HostKeyError::Behind(lines + 1)));
+    assert_eq!(refusal([text.trim_end(), "x"].concat()), Some(HostKeyError::Behind(lines)));
+    assert_eq!(refusal(["\n", text, "\n # of box 7\n"].concat()), Some(HostKeyError::Behind(lines + 3)));
 }
 
 #[test]
