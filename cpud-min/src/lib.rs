@@ -21,8 +21,10 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod check;
 pub mod guard;
 pub mod init;
+pub mod keys;
 pub mod plan;
 pub mod relay;
 pub mod session;

@@ -8,7 +8,7 @@ mod rt;
 use cpud_min::plan::cmdline::{self, Command};
 use cpud_min::sys::args::Args;
 use cpud_min::sys::{console, process};
-use cpud_min::{init, say};
+use cpud_min::{check, init, say};
 
 /// The exit code for arguments that are wrong.
 const USAGE: i32 = 2;
@@ -19,6 +19,7 @@ fn main(args: Args) -> i32 {
     }
     match cmdline::parse(args.iter().skip(1)) {
         Ok(Command::Serve(config)) => init::daemon(&config),
+        Ok(Command::Check(check)) => i32::from(!check::run(&check)),
         Ok(Command::Help) => i32::from(console::write_out(cmdline::HELP.as_bytes()).is_err()),
         Ok(Command::Version) => {
             i32::from(console::write_out(concat!("cpud ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()).is_err())

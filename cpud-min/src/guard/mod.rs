@@ -17,15 +17,10 @@ use ssh_lite::keys::host_key::HostKey;
 
 use crate::init::Config;
 use crate::init::report::Reporter;
+use crate::keys;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use protocol::{FromGuard, ToGuard};
 use sessions::Sessions;
-
-/// The largest file of authorized keys that is read.
-pub const AUTHORIZED_KEYS_MAX: usize = 64 * 1024;
-
-/// The largest file that an ed25519 host key is read from.
-pub const HOST_KEY_MAX: usize = 4096;
 
 struct Guard<'a> {
     config: &'a Config,
@@ -55,9 +50,9 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
     let children = signal::descriptor(&[signal::SIGCHLD]).map_err(|_| "cannot watch for the end of sessions")?;
     rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(|_| "cannot become a subreaper")?;
 
-    let host_key = read_host_key(config).map_err(|_| "cannot read the host key")?;
-    let buffer = memory::pages(AUTHORIZED_KEYS_MAX).map_err(|_| "out of memory")?;
-    let authorized = fs::read_file(config.authorized_keys, buffer).unwrap_or_default();
+    let host_key = keys::read_host_key(config.host_key).map_err(|_| "cannot read the host key")?;
+    let buffer = memory::pages(keys::AUTHORIZED_KEYS_MAX).map_err(|_| "out of memory")?;
+    let authorized = keys::read_authorized_keys(config.authorized_keys, buffer).unwrap_or_default();
     let hello = FromGuard::Hello { host_key: host_key.public() };
     let mut guard = Guard {
         config,
@@ -74,23 +69,6 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
     guard.serve_until_hangup(&children);
     guard.sessions.end_all(&children, reporter);
     Ok(())
-}
-
-/// Reads the host key into this process alone: PID 1 never holds it.
-pub fn read_host_key(config: &Config) -> Result<HostKey, HostKeyError> {
-    let mut buffer = [0; HOST_KEY_MAX];
-    let read = fs::read_file(config.host_key, &mut buffer).map_err(HostKeyError::Unreadable)?;
-    let key = HostKey::from_openssh(read).map_err(HostKeyError::Unusable);
-    buffer.fill(0);
-    // The compiler may drop a last write to a buffer that nobody reads.
-    core::hint::black_box(&buffer);
-    key
-}
-
-/// Why there is no host key.
-pub enum HostKeyError {
-    Unreadable(rustix::io::Errno),
-    Unusable(ssh_lite::keys::host_key::HostKeyError),
 }
 
 impl Guard<'_> {

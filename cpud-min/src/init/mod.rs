@@ -20,7 +20,7 @@ use ssh_lite::Ciphers;
 
 use crate::guard::cgroup;
 use crate::plan::cmdline::{self, Listen};
-use crate::plan::quoted::Quoted;
+use crate::plan::kernel_line;
 use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
@@ -121,9 +121,7 @@ fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
 fn relay_memory() -> Option<usize> {
     let mut room = [0; 4096];
     let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
-    cmdline::relay_memory(line, LEAST..=MOST)?
-        .inspect_err(|value| say!("cpud: cpud.relay={}: no size from 256K to 64M", Quoted(value)))
-        .ok()
+    kernel_line::relay_memory(line, LEAST..=MOST)?.inspect_err(|error| say!("cpud: {error}")).ok()
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {

@@ -4,15 +4,12 @@
 use core::net::SocketAddr;
 
 use ssh_lite::Ciphers;
-use ssh_lite::keys::{authorized_keys, ed25519_blob, fingerprint};
+use ssh_lite::keys::{ed25519_blob, fingerprint};
 
 use super::{Config, Listeners};
-use crate::guard;
-use crate::plan::quoted::Quoted;
-use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Status};
-use crate::sys::{fs, memory, nanoseconds, net};
-use crate::{VERSION, say};
+use crate::sys::{nanoseconds, net};
+use crate::{VERSION, keys, say};
 
 pub fn show_versions() {
     let kernel = rustix::system::uname();
@@ -28,7 +25,11 @@ const AES_IS_FAST: u8 = 2;
 pub fn check(config: &Config) -> Result<Ciphers, &'static str> {
     match process::fork() {
         Ok(Fork::Child) => {
-            show_authorized_keys(config);
+            // The file may change while cpud runs: it is read again for each connection.
+            if keys::look_at_authorized_keys(config.authorized_keys, usize::MAX).is_some_and(|found| found.usable == 0)
+            {
+                keys::say_that_none_is_usable(config.authorized_keys);
+            }
             let mut status = if show_host_key(config) { 0 } else { NO_HOST_KEY };
             if Ciphers::measure(nanoseconds) == Ciphers::ALL {
                 status |= AES_IS_FAST;
@@ -46,41 +47,11 @@ pub fn check(config: &Config) -> Result<Ciphers, &'static str> {
 }
 
 fn show_host_key(config: &Config) -> bool {
-    let host_key = guard::read_host_key(config);
-    match &host_key {
-        Ok(key) => say!("cpud: host key {}", fingerprint(&ed25519_blob(&key.public()))),
-        Err(guard::HostKeyError::Unreadable(error)) => {
-            let (file, why) = (Quoted(config.host_key.to_bytes()), Sentence(*error));
-            say!("cpud: nobody can connect: the host key {file} cannot be read: {why}");
-        }
-        Err(guard::HostKeyError::Unusable(error)) => {
-            say!("cpud: nobody can connect: the host key {}: {error}", Quoted(config.host_key.to_bytes()));
-        }
+    let host_key = keys::host_key_or_say(config.host_key);
+    if let Some(key) = &host_key {
+        say!("cpud: host key {}", fingerprint(&ed25519_blob(&key.public())));
     }
-    host_key.is_ok()
-}
-
-/// The file may change while cpud runs: it is read again for each connection.
-fn show_authorized_keys(config: &Config) {
-    let name = Quoted(config.authorized_keys.to_bytes());
-    let read = memory::pages(guard::AUTHORIZED_KEYS_MAX).and_then(|room| fs::read_file(config.authorized_keys, room));
-    let file = match read {
-        Ok(file) => file,
-        Err(error) => {
-            say!("cpud: nobody can log in: {name} cannot be read: {}", Sentence(error));
-            return;
-        }
-    };
-    let mut usable = 0;
-    for entry in authorized_keys::parse(file) {
-        match entry {
-            Ok(_) => usable += 1,
-            Err(problem) => say!("cpud: {name}: {problem}"),
-        }
-    }
-    if usable == 0 {
-        say!("cpud: nobody can log in: there is no usable key in {name}");
-    }
+    host_key.is_some()
 }
 
 /// The addresses that clients can connect to.

@@ -6,8 +6,9 @@ use core::ffi::CStr;
 use rustix::io::{Errno, Result};
 
 use crate::plan::cmdline::Config;
+use crate::plan::kernel_line;
 use crate::plan::quoted::Quoted;
-use crate::plan::settings::{REGION, Settings};
+use crate::plan::settings::{REGION, Settings, join};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork};
@@ -31,6 +32,7 @@ pub fn apply() {
 }
 
 fn overlay() {
+    name_of_kernel_line();
     let region = match memory::pages(REGION).and_then(|room| fs::read_start(FLASH, room)) {
         Ok(region) => region,
         Err(Errno::NOENT) => return say!("cpud: no settings: this kernel sees no flash part"),
@@ -58,6 +60,17 @@ fn overlay() {
     }
 }
 
+/// The name that the kernel's command line gives, which its `ip=dhcp` has replaced by the address.
+fn name_of_kernel_line() {
+    let mut room = [0; 4096];
+    let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
+    match kernel_line::hostname(line) {
+        Some(Ok(name)) => step("hostname", rustix::system::sethostname(name)),
+        Some(Err(error)) => say!("cpud: {error}"),
+        None => {}
+    }
+}
+
 fn step(name: &str, result: Result<()>) {
     if let Err(error) = result {
         say!("cpud: settings: {name}: {}", Sentence(error));
@@ -66,13 +79,6 @@ fn step(name: &str, result: Result<()>) {
 
 /// Replaces the file at `path`, when there is a line.
 fn write_lines<'a>(path: &CStr, lines: impl Iterator<Item = &'a [u8]>) -> Result<()> {
-    // No longer than the region that the lines are from.
-    let room = memory::pages(REGION)?;
-    let mut end = 0;
-    for line in lines {
-        room[end..][..line.len()].copy_from_slice(line);
-        room[end + line.len()] = b'\n';
-        end += line.len() + 1;
-    }
-    if end == 0 { Ok(()) } else { fs::create_file(path, &room[..end]) }
+    let text = join(lines, memory::pages(REGION)?);
+    if text.is_empty() { Ok(()) } else { fs::create_file(path, text) }
 }

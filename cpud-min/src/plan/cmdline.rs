@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
-use core::ops::RangeInclusive;
 
 use super::quoted::Quoted;
 
@@ -15,6 +14,8 @@ pub const MAX_LISTEN: usize = 8;
 
 pub const HELP: &str = "\
 Usage: cpud --authorized-keys FILE --host-key FILE [--listen ADDR]... [--no-9p]
+       cpud --check [--authorized-keys FILE] [--host-key FILE]
+                    [--settings FILE] [--cmdline TEXT]
 
 Lets the owners of the authorized keys run commands on this machine, with the
 files that their cpu clients serve.
@@ -27,6 +28,11 @@ files that their cpu clients serve.
                           :PORT for every address of the machine; may be given
                           up to 8 times; :17010 when it is not given
   --no-9p                 do not mount the files that clients serve
+  --check                 say what is wrong with what is given, and exit: 0 when
+                          nothing is, 1 when something is; of a host key that
+                          is good show the public half
+  --settings FILE         to be checked: a ROM, or its first 64 KiB
+  --cmdline TEXT          to be checked: the kernel's command line
   --help                  show this and exit
   --version               show the version and exit
 
@@ -38,8 +44,18 @@ HOST is an IP address: cpud looks no names up.
 #[expect(clippy::large_enum_variant, reason = "main makes one, and no allocator is there to box it")]
 pub enum Command<'a> {
     Serve(Config<'a>),
+    Check(Check<'a>),
     Help,
     Version,
+}
+
+/// What to look at instead of serving: at least one of these.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Check<'a> {
+    pub authorized_keys: Option<&'a CStr>,
+    pub host_key: Option<&'a CStr>,
+    pub settings: Option<&'a CStr>,
+    pub cmdline: Option<&'a CStr>,
 }
 
 /// How to serve.
@@ -109,6 +125,10 @@ pub enum CmdlineError<'a> {
     Address(&'a CStr),
     /// More than [`MAX_LISTEN`] addresses.
     TooMany,
+    /// `--check` of nothing.
+    Nothing,
+    /// What only `--check` looks at, without it.
+    Unchecked,
 }
 
 impl Display for CmdlineError<'_> {
@@ -123,6 +143,8 @@ impl Display for CmdlineError<'_> {
                 write!(f, "--listen {} is not HOST:PORT with an IP address as HOST", Quoted(address.to_bytes()))
             }
             Self::TooMany => write!(f, "--listen is given more than {MAX_LISTEN} times"),
+            Self::Nothing => f.write_str("--check of nothing; see --help"),
+            Self::Unchecked => f.write_str("--settings and --cmdline go with --check; see --help"),
         }
     }
 }
@@ -131,7 +153,7 @@ impl Display for CmdlineError<'_> {
 /// of an option that takes one file the last holds.
 pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Command<'a>, CmdlineError<'a>> {
     let mut arguments = arguments.into_iter();
-    let (mut listen, mut authorized_keys, mut host_key, mut ninep) = (Listen::ANY, None, None, true);
+    let (mut listen, mut ninep, mut check, mut files) = (Listen::ANY, true, false, Check::default());
     while let Some(argument) = arguments.next() {
         let (option, value) = split(argument);
         let mut value_of = || value.or_else(|| arguments.next()).ok_or(CmdlineError::NoValue(argument));
@@ -140,38 +162,26 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Comman
             (b"--version", None) => return Ok(Command::Version),
             (b"--no-9p", None) => ninep = false,
             (b"--listen", _) => listen.push(value_of()?)?,
-            (b"--authorized-keys", _) => authorized_keys = Some(value_of()?),
-            (b"--host-key", _) => host_key = Some(value_of()?),
+            (b"--check", None) => check = true,
+            (b"--authorized-keys", _) => files.authorized_keys = Some(value_of()?),
+            (b"--host-key", _) => files.host_key = Some(value_of()?),
+            (b"--settings", _) => files.settings = Some(value_of()?),
+            (b"--cmdline", _) => files.cmdline = Some(value_of()?),
             _ => return Err(CmdlineError::Unknown(argument)),
         }
     }
+    if check {
+        return if files == Check::default() { Err(CmdlineError::Nothing) } else { Ok(Command::Check(files)) };
+    }
+    if files.settings.is_some() || files.cmdline.is_some() {
+        return Err(CmdlineError::Unchecked);
+    }
     Ok(Command::Serve(Config {
         listen,
-        authorized_keys: authorized_keys.ok_or(CmdlineError::Missing("--authorized-keys"))?,
-        host_key: host_key.ok_or(CmdlineError::Missing("--host-key"))?,
+        authorized_keys: files.authorized_keys.ok_or(CmdlineError::Missing("--authorized-keys"))?,
+        host_key: files.host_key.ok_or(CmdlineError::Missing("--host-key"))?,
         ninep,
     }))
-}
-
-/// The word of the kernel's command line that says how much memory every relay has.
-const RELAY: &[u8] = b"cpud.relay=";
-
-/// What the kernel's command line gives every relay, if it says so: bytes, or what it says when that is no size in the
-/// range, as `256K` is.
-pub fn relay_memory(kernel: &[u8], range: RangeInclusive<usize>) -> Option<Result<usize, &[u8]>> {
-    let value = kernel.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(RELAY))?;
-    let (digits, unit) = match value {
-        [digits @ .., b'K'] => (digits, 1024),
-        [digits @ .., b'M'] => (digits, 1024 * 1024),
-        digits => (digits, 1),
-    };
-    let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok());
-    Some(
-        number
-            .and_then(|n| usize::try_from(n).ok()?.checked_mul(unit))
-            .filter(|bytes| range.contains(bytes))
-            .ok_or(value),
-    )
 }
 
 /// `--option=value` at its first `=`.

@@ -20,6 +20,7 @@ pub mod directory;
 pub mod environ;
 pub mod exec_line;
 pub mod fstab;
+pub mod kernel_line;
 pub mod mount_options;
 pub mod namespace;
 pub mod path;

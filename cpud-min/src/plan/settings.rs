@@ -80,7 +80,12 @@ impl Display for SettingsError<'_> {
             Self::Version(version) => write!(f, "in format {version}, and this cpud knows {VERSION}"),
             Self::Length(length) => write!(f, "damaged: {length} bytes of text do not fit"),
             Self::Checksum => f.write_str("damaged: the checksum differs"),
-            Self::Line(number, text) => write!(f, "not understood: line {number}: {}", Quoted(text)),
+            Self::Line(number, text) => {
+                write!(f, "not understood: line {number}")?;
+                // Another may be part of a secret.
+                let shown = matches!(split(text), (b"hostname" | b"address" | b"gateway", _));
+                if shown { write!(f, ": {}", Quoted(text)) } else { Ok(()) }
+            }
         }
     }
 }
@@ -141,13 +146,24 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// A file of these lines, in `room`, which is as large as the region that they are from.
+pub fn join<'b, 'l>(lines: impl Iterator<Item = &'l [u8]>, room: &'b mut [u8]) -> &'b [u8] {
+    let mut end = 0;
+    for line in lines {
+        room[end..][..line.len()].copy_from_slice(line);
+        room[end + line.len()] = b'\n';
+        end += line.len() + 1;
+    }
+    &room[..end]
+}
+
 /// The first word of a line, and what comes after one blank.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
     (&line[..end], line.get(end + 1..).unwrap_or_default())
 }
 
-fn is_hostname(name: &[u8]) -> bool {
+pub(super) fn is_hostname(name: &[u8]) -> bool {
     let fits = (1..=HOSTNAME_MAX).contains(&name.len());
     fits && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }

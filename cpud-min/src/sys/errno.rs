@@ -31,6 +31,10 @@ impl Display for Sentence {
             Errno::PIPE | Errno::CONNRESET => "the client has closed its file server",
             Errno::PROTO => "protocol error",
             Errno::LIBBAD => "its library is corrupted",
+            // What fs::read_guarded_file makes of a mode.
+            Errno::KEYREJECTED => {
+                "its mode leaves it open to others (chmod go-w for authorized keys, go-rwx for a host key)"
+            }
             other => return write!(f, "error {}", other.raw_os_error()),
         };
         f.write_str(words)

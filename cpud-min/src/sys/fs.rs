@@ -54,13 +54,25 @@ pub fn write_start(file: impl AsFd, bytes: &[u8]) {
 ///
 /// Errors: FBIG when it is larger than the buffer, and those of open(2) and read(2).
 pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    read_all(&open(path, OFlags::RDONLY)?, buffer)
+}
+
+/// The same of a file whose mode has none of the bits `forbidden`; else the error is KEYREJECTED.
+pub fn read_guarded_file<'b>(path: &CStr, buffer: &'b mut [u8], forbidden: u32) -> Result<&'b [u8]> {
     let file = open(path, OFlags::RDONLY)?;
+    if rustix::fs::fstat(&file)?.st_mode & forbidden != 0 {
+        return Err(Errno::KEYREJECTED);
+    }
+    read_all(&file, buffer)
+}
+
+fn read_all<'b>(file: &OwnedFd, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     let mut end = 0;
     loop {
         if end == buffer.len() {
             return Err(Errno::FBIG);
         }
-        match rustix::io::read(&file, &mut buffer[end..]) {
+        match rustix::io::read(file, &mut buffer[end..]) {
             Ok(0) => return Ok(&buffer[..end]),
             Ok(n) => end += n,
             Err(Errno::INTR) => {}

@@ -51,7 +51,16 @@ fn a_file_may_have_an_equals_sign_in_its_name() {
 fn help_and_version_need_nothing_else() {
     assert_eq!(parse([c"--help"]), Ok(Command::Help));
     assert_eq!(parse([c"--no-9p", c"--version"]), Ok(Command::Version));
-    for option in ["--authorized-keys FILE", "--host-key FILE", "--listen ADDR", "--no-9p", "--help", "--version"] {
+    for option in [
+        "--authorized-keys FILE",
+        "--host-key FILE",
+        "--listen ADDR",
+        "--no-9p",
+        "--check",
+        "--settings",
+        "--help",
+        "--version",
+    ] {
         assert!(HELP.contains(option), "{option}");
     }
 }
@@ -64,6 +73,8 @@ fn what_is_wrong_is_named() {
         (vec![c"stray"], "there is no option \"stray\"; see --help"),
         (vec![c"--listen"], "\"--listen\" needs a value; see --help"),
         (vec![], "--authorized-keys FILE is missing; see --help"),
+        (vec![c"--check"], "--check of nothing; see --help"),
+        (vec![c"--settings=/rom"], "--settings and --cmdline go with --check; see --help"),
         (vec![c"--authorized-keys", c"/a"], "--host-key FILE is missing; see --help"),
     ] {
         assert_eq!(parse(arguments).unwrap_err().to_string(), sentence);
@@ -77,14 +88,9 @@ fn pid_1_serves_9p_on_the_port_of_the_protocol() {
 }
 
 #[test]
-fn the_kernel_is_told_how_much_memory_a_relay_has() {
-    let read = |line: &'static str| relay_memory(line.as_bytes(), 256 << 10..=64 << 20);
-    assert_eq!(read("console=ttyS0 ip=dhcp\n"), None);
-    assert_eq!(read("cpud.relay=256K ip=dhcp\n"), Some(Ok(256 << 10)));
-    assert_eq!(read("ip=dhcp cpud.relay=64M\n"), Some(Ok(64 << 20)));
-    assert_eq!(read("cpud.relay=300000"), Some(Ok(300_000)));
-    for bad in ["255K", "65M", "lots", "K", "", "-1M", "99999999999999999999M"] {
-        let line = ["quiet cpud.relay=", bad, " ip=dhcp"].concat();
-        assert_eq!(relay_memory(line.as_bytes(), 256 << 10..=64 << 20), Some(Err(bad.as_bytes())));
-    }
+fn what_is_checked_is_what_is_named() {
+    let host_key = Check { host_key: Some(c"/h"), ..Check::default() };
+    assert_eq!(parse([c"--host-key=/h", c"--check", c"--no-9p"]), Ok(Command::Check(host_key)));
+    let rest = Check { settings: Some(c"/rom"), cmdline: Some(c"ip=dhcp quiet"), ..Check::default() };
+    assert_eq!(parse([c"--check", c"--settings", c"/rom", c"--cmdline", c"ip=dhcp quiet"]), Ok(Command::Check(rest)));
 }
