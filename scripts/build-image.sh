@@ -56,6 +56,7 @@ mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ -z "$host_key" ] || public_host_key "$host_key" >/dev/null
+cpud_check --cmdline "$cmdline"
 
 # default_key: what a user of cpu or ssh has already, else a pair of the image's own.
 default_key() {

@@ -40,12 +40,15 @@ board_load "$board"
 for file in "$kernel" "$initramfs"; do [ -r "$file" ] || die "no file ${file:-(--kernel and --initramfs are needed)}"; done
 [ -n "$out" ] || die "--out ROM is missing"
 [ "$replace" = no ] || [ -n "$base" ] || die "--replace goes with --base"
+cmdline=${cmdline:-${BOARD[cmdline]}}
+cpud_check --cmdline "$cmdline"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rom=$work/rom
 
 if [ -n "$base" ]; then
     check_rom "$base"
+    ! area "$base" SETTINGS >/dev/null 2>&1 || check_settings "$base"
     cp "$base" "$rom"
     name=img/nerf
     [ "$replace" = no ] || name=fallback/payload
@@ -71,7 +74,7 @@ make_fit() {
         [ -r "$dtb" ] || die "the board $board has no machine.dts and --dtb FILE is missing"
         cp "$dtb" "$work/dtb"
     fi
-    fdtput -t s "$work/dtb" /chosen bootargs "${cmdline:-${BOARD[cmdline]}}"
+    fdtput -t s "$work/dtb" /chosen bootargs "$cmdline"
     xz --format=lzma -9e <"$kernel" >"$work/kernel"
     cp "$initramfs" "$work/initramfs"
     cat >"$work/payload.its" <<'FIT'
@@ -105,7 +108,7 @@ FIT
 }
 
 case ${BOARD[payload]} in
-linux) add=(add-payload -f "$kernel" -I "$initramfs" -C "${cmdline:-${BOARD[cmdline]}}") ;;
+linux) add=(add-payload -f "$kernel" -I "$initramfs" -C "$cmdline") ;;
 fit)
     make_fit # not before a ||, where none of its commands could fail
     add=(add -t fit_payload -f "$work/payload")
@@ -114,6 +117,12 @@ fit)
 esac
 cbfstool "$rom" "${add[@]}" -n "$name" >"$work/log" 2>&1 || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
     "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
+
+# A cpio header (build-initramfs.sh) in front of the name: cpud has the name in itself.
+if [ "$(xz -dc "$initramfs" | grep -acE '070701[0-9A-F]{104}etc/cpud/authorized_keys')" -eq 0 ]; then
+    echo "$NO_KEYS" >"$work/no-keys"
+    cbfstool "$rom" add -t raw -n no-keys -f "$work/no-keys" >/dev/null 2>&1 || die "no room for a line"
+fi
 
 if [ -n "$base" ]; then
     compare_roms "$base" "$rom" >&2

@@ -11,6 +11,7 @@
 #   --client COMMAND  the whole beginning of a cpu command line, instead of the stock client's
 #   --backup FILE     instead of out/BOARD/backup-TIME.rom; never written over
 #   --retry FILE      after a write that failed: the backup that it named, in place of what the part holds now
+#   --nobody          also when nobody could log in afterwards
 #   --no-restart      leave it running
 #   --no-install      name missing packages instead of installing them
 
@@ -20,7 +21,7 @@
 . "$ROOT/scripts/rom.sh"
 
 PATIENCE=180 # seconds until a restarted appliance answers; a real one may have memory to train
-words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes backup='' retry=''
+words=() rom='' key=$HOME/.ssh/cpu_rsa port=17010 client='' restart=yes nobody=no backup='' retry=''
 while [ "$#" -gt 0 ]; do
     case $1 in
     --rom) need_value "$@" && rom=$2 && shift 2 ;;
@@ -29,6 +30,7 @@ while [ "$#" -gt 0 ]; do
     --client) need_value "$@" && client=$2 && shift 2 ;;
     --backup) need_value "$@" && backup=$2 && shift 2 ;;
     --retry) need_value "$@" && retry=$2 && shift 2 ;;
+    --nobody) nobody=yes && shift ;;
     --no-restart) restart=no && shift ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -100,6 +102,10 @@ cp "$rom" "$work/new"
 settings=$(area "$rom" SETTINGS 2>/dev/null || true)
 if [ -n "$settings" ] && [ "$(cut_out "$rom" 0 8)" != cpud-set ] && [ "$settings" = "$(area "$backup" SETTINGS)" ]; then
     { cut_out "$backup" 0 "${settings#* }" && tail -c +$((${settings#* } + 1)) "$rom"; } >"$work/new"
+fi
+if [ -n "$settings" ]; then
+    (check_settings "$work/new") || die "nothing was written; settings in the ROM take the place of those of $host"
+    [ "$nobody" = yes ] || check_somebody "$work/new"
 fi
 if [ -z "$retry" ] && cmp -s "$work/new" "$backup"; then
     say "$host has this ROM already"

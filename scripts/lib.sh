@@ -350,26 +350,45 @@ board_read() {
     done <"$file"
 }
 
-# --- keys ---------------------------------------------------------------------------------------
+# --- what an appliance takes ----------------------------------------------------------------------
 
-# public_keys FILE: its lines, after a look whether they are what they should be.
+# checker: the path of this tree's cpud for this machine's own processor: its parsers are those that read at boot.
+checker() {
+    local key built
+    key=$(cd "$ROOT" && find Cargo.* cpud-min ninep ssh-lite -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    key=$CACHE/check/$(key_of "$(uname -m)" "$key")
+    (
+        exclusively check
+        [ ! -x "$key" ] || exit 0
+        say "cpud: building one for this machine, to check what is written"
+        mkdir -p "$CACHE/check" "$CACHE/logs"
+        built=$(NFS='' run build-cpud.sh --arch "$(uname -m)" 2>"$CACHE/logs/check.log") || {
+            tail -n 5 "$CACHE/logs/check.log" >&2
+            die "without a cpud for this machine nothing can be checked, and so nothing is written"
+        }
+        put "$built" "$key"
+    ) || exit 1
+    echo "$key"
+}
+
+# cpud_check ARGUMENT...: what cpud --check says of it; it says itself what is wrong.
+cpud_check() {
+    local cpud
+    cpud=$(checker) || exit 1
+    "$cpud" --check "$@" || exit 1
+}
+
+# public_keys FILE: its lines, when an appliance takes every one of them.
 public_keys() {
     [ -r "$1" ] || die "no key file $1"
-    ! grep -q 'PRIVATE KEY' "$1" || die "$1 is a private key; give the public one ($1.pub)"
-    command -v ssh-keygen >/dev/null || die "ssh-keygen is missing: apt-get install openssh-client"
-    ssh-keygen -l -f "$1" >/dev/null 2>&1 || die "$1 holds no public key"
-    grep -Eq '^[^#]*\b(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256)[[:blank:]]+AAAA' "$1" ||
-        die "$1 holds no key that cpud lets in (ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256)"
+    cpud_check --authorized-keys "$1"
     awk 1 "$1" # which ends the last line when the file does not
 }
 
-# public_host_key FILE: the public half of an ed25519 key that cpud can use.
+# public_host_key FILE: the public half of a host key that an appliance takes.
 public_host_key() {
-    local public
     [ -r "$1" ] || die "no host key $1"
-    public=$(ssh-keygen -y -P '' -f "$1" 2>/dev/null) || die "$1 is not an unencrypted private key"
-    [[ $public == ssh-ed25519\ * ]] || die "$1 is not an ed25519 key"
-    printf '%s\n' "$public"
+    cpud_check --host-key "$1"
 }
 
 # --- sizes --------------------------------------------------------------------------------------

@@ -75,6 +75,75 @@ cbfs_text() {
     cat "$work/text"
 }
 
+# --- settings -------------------------------------------------------------------------------------
+
+SETTINGS_HEADER=48 # bytes before their text: cpud-min/src/plan/settings.rs has the format
+# What build-rom.sh puts into a ROM whose keys all come from its settings, as a file of its CBFS.
+NO_KEYS='no keys are built in: scripts/settings.sh writes them'
+
+# settings_text ROM: the lines of its settings, of which there may be none.
+settings_text() {
+    local place offset size length
+    place=$(area "$1" SETTINGS) || exit 1
+    read -r offset size <<<"$place"
+    cut_out "$1" "$offset" "$size" >"$work/settings"
+    [ "$(head -c 8 "$work/settings" | tr -d '\0')" = cpud-set ] || return 0
+    length=$(number "$work/settings" 12 4)
+    [ "$length" -le $((size - SETTINGS_HEADER)) ] || die "$1: its settings are damaged"
+    cut_out "$work/settings" $SETTINGS_HEADER "$length" >"$work/settings-text"
+    [ "$(hash_of "$work/settings-text")" = "$(od -An -v -tx1 -j16 -N32 "$work/settings" | tr -d ' \n')" ] ||
+        die "$1: its settings are damaged"
+    cat "$work/settings-text"
+}
+
+# bytes HEX: as such.
+bytes() {
+    local i
+    for ((i = 0; i < ${#1}; i += 2)); do printf '%b' "\\x${1:i:2}"; done
+}
+little_endian() { bytes "$(printf '%08x' "$1" | sed -E 's/(..)(..)(..)(..)/\4\3\2\1/')"; }
+
+# put_settings ROM TEXT: the lines of the file TEXT into $work/rom, a copy of it, when an appliance takes them; of an
+# empty file none.
+put_settings() {
+    local place offset size length
+    place=$(area "$1" SETTINGS) || exit 1
+    read -r offset size <<<"$place"
+    length=$(bytes_of "$2")
+    [ "$length" -le $((size - SETTINGS_HEADER)) ] ||
+        die "the settings are $length bytes, and there is room for $((size - SETTINGS_HEADER))"
+    {
+        if [ "$length" -gt 0 ]; then
+            printf cpud-set
+            little_endian 1
+            little_endian "$length"
+            bytes "$(hash_of "$2")"
+            cat "$2"
+        fi
+        head -c "$size" /dev/zero | tr '\0' '\377'
+    } >"$work/area"
+    { cut_out "$1" 0 "$offset" && head -c "$size" "$work/area" && tail -c +$((offset + size + 1)) "$1"; } >"$work/rom"
+    [ "$length" -eq 0 ] || check_settings "$work/rom"
+}
+
+# check_settings ROM: cpud reads its settings, if it has some. They are the first area on every board that has them.
+check_settings() {
+    local text
+    text=$(settings_text "$1") || exit 1
+    [ -z "$text" ] || cpud_check --settings "$1"
+}
+
+# check_somebody ROM: keys are built in, or in its settings; else nobody could log in to what boots from it.
+check_somebody() {
+    local text word
+    grep -aqF "$NO_KEYS" "$1" || return 0
+    text=$(settings_text "$1") || exit 1
+    for word in authorized-key host-key; do
+        grep -q "^$word " <<<"$text" || die "nobody could log in: the ROM has no $word built in, nor in its settings" \
+            "(--nobody writes it all the same)"
+    done
+}
+
 # free_bytes ROM: what no file takes; largest_hole ROM: the largest piece of that.
 free_bytes() { cbfs_files "$1" | awk '$1 == "(empty)" { sum += $3 } END { print sum + 0 }'; }
 largest_hole() { cbfs_files "$1" | awk '$1 == "(empty)" && $3 > most { most = $3 } END { print most + 0 }'; }

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # settings.sh ROM [options]
 #
-# Write one box's settings into the first area of a ROM file's flash map, in place of what was there;
-# without options show them. cpud reads them at boot: docs/images.md.
+# Change one box's settings in the first area of a ROM file's flash map: what is named is written, in place
+# of what was there of its kind, and the rest stays. Without options show them. cpud reads them at boot, and is
+# asked before anything is written: docs/images.md.
 #
 #   --key FILE       a public key that may log in (any number of times), instead of those built in
 #   --host-key FILE  the box's own key, an unencrypted ed25519 key, instead of the one built in
 #   --hostname NAME
 #   --address A/N    IPv4 address and prefix length of the first interface, instead of DHCP's
 #   --gateway A      the default route
-#   --clear          erase them: only what was built in holds
+#   --clear          first erase them: only what was built in holds
+#   --nobody         also when nobody could log in with the result
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,39 +19,39 @@
 . "$ROOT/scripts/rom.sh"
 
 OCTET='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
-IPV4="($OCTET\\.){3}$OCTET" # as cpud reads it: one line that it does not, and it takes none
-HEADER=48 # bytes before the text: cpud-min/src/plan/settings.rs has the format
+IPV4="($OCTET\\.){3}$OCTET"
 
-rom='' action=show
+rom='' action=show clear=no nobody=no named=()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 077 # host keys pass through here
-: >"$work/text"
+: >"$work/new"
 
 # setting WORD VALUE-PATTERN VALUE
 setting() {
     [[ $3 =~ ^$2$ ]] || die "--$1 $3 is no $1"
-    printf '%s %s\n' "$1" "$3" >>"$work/text"
-    action='write'
+    printf '%s %s\n' "$1" "$3" >>"$work/new"
+    named+=("$1")
 }
 while [ "$#" -gt 0 ]; do
     case $1 in
     --key)
         need_value "$@"
         public_keys "$2" >"$work/keys"
-        sed 's/^/authorized-key /' "$work/keys" >>"$work/text"
-        action='write' && shift 2
+        sed 's/^/authorized-key /' "$work/keys" >>"$work/new"
+        named+=(authorized-key) && shift 2
         ;;
     --host-key)
         need_value "$@"
         public_host_key "$2" >/dev/null
-        awk '{ print "host-key " $0 }' "$2" >>"$work/text"
-        action='write' && shift 2
+        awk '{ print "host-key " $0 }' "$2" >>"$work/new"
+        named+=(host-key) && shift 2
         ;;
     --hostname) need_value "$@" && setting hostname '[A-Za-z0-9.-]{1,64}' "$2" && shift 2 ;;
     --address) need_value "$@" && setting address "$IPV4/([0-9]|[12][0-9]|3[0-2])" "$2" && shift 2 ;;
     --gateway) need_value "$@" && setting gateway "$IPV4" "$2" && shift 2 ;;
-    --clear) action=clear && shift ;;
+    --clear) clear=yes && shift ;;
+    --nobody) nobody=yes && shift ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
     -*) unknown_option "$1" ;;
@@ -57,51 +59,28 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 [ -n "$rom" ] || die "which ROM? (see $ME --help)"
-place=$(area "$rom" SETTINGS) || exit 1
-read -r offset size <<<"$place"
+[ "$clear" = no ] && [ "${#named[@]}" -eq 0 ] || action='write'
 
+: >"$work/text"
+[ "$clear" = yes ] || settings_text "$rom" >"$work/text"
 show() {
-    cut_out "$rom" "$offset" "$size" >"$work/area"
-    local length
-    if [ "$(head -c 8 "$work/area")" != cpud-set ]; then
+    if [ ! -s "$work/text" ]; then
         echo "no settings"
         return
     fi
-    length=$(number "$work/area" 12 4)
-    cut_out "$work/area" $HEADER "$length" >"$work/text"
-    [ "$(hash_of "$work/text")" = "$(od -An -v -tx1 -j16 -N32 "$work/area" | tr -d ' \n')" ] ||
-        die "$rom: its settings are damaged"
     sed '/^host-key /d' "$work/text"
     ! grep -q '^host-key ' "$work/text" || echo "host-key (not shown)"
 }
-
-# bytes HEX: as such.
-bytes() {
-    local i
-    for ((i = 0; i < ${#1}; i += 2)); do printf '%b' "\\x${1:i:2}"; done
-}
-little_endian() { bytes "$(printf '%08x' "$1" | sed -E 's/(..)(..)(..)(..)/\4\3\2\1/')"; }
-
 if [ $action = show ]; then
     show
     exit
 fi
-[ "$(bytes_of "$work/text")" -le $((size - HEADER)) ] ||
-    die "the settings are $(bytes_of "$work/text") bytes, and there is room for $((size - HEADER))"
-{
-    cut_out "$rom" 0 "$offset"
-    {
-        if [ $action = write ]; then
-            printf cpud-set
-            little_endian 1
-            little_endian "$(bytes_of "$work/text")"
-            bytes "$(hash_of "$work/text")"
-            cat "$work/text"
-        fi
-        head -c "$size" /dev/zero | tr '\0' '\377'
-    } >"$work/area"
-    head -c "$size" "$work/area"
-    tail -c +$((offset + size + 1)) "$rom"
-} >"$work/rom"
+
+for word in "${named[@]}"; do sed -i "/^$word /d" "$work/text"; done
+cat "$work/new" >>"$work/text"
+put_settings "$rom" "$work/text"
+[ "$nobody" = yes ] || check_somebody "$work/rom"
 put "$work/rom" "$rom"
-[ $action = clear ] || show
+show
+grep -q '^host-key ' "$work/text" || ! grep -Eq '^(hostname|address) ' "$work/text" ||
+    warn "without a --host-key of its own this box has the one that is built in, as every other from this ROM"
