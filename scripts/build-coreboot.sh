@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # build-coreboot.sh [--board BOARD] [--blobs DIR | --stand-ins] [--no-install]
 #
-# Build a board's coreboot, without a payload, from Debian's source package, and print the folder that
-# holds coreboot.rom, .config and cbfstool. The same inputs are never built twice.
+# Build a board's coreboot, without a payload, from Debian's source package and boards/coreboot-patches, and
+# print the folder that holds coreboot.rom, .config and cbfstool. The same inputs are never built twice.
 #
 #   --board BOARD  a folder of boards/ (default qemu-q35)
 #   --blobs DIR    where the vendor's files are that boards/BOARD/blobs.list names
 #   --stand-ins    files of zeroes in their place: the layout is right, and it never boots
 #   --no-install   name missing packages instead of installing them
 #
-# With COREBOOT_SRC=DIR in the environment that tree is built, and nothing is taken from the cache.
+# With COREBOOT_SRC=DIR in the environment that tree is built as it is, and nothing is taken from the cache.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -30,7 +30,8 @@ done
 board_load "$board"
 folder=$ROOT/boards/$board
 [ -e "$folder/coreboot.defconfig" ] || die "boards/$board has no coreboot.defconfig: it is booted directly"
-work=$(mktemp -d)
+plain_cache
+work=$(mktemp -d "$CACHE/work.XXXXXX") # make takes no path with a blank or an apostrophe, as this tree's may be
 trap 'rm -rf "$work"' EXIT
 
 # --- the vendor's files ---------------------------------------------------------------------------
@@ -68,7 +69,8 @@ blob_hashes() {
 # What the board's own lines cannot say: where files are.
 paths() {
     local file size option
-    printf 'CONFIG_FMDFILE="%s"\n' "$folder/flash.fmd"
+    cp "$folder/flash.fmd" "$work/flash.fmd"
+    printf 'CONFIG_FMDFILE="%s"\n' "$work/flash.fmd"
     [ -n "$blobs" ] || return 0
     while read -r file size option; do
         [ "$option" = - ] || printf '%s="%s"\n' "$option" "$blobs/$file"
@@ -80,8 +82,12 @@ paths() {
 }
 
 if [ -e "$folder/blobs.list" ]; then
-    [ -z "$blobs" ] || blobs=$(realpath "$blobs") || die "no folder $blobs"
-    [ -z "$blobs" ] || check_blobs
+    if [ -n "$blobs" ]; then
+        [ -d "$blobs" ] || die "no folder $blobs"
+        check_blobs
+        ln -s "$(realpath "$blobs")" "$work/vendor"
+        blobs=$work/vendor
+    fi
     [ "$stand_ins" = no ] || make_stand_ins
     [ -n "$blobs" ] || die "boards/$board needs files of its vendor: --blobs DIR, with $(blob_rows | awk '{ printf "%s ", $1 }')"
 elif [ -n "$blobs" ] || [ "$stand_ins" = yes ]; then
@@ -98,9 +104,11 @@ if [ -n "${COREBOOT_SRC:-}" ]; then
     [ -e "$tree/src/mainboard" ] || die "COREBOOT_SRC=$COREBOOT_SRC is no tree of coreboot"
 else
     package=$(pinned_source coreboot "$SUITE") || exit 1
-    tree=$CACHE/coreboot/tree-$(basename "$package" | sed 's/.*-//' | cut -c1-16)
+    patches=("$ROOT"/boards/coreboot-patches/*.patch)
+    source=$(key_of "$(basename "$package")" "$(cat "${patches[@]}")")
+    tree=$CACHE/coreboot/tree-${source:0:16}
     [ "${BOARD[arch]}" != aarch64 ] || trusted=$(pinned_source arm-trusted-firmware "$TF_A_SUITE") || exit 1
-    key=$(key_of "$(basename "$package")" "$(basename "$trusted")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
+    key=$(key_of "$source" "$(basename "$trusted")" "$(cat "$folder/coreboot.defconfig" "$folder/flash.fmd")" \
         "${BOARD[coreboot_make]:-}" "$(for name in acpica-tools ${BOARD[packages]:-}; do version_of "$name"; done)" \
         "$("${CROSS}gcc" --version | head -n 1)" "$("${CROSS}ld" --version | head -n 1)" "$(hash_of "$0")" \
         "$([ -z "$blobs" ] || blob_hashes)")
@@ -124,6 +132,9 @@ if [ ! -e "$tree" ]; then
     rm -rf "$tree.part"
     logged "$CACHE/logs/coreboot-unpack.log" "unpacking coreboot" \
         dpkg-source --require-strong-checksums -x "$package"/*.dsc "$tree.part"
+    for patch in "${patches[@]}"; do
+        patch -s -d "$tree.part" -p1 <"$patch" || die "$(basename "$patch") does not fit $(basename "$package"/*.dsc)"
+    done
     mv "$tree.part" "$tree"
 fi
 

@@ -164,7 +164,7 @@ else
     fi
     # These; with --all everything but what is about other boards and their flash parts.
     more=(architecture:: boot:: stock:: terminal:: walls::)
-    [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip flash:: --skip settings::)
+    [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip firmware:: --skip flash:: --skip settings::)
     suite "the image in QEMU on ARM, booted directly" env CPUD_BOARD=qemu-aarch64 CPUD_BOOT=direct \
         cargo test --package qemu-tests --locked --no-fail-fast --test image -- "${more[@]}"
     suite "the image in QEMU on ARM, from its ROM" env CPUD_BOARD=qemu-aarch64 \

@@ -8,6 +8,7 @@ mod command;
 mod devices;
 mod devs;
 mod files;
+mod firmware;
 mod flash;
 mod hostile;
 mod lab;

@@ -1,0 +1,40 @@
+//! What coreboot hands to the kernel: qemu-q35's ROM at every boot, and with as little memory as the board says.
+
+use qemu_tests::board;
+use qemu_tests::client::v3 as client;
+use qemu_tests::console::Mark;
+use qemu_tests::or_skip;
+use qemu_tests::vm::{Machine, Vm};
+
+use crate::{LIMIT, v3};
+
+#[test]
+fn each_acpi_table_is_there_once_at_every_boot() {
+    or_skip!(client());
+    let vm = Vm::boot(&Machine { restarts: true, ..Machine::direct().in_rom("acpi", &[]) });
+    let tables = |boot: usize| {
+        let log = v3(vm.port, &[], &["dmesg"]).ok();
+        assert!(!log.contains("multiple APIC/MADT"), "boot {boot}: {log}");
+        let tables =
+            log.lines().filter_map(|line| line.split_once("ACPI: ")?.1.split_once(" 0x").map(|(name, _)| name));
+        let mut tables: Vec<_> = tables.map(str::to_owned).collect();
+        tables.sort();
+        tables
+    };
+    let first = tables(1);
+    assert_eq!(first.iter().filter(|&name| name == "APIC").count(), 1, "{first:?}");
+    for boot in 2..=5 {
+        let before = vm.console.mark();
+        // The connection breaks.
+        let _ = v3(vm.port, &[], &["sh", "-c", "kill -TERM 1"]);
+        vm.console.expect(before, &["cpud: ready"], LIMIT);
+        assert_eq!(tables(boot), first, "boot {boot}");
+    }
+}
+
+#[test]
+fn the_image_starts_with_the_memory_that_the_board_says() {
+    let memory = board::under_test().get("min_memory").to_owned();
+    let vm = Vm::boot(&Machine { memory, ..Machine::direct().in_rom("least", &[]) });
+    assert!(vm.console.since(Mark::default()).contains("listening on 10.0.2.15"));
+}
