@@ -29,26 +29,36 @@ arch_load "$arch"
 need_packages "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_CROSS[@]}"
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
 
-options=() sysroot=$(rustc --print sysroot)
+sysroot=$(rustc --print sysroot)
 case $arch in
-x86_64) target=x86_64-unknown-linux-gnu && RUST=(--target "$target") ;;
+x86_64) target=x86_64-unknown-linux-gnu linker=cc && RUST=(--target "$target") ;;
 aarch64)
-    target=aarch64-unknown-linux-musl
     # The linker that comes with Rust knows every architecture.
-    options=(--config "target.$target.linker='$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)'")
+    target=aarch64-unknown-linux-musl linker=$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)
     rust_for "$target" core
     ;;
 esac
 
-# The RUSTFLAGS of a user's shell would replace those of image.toml; folder names stay out of the binary.
-unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
-remap="target.$target.rustflags = ['--remap-path-prefix=$ROOT=.', '--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo']"
+# image_flags: the flags of cpud-min/image.toml for the target, one a line.
+image_flags() {
+    awk -v target="[target.$target]" '/^\[/ { ours = $0 == target } ours && !/^ *#/' "$ROOT/cpud-min/image.toml" |
+        grep -oE "\"[^\"]*\"|'[^']*'" | sed -E "s/^.(.*).\$/\1/"
+}
+
+# By the environment, which cargo asks first: the configuration of the user's own cargo would be added to ours. Folder
+# names stay out of the binary.
+mapfile -t flags < <(image_flags)
+[ "${#flags[@]}" -gt 0 ] || die "cpud-min/image.toml has no flags for $target"
+flags+=("--remap-path-prefix=$ROOT=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
+export CARGO_ENCODED_RUSTFLAGS
+variable=${target//-/_}
+export "CARGO_TARGET_${variable^^}_LINKER=$linker"
 
 exclusively "cpud-$(key_of "$ROOT")" # cargo's own lock does not cover what is stripped and copied below
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
-    --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${RUST[@]}" \
-    --config "$ROOT/cpud-min/image.toml" --config "$remap" "${options[@]}" >&2 || die "cargo could not build cpud"
+    --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${RUST[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
 # A program is loaded by its program headers; symbols and section headers are for who looks at it.

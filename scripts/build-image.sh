@@ -3,7 +3,7 @@
 #
 # Build a board's image into out/BOARD: BOARD.rom, what it is made of (the kernel, initramfs.cpio.xz,
 # cpud, keys.txt, host_key.pub), and what there is to know about it (sizes.txt, hashes.txt,
-# layout.txt, sbom.spdx.json). Nothing unchanged is built again.
+# layout.txt, sbom.spdx.json). Nothing unchanged is built again, and settings in BOARD.rom stay.
 #
 #   BOARD            a folder of boards/ (default qemu-q35)
 #   --key FILE       a public key that may log in (any number of times); without it
@@ -85,6 +85,14 @@ case " ${init_options[*]} " in
     ;;
 esac
 
+# What settings.sh wrote into the ROM that this one replaces is the box's own.
+rom=$out/$board.rom
+: >"$work/kept"
+if [ $with_rom = yes ] && [ -e "$rom" ] && has_settings "$rom"; then
+    (check_settings "$rom") || die "$rom has settings that do not hold any more; settings.sh $rom --clear --nobody drops them"
+    settings_text "$rom" >"$work/kept"
+fi
+
 part_sizes() {
     within cpud "$(bytes_of "$out/cpud")" "${BOARD[max_cpud]}"
     within initramfs.cpio.xz "$(bytes_of "$out/initramfs.cpio.xz")" "${BOARD[max_initramfs]}"
@@ -108,11 +116,17 @@ if [ $with_rom = no ]; then
     exit
 fi
 run build-rom.sh --board "$board" --kernel "$out/$KERNEL" --initramfs "$out/initramfs.cpio.xz" \
-    ${BOARD[devicetree]:+--dtb "$out/machine.dtb"} --cmdline "$cmdline" --out "$out/$board.rom" "${coreboot[@]}" "${rom_options[@]}"
+    ${BOARD[devicetree]:+--dtb "$out/machine.dtb"} --cmdline "$cmdline" --out "$work/built.rom" "${coreboot[@]}" "${rom_options[@]}"
+if [ -s "$work/kept" ]; then
+    say "keeping the settings of $rom: $(cut -d' ' -f1 "$work/kept" | uniq | paste -sd' ')"
+    put_settings "$work/built.rom" "$work/kept"
+    mv "$work/rom" "$work/built.rom"
+    chmod 600 "$work/built.rom"
+fi
+put "$work/built.rom" "$rom"
 
 # --- what there is to know about it ---------------------------------------------------------------
 
-rom=$out/$board.rom
 free=$(free_bytes "$rom")
 {
     part_sizes

@@ -48,7 +48,7 @@ rom=$work/rom
 
 if [ -n "$base" ]; then
     check_rom "$base"
-    ! area "$base" SETTINGS >/dev/null 2>&1 || check_settings "$base"
+    ! has_settings "$base" || check_settings "$base"
     cp "$base" "$rom"
     name=img/nerf
     [ "$replace" = no ] || name=fallback/payload

@@ -31,7 +31,7 @@ say "first build, here"
 run build-image.sh "$board" "${inputs[@]}" --out "$work/first"
 
 say "second build, elsewhere"
-elsewhere=$work/a/folder/with/another/name
+elsewhere=$work/"a folder of another's, with another name"
 mkdir -p "$elsewhere" "$work/cache/cpud"
 # What is not committed counts too.
 (cd "$ROOT" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$elsewhere")

@@ -130,4 +130,4 @@ until after=$(boot_id) && [ -n "$after" ] && [ "$after" != "$before" ]; do
     [ $SECONDS -lt $deadline ] || die "$host does not answer $PATIENCE s after its restart; boards/$board/README.md has the recovery"
     sleep 1
 done
-say "$host is back: $(there uname -snr)"
+say "$host is back: $(there uname -snr | tr -cd '[:print:]')"

@@ -1,9 +1,33 @@
 # shellcheck shell=bash disable=SC2034
 # Shared by every script here: one voice, one cache, one way to read a board. Sourced, never run.
 
+set +o posix +o noclobber +o noglob # SHELLOPTS may be inherited
 set -Eeuo pipefail
 shopt -s inherit_errexit
-export LC_ALL=C.UTF-8
+
+# shellcheck disable=SC2046 # words
+unset -f $(compgen -A function) # exported ones, too
+# What a user's shell exports goes neither into an image nor between a script and its tools. What is kept says where
+# things are, how the network is reached, and what the tests are to do; docs/images.md lists an image's inputs.
+clean_environment() {
+    local name path=''
+    for name in $(compgen -e); do
+        case $name in
+        PATH) path=$PATH ;;
+        HOME | PWD | USER | LOGNAME | TERM | TMPDIR | SSH_AUTH_SOCK | XDG_CACHE_HOME) ;;
+        CARGO_HOME | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTR* | RUSTUP_* | RUST_BACKTRACE) ;;
+        *_proxy | *_PROXY | *SSL_CERT* | *_CA_* | *_CERT | APT_CONFIG | GO* | PIP_* | NPM_CONFIG_* | npm_config_*) ;;
+        CPUD_* | COREBOOT_SRC | CBFSTOOL | INSTALL | NFS) ;;     # ours
+        *) unset "$name" 2>/dev/null || export -n "${name?}" ;;       # of a shell's own, which cannot be unset
+        esac
+    done
+    export LC_ALL=C.UTF-8 HOME=${HOME:-}
+    export PATH=${path:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
+    [ -n "$HOME" ] || HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+    [ -n "$path" ] || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+    umask u+rwx
+}
+clean_environment
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ME=$(basename "$0")
@@ -56,14 +80,35 @@ logged() {
     die "$what failed; all of its output is in $log"
 }
 
-# exclusively NAME: hold the lock NAME in the cache until this shell ends.
+# writable_cache: it can be written.
+writable_cache() {
+    { mkdir -p "$CACHE/locks" && [ -w "$CACHE/locks" ]; } 2>/dev/null || die "the cache, $CACHE, cannot be written"
+}
+
+# plain_cache: and make and Kconfig can take its path.
+plain_cache() {
+    [[ $CACHE != *[[:space:]\'\"\`\$\#:\;\&\|\(\)\<\>\\\*]* ]] ||
+        die "sources cannot be compiled in the cache, $CACHE, for a blank or a sign in its name: set XDG_CACHE_HOME"
+    writable_cache
+}
+
+# exclusively NAME: hold the lock NAME in the cache until this shell ends, or closes the descriptor LOCK.
 exclusively() {
-    mkdir -p "$CACHE/locks"
-    local lock
-    exec {lock}>"$CACHE/locks/$1"
-    flock -n "$lock" && return
+    writable_cache
+    exec {LOCK}>>"$CACHE/locks/$1"
+    flock -n "$LOCK" && return
     say "waiting for another run that is building the same part ($1)"
-    flock "$lock"
+    flock "$LOCK"
+}
+
+# alone COMMAND...: become it, with the standard streams and no other descriptor of ours or of our caller.
+alone() {
+    local fd
+    for fd in "/proc/$BASHPID/fd/"*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || exec {fd}>&-
+    done
+    exec "$@"
 }
 
 # --- packages -----------------------------------------------------------------------------------
@@ -197,6 +242,7 @@ qemu_from_backports() {
 # the archive still has one of those, else the newest, with a warning and the line to record.
 pinned_deb() {
     local package=$1 version hash file lists
+    plain_cache
     mkdir -p "$CACHE/sources"
     exclusively sources
     for lists in old new; do # those of this machine may be of before the pinned version
@@ -242,6 +288,7 @@ fetch_deb() {
 # of the rest), else in SUITE's newest, with a warning and the line to record.
 pinned_source() {
     local package=$1 suite=$2 version hash folder
+    plain_cache
     mkdir -p "$CACHE/sources"
     exclusively sources # apt's own lock makes a second apt-get fail, and the entry is one for all
     while read -r version hash; do
@@ -318,7 +365,7 @@ rust_for() {
 
 # --- boards -------------------------------------------------------------------------------------
 
-BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree coreboot_make mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom flash qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory qemu_smp qemu_net qemu_devices "
+BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree coreboot_make mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom flash qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory min_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
 # board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.

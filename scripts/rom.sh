@@ -58,12 +58,16 @@ cbfstool() {
 }
 
 # cbfs_files ROM: a row "NAME OFFSET SIZE TYPE" for each file, the offset in the ROM; holes are "(empty)".
-# Blanks in a name ("cbfs master header", in older ROMs) are shown as _.
+# Blanks in a name ("cbfs master header", in older ROMs) are shown as _. A name may hold anything, also the tabs that
+# part cbfstool's columns: what is no number must not get into arithmetic, where bash would run what stands in it.
 cbfs_files() {
     local start
     start=$(area "$1" COREBOOT) || exit 1
     cbfstool "$1" print -k 2>/dev/null >"$work/files" || die "$1: its CBFS is damaged"
-    tail -n +2 "$work/files" | awk -F'\t' '{ gsub(/ /, "_", $1); print $1, $2, $6, $3 }' | while read -r file offset length type; do
+    ! tail -n +2 "$work/files" | LC_ALL=C awk -F'\t' '
+        NF != 6 || $1 !~ /^[!-~ ]+$/ || $2 !~ /^0x[0-9a-f]+$/ || $3 !~ /^[!-~ ]+$/ || $6 !~ /^0x[0-9a-f]+$/ { odd = 1 }
+        END { exit !odd }' || die "$1: its CBFS is damaged (the row of a file)"
+    tail -n +2 "$work/files" | awk -F'\t' '{ gsub(/ /, "_", $1); gsub(/ /, "_", $3); print $1, $2, $6, $3 }' | while read -r file offset length type; do
         printf '%s %d %d %s\n' "$file" $((${start% *} + offset)) "$length" "$type"
     done
 }
@@ -125,6 +129,9 @@ put_settings() {
     { cut_out "$1" 0 "$offset" && head -c "$size" "$work/area" && tail -c +$((offset + size + 1)) "$1"; } >"$work/rom"
     [ "$length" -eq 0 ] || check_settings "$work/rom"
 }
+
+# has_settings ROM: there is an area for them.
+has_settings() (area "$1" SETTINGS) >/dev/null 2>&1
 
 # check_settings ROM: cpud reads its settings, if it has some. They are the first area on every board that has them.
 check_settings() {

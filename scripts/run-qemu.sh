@@ -2,10 +2,12 @@
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
 # Build a board's ROM, boot a writable copy of it, wait until it says that it is ready, and print what
-# to type to use it. Ctrl-C ends it. A board runs once for each --out: what runs already is ended first.
+# to type to use it. Ctrl-C ends it. A board runs once for each --out: what runs already is ended when
+# the new one can be started. Settings that the ROM had (settings.sh) stay in it.
 #
 #   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
-#   --direct            boot the kernel and the initramfs without a ROM
+#   --rom FILE          boot this ROM as it is, and build nothing
+#   --direct            boot the kernel and the initramfs without a ROM, and so without settings
 #   --nfs               with the kernel's NFS client, for the stock client's -nfs
 #   --key FILE          a public key that may log in (any number of times); default ~/.ssh/cpu_rsa.pub
 #                       or ~/.ssh/id_ed25519.pub, else one is made beside the image
@@ -20,15 +22,18 @@
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=rom.sh
+. "$ROOT/scripts/rom.sh"
 
 READY='cpud.*ready'  # what cpud says on the console when it listens
 PATIENCE=120         # seconds to wait for it; a second or two is usual
 KVM_PATIENCE=10      # seconds in which a processor that is not emulated says its first word
-board=qemu-q35 port=17010 memory='' smp='' net='' boot=''
+board=qemu-q35 port=17010 memory='' smp='' net='' boot='' rom=''
 action=run out='' build=() flags=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --board) need_value "$@" && board=$2 && shift 2 ;;
+    --rom) need_value "$@" && rom=$(realpath "$2") && shift 2 ;;
     --direct) boot=direct && shift ;;
     --nfs) export NFS=yes && shift ;;
     --key) need_value "$@" && build+=(--key "$2") && shift 2 ;;
@@ -54,8 +59,22 @@ virtio) card=virtio-net-pci ;;
 igb) card=igb ;;
 *) die "--net is virtio or igb, not $net" ;;
 esac
+[[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || die "--port $port is no port"
+[[ $smp =~ ^[1-9][0-9]{0,2}$ ]] || die "--smp $smp is no number of processors"
+[[ $memory =~ ^[1-9][0-9]{0,6}[MG]?$ ]] || die "--memory $memory is no size (256M, 1G)"
+case $memory in *G) mebibytes=$((${memory%G} * 1024)) ;; *) mebibytes=${memory%M} ;; esac
+least=${BOARD[min_memory]:-0}
+[ "$mebibytes" -ge "$least" ] || die "--memory $memory: boards/$board starts with ${least}M or more"
+if [ -n "$rom" ]; then
+    [ "$boot${build[*]}$NFS" = rom ] || die "--rom boots what is there: it goes with no --direct, --nfs or --key"
+    [ -r "$rom" ] || die "no file $rom"
+    [ "$(bytes_of "$rom")" -eq "${BOARD[rom_size]}" ] || die "$rom has $(bytes_of "$rom") bytes; a ROM of $board has ${BOARD[rom_size]}"
+fi
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 out=$(realpath -m "${out:-$ROOT/out/$board}")
+mkdir -p "$out"
 console=$out/console.log
 
 # running: the process that the pid file names, when it is still a QEMU.
@@ -78,16 +97,24 @@ if [ "$action" = stop ]; then
     say "stopped"
     exit
 fi
+exclusively "qemu-$(key_of "$out")"
+if [ -n "$rom" ]; then
+    need_packages "$QEMU_PACKAGE"
+else
+    # shellcheck disable=SC2046 # words
+    need_packages "$QEMU_PACKAGE" $(packages_for_image)
+    rom=$out/$board.rom
+    if [ "$boot" != rom ]; then
+        build+=(--no-rom)
+        ! has_settings "$rom" || [ -z "$(settings_text "$rom")" ] || say "a direct boot leaves out the settings of $rom"
+    fi
+    run build-image.sh "$board" --out "$out" "${build[@]}"
+fi
+[ "$net" != igb ] || need_qemu_with_igb
 if pid=$(running); then
     say "ending the one that is running (process $pid)"
     end "$pid"
 fi
-
-# shellcheck disable=SC2046 # words
-need_packages "$QEMU_PACKAGE" $(packages_for_image)
-[ "$net" != igb ] || need_qemu_with_igb
-[ "$boot" = rom ] || build+=(--no-rom)
-run build-image.sh "$board" --out "$out" "${build[@]}"
 
 # --- boot ---------------------------------------------------------------------------------------
 
@@ -106,10 +133,10 @@ BOOT=$(cat /proc/sys/kernel/random/boot_id)
 
 case $boot in
 rom)
-    # What runs writes to its own copy: out/BOARD/BOARD.rom stays what was built.
-    cp "$out/$board.rom" "$out/flash.rom"
+    # What runs writes to its own copy: the ROM stays what was built.
+    cp "$rom" "$out/flash.rom"
     [ -z "${BOARD[qemu_flash]:-}" ] || truncate -s "${BOARD[qemu_flash]}" "$out/flash.rom"
-    firmware=(-drive "if=pflash,format=raw,unit=0,file=$out/flash.rom")
+    firmware=(-drive "if=pflash,format=raw,unit=0,file=${out//,/,,}/flash.rom")
     ;;
 direct) firmware=(-kernel "$out/$KERNEL" -initrd "$out/initramfs.cpio.xz" -append "${BOARD[cmdline]}") ;;
 *) die "boards/$board/board.conf: no such way to boot: $boot" ;;
@@ -140,16 +167,26 @@ wait_until_ready() {
     done
 }
 
+# instructions: what to type. Keys and host key are those of the image, unless the ROM's settings have others.
 instructions() {
-    local key there=''
+    local key=KEY there='' known shown settings='' programs='' preparation=''
     # The stock client asks for $PWD, which has to be in one of the directories that it sends along.
     case $PWD/ in /home/* | /usr/* | /etc/* | /lib/* | /bin/*) ;; *) there='cd / && ' ;; esac
-    key=$(head -n 1 "$out/keys.txt")
-    key=${key%.pub}
-    printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$out/host_key.pub")" >"$out/known_hosts"
-    local programs='' preparation=''
+    [ "$boot" != rom ] || ! has_settings "$rom" || settings=$(settings_text "$rom")
+    if [ "$rom" = "$out/$board.rom" ] && ! grep -q '^authorized-key ' <<<"$settings"; then
+        key=$(head -n 1 "$out/keys.txt")
+        key=$(printf %q "${key%.pub}")
+    fi
+    shown=$(sed -nE 's/^cpud: host key (SHA256:[A-Za-z0-9+\/]+).*/\1/p' "$console" | head -n 1)
+    known=$(printf %q "$out/known_hosts")
+    rm -f "$out/known_hosts"
+    if [ "$(ssh-keygen -l -f "$out/host_key.pub" 2>/dev/null | cut -d' ' -f2)" = "$shown" ]; then
+        printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "$out/host_key.pub")" >"$out/known_hosts"
+    else
+        known+=' -o StrictHostKeyChecking=accept-new' # of the fingerprint alone no line can be made
+    fi
     if [ -n "$CROSS" ]; then
-        preparation="namespace=\$($ROOT/scripts/foreign-root.sh --arch ${BOARD[arch]} --out $out/root)
+        preparation="namespace=\$($(printf %q "$ROOT/scripts/foreign-root.sh") --arch ${BOARD[arch]} --out $(printf %q "$out/root"))
       programs for ${BOARD[arch]}, unpacked into a folder of this machine
   "
         programs=" -namespace \"\$namespace\""
@@ -158,12 +195,13 @@ instructions() {
 
   $preparation${there}cpu -key $key -sp $port$programs 127.0.0.1 ls /bin
       the stock client: go install github.com/u-root/cpu/cmds/cpu@latest
-  ssh -i $key -o IdentitiesOnly=yes -o UserKnownHostsFile=$out/known_hosts -p $port root@127.0.0.1 help
+  ssh -i $key -o IdentitiesOnly=yes -o UserKnownHostsFile=$known -p $port root@127.0.0.1 help
       OpenSSH: what the appliance answers by itself
 
-  host key    $(ssh-keygen -l -f "$out/host_key.pub" | cut -d' ' -f2)
+  host key    $shown
   console     $console
 EOF
+    [ "$key" != KEY ] || printf '  KEY         a private key that the ROM lets in\n'
 }
 
 # power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
@@ -171,7 +209,7 @@ power_on() {
     : >"$console"
     local cpu=max
     [ "$1" = kvm ] || cpu=${BOARD[qemu_cpu]}
-    setsid "$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu "$cpu" -smp "$smp" -m "$memory" \
+    alone setsid "$QEMU" -machine "${BOARD[qemu_machine]}" -accel "$1" -cpu "$cpu" -smp "$smp" -m "$memory" \
         -nodefaults -display none -serial "file:$console" "${firmware[@]}" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:17010" -device "$card,netdev=net,romfile=" \
         "${devices[@]}" "${flags[@]}" </dev/null >"$out/qemu.log" 2>&1 &
@@ -183,9 +221,9 @@ accelerator=$(accelerator)
 say "booting ($accelerator)"
 power_on "$accelerator"
 if [ "$action" = run ]; then
-    tail -n +1 -F "$console" 2>/dev/null &
+    alone tail -n +1 -F "$console" 2>/dev/null &
     follower=$!
-    trap 'end "$pid"; kill "$follower" 2>/dev/null; rm -f "$out/qemu.pid"' EXIT
+    trap 'end "$pid"; kill "$follower" 2>/dev/null; rm -f "$out/qemu.pid"; rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM HUP
 fi
 if ! wait_until_ready "$pid" "$accelerator"; then
@@ -195,10 +233,11 @@ if ! wait_until_ready "$pid" "$accelerator"; then
     power_on tcg
     wait_until_ready "$pid" tcg
 fi
+exec {LOCK}>&- # who comes next may end this one
 instructions
 if [ "$action" = detach ]; then
     disown
-    printf '  to end it   %s --board %s --out %s --stop\n\n' "$0" "$board" "$out"
+    printf '  to end it   %s --board %s --out %s --stop\n\n' "$(printf %q "$0")" "$board" "$(printf %q "$out")"
 else
     printf '  to end it   Ctrl-C\n\n'
     wait "$pid" || die "QEMU ended with an error: $(tail -n 1 "$out/qemu.log")"

@@ -72,14 +72,109 @@ fn run_qemu_detaches_and_the_lines_that_it_prints_work() {
     let console = fs::read_to_string(out.join("console.log")).expect("the console goes to a file too");
     assert!(console.contains(&fingerprint), "{console}");
 
-    // Again: the first one ends, and --stop ends the second.
+    // One that cannot be built leaves it running; the next ends it, and --stop ends that.
     let first = fs::read_to_string(out.join("qemu.pid")).expect("it left its pid");
+    let odd = script("run-qemu.sh", &out).args(["--detach", "--key", "/dev/null"]).output().expect("bash runs");
+    assert!(!odd.status.success() && is_alive(&first));
     start();
     assert!(!is_alive(&first));
     let second = fs::read_to_string(out.join("qemu.pid")).expect("it left its pid");
     run(script("run-qemu.sh", &out).arg("--stop"), LIMIT).ok();
     assert!(!is_alive(&second));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+/// The processes of QEMU that have a file of this folder open.
+fn machines(out: &Path) -> usize {
+    let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let out = out.display().to_string();
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.starts_with("qemu-system") && line.contains(&out))
+        .count()
+}
+
+#[test]
+fn two_that_start_at_once_leave_one_machine_and_no_descriptor_of_the_callers() {
+    or_skip!(on_path("qemu-system-x86_64"));
+    let (out, port) = (fresh("at-once"), free_port().to_string());
+    let _ended = Ended(&out);
+    let lock = scratch("at-once-lock").join("lock");
+    let start = || {
+        let mut command = Command::new("flock");
+        let run_qemu = script("run-qemu.sh", &out);
+        command.arg("--shared").arg(&lock).arg(run_qemu.get_program()).args(run_qemu.get_args());
+        command.envs(run_qemu.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/usr");
+        qemu_tests::run::start(command.args(["--detach", "--port", &port]), Vec::new())
+    };
+    let both = [start(), start()];
+    for running in both {
+        running.finish(LIMIT).ok();
+    }
+    assert_eq!(machines(&out), 1);
+    run(Command::new("flock").args(["--exclusive", "--nonblock"]).arg(&lock).arg("true"), LIMIT).ok();
+}
+
+#[test]
+fn settings_stay_when_the_rom_is_built_again_and_a_rom_is_booted_as_it_is() {
+    or_skip!(on_path("qemu-system-x86_64"));
+    let (out, port) = (fresh("kept"), free_port().to_string());
+    let _ended = Ended(&out);
+    run(&mut script("build-image.sh", &out), LIMIT).ok();
+    let rom = out.join("qemu-q35.rom");
+    let settings = || qemu_tests::vm::script("settings.sh");
+    run(settings().arg(&rom).args(["--hostname", "box-7"]), LIMIT).ok();
+    let outcome = run(&mut script("build-image.sh", &out), LIMIT);
+    assert!(outcome.complaint().contains("keeping the settings"), "{}", outcome.complaint());
+    assert_eq!(run(settings().arg(&rom), LIMIT).ok(), "hostname box-7");
+
+    let other = out.join("other.rom");
+    fs::copy(&rom, &other).expect("scratch is writable");
+    run(settings().arg(&other).args(["--hostname", "box-8"]), LIMIT).ok();
+    run(script("run-qemu.sh", &out).args(["--detach", "--port", &port, "--rom"]).arg(&other), LIMIT).ok();
+    let console = fs::read_to_string(out.join("console.log")).expect("the console goes to a file too");
+    assert!(console.contains("name \"box-8\""), "{console}");
+    assert_eq!(run(settings().arg(&rom), LIMIT).ok(), "hostname box-7");
+}
+
+/// What a shell may export, and what a script then inherits of it.
+const HOSTILE: &str = "
+    export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-cpu=native RUSTFLAGS=-Copt-level=0 CDPATH=/usr:/
+    export CARGO_PROFILE_IMAGE_OPT_LEVEL=0 XZ_DEFAULTS=-T2 XZ_OPT=-0 MAKEFLAGS=-n TAR_OPTIONS=--nonsense KCFLAGS=-O0
+    export GREP_OPTIONS=-v POSIXLY_CORRECT=1 CFLAGS=-O0 SOURCE_DATE_EPOCH=1 GIT_DIR=/nowhere TZ=Asia/Tokyo LC_ALL=C
+    grep() { echo hostile; }; export -f grep
+    set -o noclobber; export SHELLOPTS; umask 777; cd scripts; exec ./build-image.sh \"$@\"";
+
+#[test]
+fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
+    let (key, host_key) = (Key::user(Kind::Ed25519).public, Key::host().private);
+    let hashes = |name: &str, command: &mut Command| {
+        let out = fresh(name);
+        command.arg("--no-install").arg("--key").arg(&key).arg("--host-key").arg(&host_key).arg("--out").arg(&out);
+        run(command.current_dir(root()), LIMIT).ok();
+        fs::read_to_string(out.join("hashes.txt")).expect("it is one of the products")
+    };
+    let usual = hashes("usual", &mut qemu_tests::vm::script("build-image.sh"));
+    assert_eq!(hashes("hostile", Command::new("bash").args(["-c", HOSTILE, "bash"])), usual);
+    let mut empty = qemu_tests::vm::script("build-image.sh");
+    empty.env_clear();
+    // Where this machine has them, when that is not where they usually are.
+    for name in ["CARGO_HOME", "RUSTUP_HOME", "XDG_CACHE_HOME"] {
+        std::env::var(name).ok().map(|value| empty.env(name, value));
+    }
+    assert_eq!(hashes("empty", &mut empty), usual);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named_and_so_is_one_that_make_cannot_take() {
+    for (cache, sentence) in
+        [("/proc/no", "the cache, /proc/no/cpud, cannot be written"), ("/tmp/an owner's", "an owner's")]
+    {
+        let outcome = run(qemu_tests::vm::script("build-coreboot.sh").env("XDG_CACHE_HOME", cache), LIMIT);
+        let complaint = outcome.complaint();
+        assert!(outcome.code() == 1 && complaint.contains(sentence) && complaint.lines().count() == 1, "{complaint}");
+    }
 }
 
 #[test]
@@ -136,10 +231,15 @@ fn words_that_are_no_option_or_board_are_named() {
     for (name, words, sentence) in [
         ("run-qemu.sh", ["--colour", "red"], "unknown option --colour"),
         ("run-qemu.sh", ["--net", "token-ring"], "--net is virtio or igb, not token-ring"),
+        ("run-qemu.sh", ["--port", "abc"], "--port abc is no port"),
+        ("run-qemu.sh", ["--port", "65536"], "--port 65536 is no port"),
+        ("run-qemu.sh", ["--smp", "x[$(id)]"], "--smp x[$(id)] is no number of processors"),
+        ("run-qemu.sh", ["--memory", "33"], "boards/qemu-q35 starts with 34M or more"),
+        ("run-qemu.sh", ["--rom", "Cargo.toml"], "a ROM of qemu-q35 has 4194304"),
         ("build-image.sh", ["apu9000", "--no-install"], "no board apu9000"),
         ("build-cpud.sh", ["--arch", "vax"], "no such architecture: vax"),
     ] {
-        let outcome = run(script(name, &out).args(words), LIMIT);
+        let outcome = run(script(name, &out).args(words).current_dir(root()), LIMIT);
         let complaint = outcome.complaint();
         assert!(outcome.code() == 1 && complaint.contains(sentence), "{name} {words:?}: {complaint}");
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use qemu_tests::artifacts::scratch;
 use qemu_tests::client::v3;
@@ -144,6 +145,29 @@ fn roms_that_are_none_of_the_boards_are_refused_in_one_line_and_nothing_is_left_
         let flashed = flashed.expect("bash runs");
         assert!(!flashed.status.success() && String::from_utf8_lossy(&flashed.stderr).contains(why));
     }
+}
+
+#[test]
+fn a_file_whose_name_has_tabs_runs_nothing_on_the_builders_machine() {
+    let (folder, machine) = (scratch("tabs"), Machine::bare());
+    let mark = folder.join("ran");
+    // As long as the name that it replaces. cbfstool parts its columns by tabs, and bash calculates a[$(...)] by running it.
+    let name = |text: &str| text.bytes().chain(std::iter::repeat(0)).take(34).collect::<Vec<_>>();
+    let rom = Machine::bare().in_rom("long-name", &[]).rom.expect("in a ROM");
+    let note = folder.join("note");
+    fs::write(&note, "note").expect("scratch is writable");
+    let cbfstool = run(&mut script("build-coreboot.sh"), LIMIT).ok();
+    let long = "n".repeat(33);
+    let mut add = Command::new(Path::new(&cbfstool).join("cbfstool"));
+    run(add.arg(&rom).args(["add", "-t", "raw", "-n", &long, "-f"]).arg(&note), LIMIT).ok();
+    let mut bytes = fs::read(&rom).expect("it was just made");
+    replace(&mut bytes, &name(&long), &name("x\ta[$(>ran)]"));
+    fs::write(&rom, bytes).expect("scratch is writable");
+    let mut build = script("build-rom.sh");
+    build.arg("--base").arg(&rom).arg("--kernel").arg(&machine.kernel).arg("--initramfs").arg(&machine.initramfs);
+    let outcome = run(build.arg("--out").arg(folder.join("out.rom")).current_dir(&folder), LIMIT);
+    assert!(!mark.exists(), "{}", outcome.complaint());
+    refused(&outcome, "its CBFS is damaged");
 }
 
 #[test]
