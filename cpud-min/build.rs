@@ -1,9 +1,14 @@
-//! Links `cpud` alone: no C start files, no libc, no dynamic loader. Tests and build scripts link as usual.
+//! Links `cpud` alone: no C start files, no libc, no dynamic loader. Tests and build scripts link as usual. Names the
+//! commit that it is built from.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=discard.ld");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+    println!("cargo::rerun-if-env-changed=CPUD_COMMIT");
+    // scripts/build-cpud.sh says which.
+    let commit = std::env::var("CPUD_COMMIT").unwrap_or_else(|_| "unknown".into());
+    println!("cargo::rustc-env=CPUD_COMMIT={commit}");
     let linker = std::env::var("RUSTC_LINKER").unwrap_or_default();
     let bare = linker.ends_with("lld");
     let script = format!("-T{}/discard.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap());

@@ -8,6 +8,9 @@
 #   --nfs         with the way for the stock client's -nfs
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
+#
+# The console and the word version name the commit that it is built from: what git says of this tree, with a + when it
+# was changed since, or CPUD_COMMIT of the environment.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -39,6 +42,17 @@ aarch64)
     ;;
 esac
 
+# commit: of this tree, when it is one of git's and no part of another.
+commit() {
+    local name
+    if name=$(git -C "$ROOT" rev-parse --show-prefix --short=12 HEAD 2>/dev/null) && [ "${name:0:1}" = $'\n' ]; then
+        printf '%s' "${name:1}"
+        git -C "$ROOT" diff --quiet HEAD || echo +
+    else
+        echo unknown
+    fi
+}
+
 # image_flags: the flags of cpud-min/image.toml for the target, one a line.
 image_flags() {
     awk -v target="[target.$target]" '/^\[/ { ours = $0 == target } ours && !/^ *#/' "$ROOT/cpud-min/image.toml" |
@@ -54,6 +68,9 @@ CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 variable=${target//-/_}
 export "CARGO_TARGET_${variable^^}_LINKER=$linker"
+
+export CPUD_COMMIT=${CPUD_COMMIT:-$(commit)}
+[[ $CPUD_COMMIT =~ ^[A-Za-z0-9.+_-]{1,40}$ ]] || die "CPUD_COMMIT=$CPUD_COMMIT is no name of a commit"
 
 exclusively "cpud-$(key_of "$ROOT")" # cargo's own lock does not cover what is stripped and copied below
 say "cpud: compiling"

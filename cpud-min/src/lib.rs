@@ -31,5 +31,6 @@ pub mod session;
 pub mod sys;
 pub mod wire;
 
-/// `cpud`'s version, as `--version`, the console and the ssh identification show it.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// `cpud`'s version and the commit that it was built from, as `--version`, the word `version` and the console show them.
+/// Strangers are told the first alone, in the ssh identification.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CPUD_COMMIT"), ")");

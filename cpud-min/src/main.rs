@@ -22,7 +22,8 @@ fn main(args: Args) -> i32 {
         Ok(Command::Check(check)) => i32::from(!check::run(&check)),
         Ok(Command::Help) => i32::from(console::write_out(cmdline::HELP.as_bytes()).is_err()),
         Ok(Command::Version) => {
-            i32::from(console::write_out(concat!("cpud ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()).is_err())
+            let line = concat!("cpud ", env!("CARGO_PKG_VERSION"), " (", env!("CPUD_COMMIT"), ")\n");
+            i32::from(console::write_out(line.as_bytes()).is_err())
         }
         Err(error) => {
             say!("cpud: {error}");

@@ -134,8 +134,16 @@ fn settings_stay_when_the_rom_is_built_again_and_a_rom_is_booted_as_it_is() {
     run(settings().arg(&other).args(["--hostname", "box-8"]), LIMIT).ok();
     run(script("run-qemu.sh", &out).args(["--detach", "--port", &port, "--rom"]).arg(&other), LIMIT).ok();
     let console = fs::read_to_string(out.join("console.log")).expect("the console goes to a file too");
-    assert!(console.contains("name \"box-8\""), "{console}");
+    assert!(console.contains("name \"box-8\"") && console.contains(&version()), "{console}");
     assert_eq!(run(settings().arg(&rom), LIMIT).ok(), "hostname box-7");
+}
+
+/// How `cpud` begins its version: git's name of this tree's commit, if it is one of git's.
+fn version() -> String {
+    let git = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).current_dir(root()).output();
+    let commit =
+        git.ok().filter(|git| git.status.success()).map(|git| String::from_utf8_lossy(&git.stdout).into_owned());
+    format!("cpud {} ({}", env!("CARGO_PKG_VERSION"), commit.as_deref().unwrap_or("unknown").trim_end())
 }
 
 /// What a shell may export, and what a script then inherits of it.
@@ -156,6 +164,8 @@ fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
         fs::read_to_string(out.join("hashes.txt")).expect("it is one of the products")
     };
     let usual = hashes("usual", &mut qemu_tests::vm::script("build-image.sh"));
+    let shown = run(Command::new(scratch("usual").join("cpud")).arg("--version"), LIMIT).ok();
+    assert!(shown.starts_with(&version()), "{shown}");
     assert_eq!(hashes("hostile", Command::new("bash").args(["-c", HOSTILE, "bash"])), usual);
     let mut empty = qemu_tests::vm::script("build-image.sh");
     empty.env_clear();
