@@ -17,10 +17,10 @@ fn main() {
     for arg in start {
         println!("cargo::rustc-link-arg-bin=cpud={arg}");
     }
-    for arg in
-        ["--build-id=none", "--gc-sections", "--no-eh-frame-hdr", "-zmax-page-size=4096", "-znoexecstack", &script]
-    {
+    for arg in ["--build-id=none", "--gc-sections", "--no-eh-frame-hdr", "-zmax-page-size=4096", "-znoexecstack"] {
         let prefix = if bare { "" } else { "-Wl," };
         println!("cargo::rustc-link-arg-bin=cpud={prefix}{arg}");
     }
+    // Both take it as it is; after -Wl, a comma in the folder's name would part it.
+    println!("cargo::rustc-link-arg-bin=cpud={script}");
 }

@@ -67,7 +67,7 @@ cbfs_files() {
     ! tail -n +2 "$work/files" | LC_ALL=C awk -F'\t' '
         NF != 6 || $1 !~ /^[!-~ ]+$/ || $2 !~ /^0x[0-9a-f]+$/ || $3 !~ /^[!-~ ]+$/ || $6 !~ /^0x[0-9a-f]+$/ { odd = 1 }
         END { exit !odd }' || die "$1: its CBFS is damaged (the row of a file)"
-    tail -n +2 "$work/files" | awk -F'\t' '{ gsub(/ /, "_", $1); gsub(/ /, "_", $3); print $1, $2, $6, $3 }' | while read -r file offset length type; do
+    tail -n +2 "$work/files" | awk -F'\t' '{ gsub(/ /, "_", $1); print $1, $2, $6, $3 }' | while read -r file offset length type; do
         printf '%s %d %d %s\n' "$file" $((${start% *} + offset)) "$length" "$type"
     done
 }
