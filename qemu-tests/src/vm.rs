@@ -46,6 +46,8 @@ pub struct Machine {
     pub card: &'static str,
     /// Whether a restart is one, and not the end.
     pub restarts: bool,
+    /// Further flags of QEMU's.
+    pub flags: &'static [&'static str],
 }
 
 impl Machine {
@@ -83,7 +85,17 @@ impl Machine {
         // Fifty sessions at once, each with the client's programs in its page cache.
         let memory = board.mebibytes("qemu_memory").max(512).to_string();
         let (kernel, initramfs) = (Artifact::Kernel.path(&board.name), initramfs.to_owned());
-        Self { kernel, initramfs, words: "", rom: None, memory, aes: true, card: "virtio-net-pci", restarts: false }
+        Self {
+            kernel,
+            initramfs,
+            words: "",
+            rom: None,
+            memory,
+            aes: true,
+            card: "virtio-net-pci",
+            restarts: false,
+            flags: &[],
+        }
     }
 
     /// Put into a ROM by `build-rom.sh` with these further options.
@@ -202,6 +214,7 @@ impl Vm {
                 .args(["-m", &machine.memory, "-smp", "1"])
                 .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
                 .args((!machine.restarts).then_some("-no-reboot"))
+                .args(machine.flags)
                 .args(firmware)
                 .args(gdb.iter().flat_map(|port| ["-S".to_owned(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]))
                 .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])

@@ -8,13 +8,19 @@ use ssh_lite::keys::{ed25519_blob, fingerprint};
 
 use super::{Config, Listeners};
 use crate::sys::process::{self, Fork, Status};
-use crate::sys::{nanoseconds, net};
+use crate::sys::{fs, nanoseconds, net, seconds_since_1970};
 use crate::{VERSION, keys, say};
 
 pub fn show_versions() {
     let kernel = rustix::system::uname();
     say!("cpud {VERSION} on Linux {}", kernel.release().to_str().unwrap_or("?"));
+    if seconds_since_1970() < YEAR_2025 {
+        say!("cpud: the clock is not set: what sessions write has times of long ago");
+    }
 }
+
+/// Before that nobody built this program.
+const YEAR_2025: u64 = 1_735_689_600;
 
 // The child's exit status is a sum of these.
 const NO_HOST_KEY: u8 = 1;
@@ -76,7 +82,9 @@ fn show_interfaces(port: u16) {
             say!("cpud: listening on {address} ({})", core::str::from_utf8(name).unwrap_or("?"));
         }
     }
-    if shown == 0 {
+    if shown == 0 && fs::access(c"/sys/class/net/eth0", fs::Access::EXISTS).is_err() {
+        say!("cpud: nobody can connect: this machine has no network card that its kernel has a driver for");
+    } else if shown == 0 {
         say!("cpud: listening on port {port}; no interface has an IPv4 address yet");
     }
 }

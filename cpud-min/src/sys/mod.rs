@@ -31,13 +31,23 @@ pub const fn timespec(ms: u64) -> Timespec {
     Timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 }
 }
 
-/// Nanoseconds of the same clock. By a system call: rustix's way around one is 2 kB, and cpud asks once a round.
+/// Nanoseconds of the same clock.
 pub fn nanoseconds() -> u64 {
-    let mut t = general::timespec { tv_sec: 0, tv_nsec: 0 };
-    let args = [general::CLOCK_MONOTONIC as usize, &raw mut t as usize, 0, 0, 0];
-    // SAFETY: clock_gettime(2) writes one timespec.
-    let _ = unsafe { call::syscall(general::__NR_clock_gettime, args) };
+    let t = clock(general::CLOCK_MONOTONIC);
     t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
+}
+
+/// What the machine takes for the time of day.
+pub fn seconds_since_1970() -> u64 {
+    clock(general::CLOCK_REALTIME).tv_sec.unsigned_abs()
+}
+
+/// By a system call: rustix's way around one is 2 kB, and cpud asks once a round.
+fn clock(which: u32) -> general::timespec {
+    let mut t = general::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime(2) writes one timespec.
+    let _ = unsafe { call::syscall(general::__NR_clock_gettime, [which as usize, &raw mut t as usize, 0, 0, 0]) };
+    t
 }
 
 /// Fills `out` from the kernel's random number generator; waits while that is not seeded yet, at boot.

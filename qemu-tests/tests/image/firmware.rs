@@ -1,4 +1,5 @@
-//! What coreboot hands to the kernel: qemu-q35's ROM at every boot, and with as little memory as the board says.
+//! What the machine hands to the appliance: qemu-q35's ROM at every boot, with as little memory as the board says, and
+//! what it lacks.
 
 use qemu_tests::board;
 use qemu_tests::client::v3 as client;
@@ -37,4 +38,19 @@ fn the_image_starts_with_the_memory_that_the_board_says() {
     let memory = board::under_test().get("min_memory").to_owned();
     let vm = Vm::boot(&Machine { memory, ..Machine::direct().in_rom("least", &[]) });
     assert!(vm.console.since(Mark::default()).contains("listening on 10.0.2.15"));
+}
+
+#[test]
+fn the_console_says_that_the_clock_is_not_set() {
+    let vm = Vm::boot(&Machine { flags: &["-rtc", "base=1970-01-02"], ..Machine::direct() });
+    vm.console.expect(Mark::default(), &["the clock is not set"], LIMIT);
+    let vm = Vm::boot(&Machine::direct());
+    assert!(!vm.console.since(Mark::default()).contains("the clock is not set"));
+}
+
+#[test]
+fn the_console_says_that_there_is_no_network_card_with_a_driver() {
+    // Its driver is not in the kernel.
+    let vm = Vm::boot(&Machine { card: "e1000", ..Machine::direct() });
+    vm.console.expect(Mark::default(), &["no network card that its kernel has a driver for"], LIMIT);
 }
