@@ -151,7 +151,7 @@ fn roms_that_are_none_of_the_boards_are_refused_in_one_line_and_nothing_is_left_
 fn a_file_whose_name_has_tabs_runs_nothing_on_the_builders_machine() {
     let (folder, machine) = (scratch("tabs"), Machine::bare());
     let mark = folder.join("ran");
-    // As long as the name that it replaces. cbfstool parts its columns by tabs, and bash calculates a[$(...)] by running it.
+    // As long as the name that it replaces. cbfstool parts its columns by tabs, and bash calculates PPID[$(...)] by running it.
     let name = |text: &str| text.bytes().chain(std::iter::repeat(0)).take(34).collect::<Vec<_>>();
     let rom = Machine::bare().in_rom("long-name", &[]).rom.expect("in a ROM");
     let note = folder.join("note");
@@ -161,7 +161,7 @@ fn a_file_whose_name_has_tabs_runs_nothing_on_the_builders_machine() {
     let mut add = Command::new(Path::new(&cbfstool).join("cbfstool"));
     run(add.arg(&rom).args(["add", "-t", "raw", "-n", &long, "-f"]).arg(&note), LIMIT).ok();
     let mut bytes = fs::read(&rom).expect("it was just made");
-    replace(&mut bytes, &name(&long), &name("x\ta[$(>ran)]"));
+    replace(&mut bytes, &name(&long), &name("x\tPPID[$(>ran)]"));
     fs::write(&rom, bytes).expect("scratch is writable");
     let mut build = script("build-rom.sh");
     build.arg("--base").arg(&rom).arg("--kernel").arg(&machine.kernel).arg("--initramfs").arg(&machine.initramfs);
