@@ -68,12 +68,12 @@ fn a_key_with_an_option_that_is_not_supported_is_refused_and_the_console_says_wh
     or_skip!(Peer::OpenSsh.here());
     let key = Key::user(Kind::Ed25519);
     let file = scratch("daemon").join("authorized_keys.options");
-    fs::write(&file, format!("no-such-option {}\n{}\n", key.line(), Key::user(Kind::Rsa2048).line()))
+    fs::write(&file, format!("restrict {}\n{}\n", key.line(), Key::user(Kind::Rsa2048).line()))
         .expect("a file in the scratch folder");
     let daemon = Daemon::with("127.0.0.1", &file, &["--no-9p"]);
     let outcome = run(&mut Peer::OpenSsh.exec(&Login { port: daemon.port, key: &key, rekey: false }, "true"), SOON);
     assert_eq!(outcome.code(), 255);
-    daemon.console.expect(Mark::default(), &["no-such-option"], SOON);
+    daemon.console.expect(Mark::default(), &["line 1", "restrict"], SOON);
 }
 
 #[test]
