@@ -100,6 +100,20 @@ fn a_write_that_broke_off_is_tried_again_with_the_backup_and_never_written_over_
     assert!(is_old(&backup) && fs::read(&part).ok() == fs::read(&new).ok());
 }
 
+#[test]
+fn a_rom_that_would_lock_everybody_out_is_not_written() {
+    or_skip!(v3());
+    or_skip!(on_path("flashcp"));
+    let bare = Machine::bare().in_rom("lockout", &[]).rom.expect("in a ROM").display().to_string();
+    let vm = Vm::boot(&Machine::direct().in_rom("locked-in", &[]));
+    let part = vm.flash.clone().expect("in a ROM");
+    let before = fs::read(&part).expect("it is QEMU's");
+    let outcome = flash(&vm, &["--rom", &bare]);
+    assert_eq!(outcome.code(), 1);
+    assert!(outcome.complaint().contains("nobody could log in"), "{}", outcome.complaint());
+    assert!(fs::read(&part).ok() == Some(before));
+}
+
 /// A copy of a good ROM, spoiled.
 fn spoiled(name: &str, how: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     let good = Machine::bare().in_rom("good", &[]).rom.expect("in a ROM");

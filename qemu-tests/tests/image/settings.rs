@@ -180,7 +180,9 @@ fn what_is_not_named_stays_until_it_is_cleared() {
     {
         assert_eq!(shown.lines().filter(|shown| shown == &line).count(), 1, "{line} in {shown}");
     }
-    assert_eq!(settings(&rom, &["--clear", "--hostname", "box-3"]).ok(), "hostname box-3");
+    let cleared = settings(&rom, &["--clear", "--hostname", "box-3"]);
+    assert!(cleared.complaint().contains("without a --host-key of its own"), "{}", cleared.complaint());
+    assert_eq!(cleared.ok(), "hostname box-3");
     assert_eq!(settings(&rom, &["--clear"]).ok(), "no settings");
 }
 
