@@ -1,6 +1,10 @@
 //! What the machine hands to the appliance: qemu-q35's ROM at every boot, with as little memory as the board says, and
 //! what it lacks.
 
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use qemu_tests::board;
 use qemu_tests::client::v3 as client;
 use qemu_tests::console::Mark;
@@ -10,7 +14,7 @@ use qemu_tests::vm::{Machine, Vm};
 use crate::{LIMIT, v3};
 
 #[test]
-fn each_acpi_table_is_there_once_at_every_boot() {
+fn each_acpi_table_is_there_once_at_every_boot_and_the_machine_can_be_switched_off_after_them() {
     or_skip!(client());
     let vm = Vm::boot(&Machine { restarts: true, ..Machine::direct().in_rom("acpi", &[]) });
     let tables = |boot: usize| {
@@ -30,6 +34,14 @@ fn each_acpi_table_is_there_once_at_every_boot() {
         let _ = v3(vm.port, &[], &["sh", "-c", "kill -TERM 1"]);
         vm.console.expect(before, &["cpud: ready"], LIMIT);
         assert_eq!(tables(boot), first, "boot {boot}");
+    }
+    let _ = v3(vm.port, &[], &["sh", "-c", "kill -USR2 1"]);
+    vm.console.expect(Mark::default(), &["cpud: switching off"], LIMIT);
+    // QEMU's end takes its forwarded port along.
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", vm.port)).is_ok() {
+        assert!(start.elapsed() < LIMIT, "it still runs");
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
