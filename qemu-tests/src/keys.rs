@@ -1,6 +1,7 @@
 //! One key of each kind, made once and kept below the target folder.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -101,5 +102,12 @@ pub fn authorize(path: &Path) {
     }
     // In one step: the daemon of another test may be reading the one that is there.
     let part = path.with_extension(format!("{:?}", std::thread::current().id()));
-    fs::write(&part, file).and_then(|()| fs::rename(&part, path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    write_public(&part, &file);
+    fs::rename(&part, path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+/// Writes a file of keys that others may not write, whatever the umask is: cpud takes no other.
+pub fn write_public(path: &Path, text: &str) {
+    let written = fs::write(path, text).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)));
+    written.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }

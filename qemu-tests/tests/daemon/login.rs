@@ -1,13 +1,12 @@
 //! Who gets in, and what the others are told.
 
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use qemu_tests::artifacts::scratch;
 use qemu_tests::console::Mark;
 use qemu_tests::daemon::Daemon;
-use qemu_tests::keys::{Key, Kind, authorize};
+use qemu_tests::keys::{Key, Kind, authorize, write_public};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh, python};
 use qemu_tests::run::run;
@@ -68,8 +67,7 @@ fn a_key_with_an_option_that_is_not_supported_is_refused_and_the_console_says_wh
     or_skip!(Peer::OpenSsh.here());
     let key = Key::user(Kind::Ed25519);
     let file = scratch("daemon").join("authorized_keys.options");
-    fs::write(&file, format!("restrict {}\n{}\n", key.line(), Key::user(Kind::Rsa2048).line()))
-        .expect("a file in the scratch folder");
+    write_public(&file, &format!("restrict {}\n{}\n", key.line(), Key::user(Kind::Rsa2048).line()));
     let daemon = Daemon::with("127.0.0.1", &file, &["--no-9p"]);
     let outcome = run(&mut Peer::OpenSsh.exec(&Login { port: daemon.port, key: &key, rekey: false }, "true"), SOON);
     assert_eq!(outcome.code(), 255);
