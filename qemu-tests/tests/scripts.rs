@@ -152,7 +152,19 @@ const HOSTILE: &str = "
     export CARGO_PROFILE_IMAGE_OPT_LEVEL=0 XZ_DEFAULTS=-T2 XZ_OPT=-0 MAKEFLAGS=-n TAR_OPTIONS=--nonsense KCFLAGS=-O0
     export GREP_OPTIONS=-v POSIXLY_CORRECT=1 CFLAGS=-O0 SOURCE_DATE_EPOCH=1 GIT_DIR=/nowhere TZ=Asia/Tokyo LC_ALL=C
     grep() { echo hostile; }; export -f grep
-    set -o noclobber; export SHELLOPTS; umask 777; cd scripts; exec ./build-image.sh \"$@\"";
+    set -o noclobber; export SHELLOPTS; umask 777; exec \"$0\" \"$@\"";
+
+/// What cargo takes from a folder above the one where it is started, as from a user's own.
+const CONFIG: &str = "
+[target.x86_64-unknown-linux-gnu]
+rustflags = ['-Ctarget-cpu=native']
+linker = '/nowhere/clang'
+[build]
+rustflags = ['-Copt-level=0']
+[profile.release]
+lto = false
+overflow-checks = true
+";
 
 #[test]
 fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
@@ -160,13 +172,19 @@ fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
     let hashes = |name: &str, command: &mut Command| {
         let out = fresh(name);
         command.arg("--no-install").arg("--key").arg(&key).arg("--host-key").arg(&host_key).arg("--out").arg(&out);
-        run(command.current_dir(root()), LIMIT).ok();
+        run(command, LIMIT).ok();
         fs::read_to_string(out.join("hashes.txt")).expect("it is one of the products")
     };
     let usual = hashes("usual", &mut qemu_tests::vm::script("build-image.sh"));
     let shown = run(Command::new(scratch("usual").join("cpud")).arg("--version"), LIMIT).ok();
     assert!(shown.starts_with(&version()), "{shown}");
-    assert_eq!(hashes("hostile", Command::new("bash").args(["-c", HOSTILE, "bash"])), usual);
+    let folder = scratch("configured");
+    fs::create_dir_all(folder.join(".cargo")).expect("scratch is writable");
+    fs::write(folder.join(".cargo/config.toml"), CONFIG).expect("scratch is writable");
+    let build_image = root().join("scripts/build-image.sh");
+    let mut hostile = Command::new("bash");
+    hostile.args(["-c", HOSTILE]).arg(build_image).current_dir(folder);
+    assert_eq!(hashes("hostile", &mut hostile), usual);
     let mut empty = qemu_tests::vm::script("build-image.sh");
     empty.env_clear();
     // Where this machine has them, when that is not where they usually are.
