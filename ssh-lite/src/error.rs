@@ -46,6 +46,8 @@ pub enum Misbehaviour {
     Service,
     LoginTimeout,
     LoginAttempts,
+    /// More packets, or bytes, than any login needs.
+    LoginBudget,
     /// A message for a channel that is not open.
     NoSuchChannel(u32),
     /// More data than the window allows (RFC 4254 section 5.2).
@@ -178,6 +180,7 @@ impl fmt::Display for Misbehaviour {
             Self::Service => "no such service",
             Self::LoginTimeout => "the login took too long",
             Self::LoginAttempts => "too many login attempts",
+            Self::LoginBudget => "too much was sent before the login",
             Self::WindowExceeded => "more data than the channel's window",
             Self::PacketTooLarge => "more data in a packet than the channel's maximum",
             Self::WindowOverflow => "a channel's window grew beyond 2^32 - 1",

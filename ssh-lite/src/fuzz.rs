@@ -6,7 +6,6 @@ use crate::{
     error::Reason,
     kex::Choice,
     keys::host_key::HostKey,
-    limits::PACKET_BEFORE_LOGIN,
     msg::{ChannelOpen, Disconnect, Encode, KexEcdhInit, KexInit, Message, Rest, ServiceRequest, UserauthRequest},
     server::{Buffers, Config},
     testkit::{Client, Counter, Dialect, blob, payload, user_key, written},
@@ -51,7 +50,7 @@ pub fn messages(bytes: &[u8]) {
 /// - 3: the client begins a key exchange.
 pub fn server(input: &[u8]) {
     let Some((&progress, mut calls)) = input.split_first() else { return };
-    let (mut rx, mut tx) = (vec![0; PACKET_BEFORE_LOGIN], vec![0; 72 * 1024]);
+    let (mut rx, mut tx) = (vec![0; 35_000], vec![0; 72 * 1024]);
     let mut talk = Talk::new(Buffers { rx: &mut rx, tx: &mut tx }, progress & 3);
     while let &[control, len, ref after @ ..] = calls {
         let (bytes, after) = after.split_at(after.len().min(len.into()));

@@ -3,9 +3,20 @@
 /// The identification line with its CR LF (RFC 4253 section 4.2).
 pub const IDENT_LINE: usize = 255;
 
-/// The largest packet of a peer that has not logged in: what RFC 4253 section 6.1 asks everyone to
-/// take. Afterwards the caller's receive buffer is the bound.
-pub const PACKET_BEFORE_LOGIN: usize = 35_000;
+/// The largest packet of a peer that has not logged in, and how far it is read ahead of. RFC 4253
+/// section 6.1 asks for 35,000 bytes, which nobody's login needs: KEXINITs have up to 3 KiB, a key
+/// share 1.2, a signature by an RSA key with 4,096 bits 1.2. Afterwards the caller's receive buffer
+/// is the bound.
+pub const PACKET_BEFORE_LOGIN: usize = 8 * 1024;
+
+/// The output that waits for a peer that has not logged in: our KEXINIT, or an answer, and room for
+/// the next one. One that does not read is not listened to.
+pub const OUTPUT_BEFORE_LOGIN: usize = 4 * 1024;
+
+/// What a peer may send until it has logged in, whatever that is. paramiko, which asks for the
+/// service before each key, takes two packets an attempt, and a key exchange takes three.
+pub const PACKETS_BEFORE_LOGIN: u32 = 128;
+pub const BYTES_BEFORE_LOGIN: usize = 128 * 1024;
 
 /// How far the receive buffer is filled ahead of the packet at hand. A buffer for packets of
 /// 256 KiB has no more pages than this in use until such a packet arrives.

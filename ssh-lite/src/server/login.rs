@@ -4,31 +4,53 @@ use super::machine::{Machine, Owed, malformed};
 use crate::{
     Error, Event, Instant, auth,
     error::{Misbehaviour, Misuse},
-    limits::{KEY_BLOB, LOGIN_ATTEMPTS, SIGNATURE_BLOB},
+    limits::{BYTES_BEFORE_LOGIN, KEY_BLOB, LOGIN_ATTEMPTS, PACKETS_BEFORE_LOGIN, SIGNATURE_BLOB},
     msg::{Message, ServiceAccept, UserauthFailure, UserauthPkOk, UserauthRequest, UserauthSuccess},
     names::{CONNECTION, NONE, PUBLICKEY, USERAUTH},
     wire::{Reader, WireError},
 };
+use core::mem::replace;
 
 pub enum Login {
-    AwaitService { deadline: Instant, attempts: u32 },
-    AwaitUser { deadline: Instant, attempts: u32 },
+    AwaitService(Stranger),
+    AwaitUser(Stranger),
     Open,
 }
 
+/// What somebody who has not logged in has used up of what he may.
+pub struct Stranger {
+    deadline: Instant,
+    attempts: u32,
+    packets: u32,
+    bytes: usize,
+}
+
 impl Login {
-    pub const fn deadline(&self) -> Option<Instant> {
+    pub const fn new(deadline: Instant) -> Self {
+        Self::AwaitService(Stranger { deadline, attempts: 0, packets: 0, bytes: 0 })
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::AwaitService { deadline, .. } | Self::AwaitUser { deadline, .. } => Some(*deadline),
+            Self::AwaitService(stranger) | Self::AwaitUser(stranger) => Some(stranger.deadline),
             Self::Open => None,
         }
     }
 
+    /// Counts a packet, so that nothing which is answered or read before the login is free.
+    pub fn count_packet(&mut self, len: usize) -> Result<(), Error> {
+        let (Self::AwaitService(stranger) | Self::AwaitUser(stranger)) = self else { return Ok(()) };
+        stranger.packets += 1;
+        stranger.bytes += len;
+        let within = stranger.packets <= PACKETS_BEFORE_LOGIN && stranger.bytes <= BYTES_BEFORE_LOGIN;
+        if within { Ok(()) } else { Err(Misbehaviour::LoginBudget.into()) }
+    }
+
     /// Counts what costs this side a signature or the check of one, until somebody has logged in.
     pub fn count_attempt(&mut self) -> Result<(), Error> {
-        let (Self::AwaitService { attempts, .. } | Self::AwaitUser { attempts, .. }) = self else { return Ok(()) };
-        *attempts += 1;
-        if *attempts > LOGIN_ATTEMPTS { Err(Misbehaviour::LoginAttempts.into()) } else { Ok(()) }
+        let (Self::AwaitService(stranger) | Self::AwaitUser(stranger)) = self else { return Ok(()) };
+        stranger.attempts += 1;
+        if stranger.attempts <= LOGIN_ATTEMPTS { Ok(()) } else { Err(Misbehaviour::LoginAttempts.into()) }
     }
 }
 
@@ -53,21 +75,21 @@ impl<'a> PublicKeyFields<'a> {
 
 impl Machine<'_> {
     pub fn on_service_request(&mut self, service: &str) -> Result<(), Error> {
-        // paramiko asks anew for each key that it tries.
-        let (Login::AwaitService { deadline, attempts } | Login::AwaitUser { deadline, attempts }) = self.login else {
-            return Err(Misbehaviour::Service.into());
-        };
         if service != USERAUTH {
             return Err(Misbehaviour::Service.into());
         }
-        self.login = Login::AwaitUser { deadline, attempts };
+        self.login = match replace(&mut self.login, Login::Open) {
+            // paramiko asks anew for each key that it tries.
+            Login::AwaitService(stranger) | Login::AwaitUser(stranger) => Login::AwaitUser(stranger),
+            Login::Open => return Err(Misbehaviour::Service.into()),
+        };
         self.tx.send(&ServiceAccept { service })
     }
 
     pub fn on_userauth_request<'p>(&mut self, request: &UserauthRequest<'p>) -> Result<Option<Event<'p>>, Error> {
         match self.login {
-            Login::AwaitService { .. } => return Err(Misbehaviour::Service.into()),
-            Login::AwaitUser { .. } => self.login.count_attempt()?,
+            Login::AwaitService(_) => return Err(Misbehaviour::Service.into()),
+            Login::AwaitUser(_) => self.login.count_attempt()?,
             // RFC 4252 section 5.1: after the success further requests are ignored.
             Login::Open => return Ok(None),
         }
@@ -108,6 +130,7 @@ impl Machine<'_> {
             (true, false) => self.accept_key(payload),
             (true, true) => {
                 self.login = Login::Open;
+                self.tx.use_all();
                 self.tx.send(&UserauthSuccess {})
             }
         };

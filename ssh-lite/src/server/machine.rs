@@ -6,7 +6,7 @@ use crate::{
     Error, Event, Instant, Random,
     connection::Channels,
     error::{Malformed, Misbehaviour, Misuse, Reason},
-    limits::{DISCONNECT_TEXT, PACKETS_PER_KEY},
+    limits::{DISCONNECT_TEXT, OUTPUT_BEFORE_LOGIN, PACKETS_PER_KEY},
     msg::{self, Disconnect, Encode, Message, Phase, Unimplemented},
     transport::{Ident, Sender},
     wire::WireError,
@@ -52,7 +52,7 @@ impl<'a> Machine<'a> {
     pub fn new(config: Config, tx: &'a mut [u8], rx_capacity: usize, now: Instant, random: &mut dyn Random) -> Self {
         let mut machine = Self {
             config,
-            tx: Sender::new(tx),
+            tx: Sender::using(tx, OUTPUT_BEFORE_LOGIN),
             rx_capacity,
             peer: None,
             exchange: Exchange::Done { since: now },
@@ -60,7 +60,7 @@ impl<'a> Machine<'a> {
             session_id: None,
             incoming_key: None,
             rekey_wanted: false,
-            login: Login::AwaitService { deadline: now.after(config.login_grace), attempts: 0 },
+            login: Login::new(now.after(config.login_grace)),
             channels: Channels::new(),
             owed: None,
             fault: None,
@@ -162,6 +162,7 @@ impl<'a> Machine<'a> {
         random: &mut dyn Random,
     ) -> Result<Event<'p>, Error> {
         let number = payload[0];
+        self.login.count_packet(payload.len())?;
         if self.exchange.skips_guess(number) {
             return Ok(Event::Progress);
         }

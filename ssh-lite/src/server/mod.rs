@@ -83,7 +83,8 @@ enum Step {
 impl<'a> Server<'a> {
     /// The identification and KEXINIT are in the output at once.
     pub fn new(config: Config, buffers: Buffers<'a>, now: Instant, random: &mut dyn Random) -> Self {
-        let rx = Receiver::new(buffers.rx);
+        let mut rx = Receiver::new(buffers.rx);
+        rx.read_ahead(PACKET_BEFORE_LOGIN);
         let machine = Machine::new(config, buffers.tx, rx.capacity(), now, random);
         Self { rx, machine, payload: 0..0, unused: None }
     }
@@ -162,6 +163,7 @@ impl<'a> Server<'a> {
             self.machine.meet(ident);
         }
         let limit = if self.machine.is_open() { self.rx.capacity() } else { PACKET_BEFORE_LOGIN };
+        self.rx.read_ahead(limit);
         let Some(payload) = self.rx.next(limit)? else { return Ok(Step::Wait) };
         self.payload = payload;
         Ok(Step::Packet)

@@ -24,11 +24,29 @@ pub struct Receiver<'a> {
     pub(super) sequence: u32,
     bytes: u64,
     packets: u32,
+    /// How far the buffer is filled ahead of the packet at hand.
+    ahead: usize,
 }
 
 impl<'a> Receiver<'a> {
     pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, start: 0, end: 0, current: None, expected: None, key: None, sequence: 0, bytes: 0, packets: 0 }
+        Self {
+            buffer,
+            start: 0,
+            end: 0,
+            current: None,
+            expected: None,
+            key: None,
+            sequence: 0,
+            bytes: 0,
+            packets: 0,
+            ahead: READ_AHEAD,
+        }
+    }
+
+    /// The buffer is filled no further ahead than that, and than [`READ_AHEAD`].
+    pub fn read_ahead(&mut self, bytes: usize) {
+        self.ahead = bytes.min(READ_AHEAD);
     }
 
     /// The largest packet that can be received.
@@ -106,12 +124,12 @@ impl<'a> Receiver<'a> {
 
     /// How far the buffer may be filled: no further than to read ahead, or than the packet at hand.
     fn bound(&self) -> usize {
-        READ_AHEAD.max(self.start + self.expected.unwrap_or(LENGTH_LEN)).min(self.buffer.len())
+        self.ahead.max(self.start + self.expected.unwrap_or(LENGTH_LEN)).min(self.buffer.len())
     }
 
     /// Moves an unfinished packet to the front if it would not fit where it is.
     fn make_room(&mut self, size: usize) {
-        if self.start > 0 && self.start + size > READ_AHEAD.min(self.buffer.len()) {
+        if self.start > 0 && self.start + size > self.ahead.min(self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }

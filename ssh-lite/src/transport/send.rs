@@ -17,9 +17,11 @@ const LAST_OF_TRANSPORT: u8 = 49;
 
 /// The send buffer and the key that seals what goes into it.
 ///
-/// `0 <= start <= end <= buffer.len()`; `start..end` waits to be written.
+/// `0 <= start <= end <= used <= buffer.len()`; `start..end` waits to be written.
 pub struct Sender<'a> {
     buffer: &'a mut [u8],
+    /// How much of the buffer is used.
+    used: usize,
     start: usize,
     end: usize,
     key: Option<Key>,
@@ -32,8 +34,10 @@ pub struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub const fn new(buffer: &'a mut [u8]) -> Self {
+    /// Uses the first `used` bytes of the buffer, at most all, until [`use_all`](Self::use_all).
+    pub fn using(buffer: &'a mut [u8], used: usize) -> Self {
         Self {
+            used: used.min(buffer.len()),
             buffer,
             start: 0,
             end: 0,
@@ -44,6 +48,10 @@ impl<'a> Sender<'a> {
             holding: false,
             held: Held::new(),
         }
+    }
+
+    pub fn use_all(&mut self) {
+        self.used = self.buffer.len();
     }
 
     /// What waits to be written.
@@ -135,7 +143,7 @@ impl<'a> Sender<'a> {
     /// many moves would be the price.
     pub fn data_space(&mut self, header_len: usize, wanted: usize) -> &mut [u8] {
         let reserve = PACKET_OVERHEAD + ANSWER_ROOM + DISCONNECT_ROOM;
-        let enough = wanted.min(self.buffer.len() / 4);
+        let enough = wanted.min(self.used / 4);
         let room = self.make_room(enough + reserve).saturating_sub(reserve);
         if enough == 0 || room < enough || !self.is_ready() {
             return &mut [];
@@ -161,7 +169,7 @@ impl<'a> Sender<'a> {
 
     fn seal_message(&mut self, message: &impl Encode, reserve: usize) -> Result<(), Error> {
         // What is behind the payload at most: 19 bytes of padding and the tag.
-        let end = self.buffer.len().saturating_sub(reserve + 19 + TAG_LEN);
+        let end = self.used.saturating_sub(reserve + 19 + TAG_LEN);
         let room = self.buffer.get_mut(self.end + HEADER_LEN..end).ok_or(Bug::NoRoom)?;
         let mut to = Writer::new(room);
         message.encode(&mut to).map_err(|_| Bug::NoRoom)?;
@@ -198,10 +206,10 @@ impl<'a> Sender<'a> {
 
     /// Room behind what waits, moved to the front first if that is what `wanted` bytes need.
     fn make_room(&mut self, wanted: usize) -> usize {
-        if self.buffer.len() - self.end < wanted && self.start > 0 {
+        if self.used - self.end < wanted && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        self.buffer.len() - self.end
+        self.used - self.end
     }
 }

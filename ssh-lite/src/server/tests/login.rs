@@ -1,9 +1,9 @@
 use super::{farewell, unexpected};
 use crate::{
     error::{Error, Malformed, Misbehaviour, Misuse},
-    limits::LOGIN_ATTEMPTS,
+    limits::{LOGIN_ATTEMPTS, OUTPUT_BEFORE_LOGIN, PACKET_BEFORE_LOGIN, PACKETS_BEFORE_LOGIN},
     msg::{ChannelOpen, GlobalRequest, Ignore, Message, Rest, ServiceRequest, UserauthPkOk, UserauthRequest},
-    testkit::{Pair, blob, pair, pair_authed, user_key, written},
+    testkit::{Pair, blob, pair, pair_authed, payload, user_key, written},
     wire::WireError,
 };
 
@@ -183,4 +183,49 @@ fn before_the_login_packets_are_small() {
     let long = std::vec![0; 35_000];
     assert!(matches!(asked().deliver(&Ignore { data: &long }), Err(Error::Malformed(Malformed::PacketLength(_)))));
     assert!(pair_authed().deliver(&Ignore { data: &long }).is_ok());
+}
+
+#[test]
+fn what_is_answered_before_the_login_is_counted() {
+    // An unknown number, a service that was asked for, and what is not answered at all.
+    let service = payload(&ServiceRequest { service: "ssh-userauth" });
+    let ignore = payload(&Ignore { data: b"" });
+    for sent in [&[192][..], &service, &ignore] {
+        let mut pair = pair();
+        let results = (0..1000).map(|_| pair.deliver_altered(&Ignore { data: b"" }, |p| *p = sent.to_vec()));
+        // The key exchange was three of them.
+        let taken = results.take_while(Result::is_ok).count();
+        assert_eq!(taken as u32, PACKETS_BEFORE_LOGIN - 3);
+        assert_eq!(farewell(&mut pair), (2, "too much was sent before the login".into()));
+    }
+}
+
+#[test]
+fn bytes_before_the_login_are_counted() {
+    let mut pair = pair();
+    let data = std::vec![0; PACKET_BEFORE_LOGIN - 64];
+    let sent = (0..1000).map(|_| pair.deliver(&Ignore { data: &data })).find_map(Result::err);
+    assert_eq!(sent, Some(Misbehaviour::LoginBudget.into()));
+}
+
+#[test]
+fn a_stranger_who_does_not_read_is_not_listened_to() {
+    let mut pair = pair();
+    let (mut taken, mut waiting) = (0, 0);
+    for _ in 0..1000 {
+        let sealed = pair.client.seal(&[192]);
+        taken += pair.server.input(&sealed);
+        while pair.server.poll(pair.now, &mut pair.random).expect("it is within its budget").is_some() {}
+        waiting = pair.server.output().len();
+    }
+    assert!(waiting <= OUTPUT_BEFORE_LOGIN && taken <= 2 * PACKET_BEFORE_LOGIN, "{waiting} out, {taken} in");
+    assert!(pair.server.input_space().len() <= PACKET_BEFORE_LOGIN);
+}
+
+#[test]
+fn after_the_login_nothing_is_counted() {
+    let mut pair = pair_authed();
+    for _ in 0..2 * PACKETS_BEFORE_LOGIN {
+        pair.deliver(&Ignore { data: b"" }).unwrap();
+    }
 }

@@ -12,7 +12,7 @@ use std::{vec, vec::Vec};
 
 /// With a key if there is an algorithm.
 fn sender(buffer: &mut [u8], algorithm: Option<Algorithm>) -> Sender<'_> {
-    let mut sender = Sender::new(buffer);
+    let mut sender = Sender::using(buffer, usize::MAX);
     if let Some(algorithm) = algorithm {
         sender.rekey(key(algorithm, 1), false);
     }
@@ -70,7 +70,7 @@ fn a_packet_is_padded_to_a_block_with_at_least_four_bytes() {
 #[test]
 fn the_shortest_message_as_bytes() {
     let mut buffer = vec![0xee; 8 * 1024];
-    let mut sender = Sender::new(&mut buffer);
+    let mut sender = Sender::using(&mut buffer, usize::MAX);
     sender.ident(&["SSH-2.0-", "x", "\r\n"]).unwrap();
     sender.send(&NewKeys {}).unwrap();
     assert_eq!(sender.output(), b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x15\0\0\0\0\0\0\0\0\0\0");
@@ -80,7 +80,7 @@ fn the_shortest_message_as_bytes() {
 #[test]
 fn all_of_the_output_is_consumed_and_no_more() {
     let mut buffer = vec![0; 8 * 1024];
-    let mut sender = Sender::new(&mut buffer);
+    let mut sender = Sender::using(&mut buffer, usize::MAX);
     sender.ident(&["SSH-2.0-x\r\n"]).unwrap();
     sender.consume(3);
     assert_eq!(sender.output(), b"-2.0-x\r\n");
@@ -93,7 +93,7 @@ fn a_new_key_is_for_what_is_sent_afterwards_though_older_packets_still_wait() {
     for (restart_sequence, sequence) in [(false, 2), (true, 0)] {
         for algorithm in ciphers().flatten() {
             let mut buffer = vec![0; 8 * 1024];
-            let mut sender = Sender::new(&mut buffer);
+            let mut sender = Sender::using(&mut buffer, usize::MAX);
             sender.send(&Ignore { data: b"old" }).unwrap();
             sender.hold();
             sender.send(&NewKeys {}).unwrap();
@@ -205,7 +205,7 @@ fn output_that_is_taken_in_pieces_is_one_stream() {
 #[test]
 fn room_that_was_written_out_is_room_again_to_the_byte() {
     let mut buffer = vec![0; 4 * 1024];
-    let mut sender = Sender::new(&mut buffer);
+    let mut sender = Sender::using(&mut buffer, usize::MAX);
     sender.send(&message(&vec![7; 1988])).unwrap();
     let output = sender.output().to_vec();
     let too_much = output.len() - (4 * 1024 - ANSWER_ROOM - DISCONNECT_ROOM);
