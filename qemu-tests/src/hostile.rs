@@ -117,13 +117,21 @@ fn kexinit() -> Vec<u8> {
     message
 }
 
-/// Connects `times` times in a row, reads the server's version and leaves.
-pub fn knock(port: u16, times: usize) {
-    for time in 0..times {
+/// Connects `times` times in a row, reads the server's version and leaves. How many were served: the others are told in a
+/// line that they are too many.
+pub fn knock(port: u16, times: usize) -> usize {
+    let knock = |time| {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap_or_else(|e| panic!("connection {time}: {e}"));
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit is not zero");
-        let mut version = [0; 8];
-        socket.read_exact(&mut version).unwrap_or_else(|e| panic!("connection {time}: {e}"));
-        assert_eq!(&version, b"SSH-2.0-", "connection {time}");
-    }
+        let mut said = [0; 8];
+        socket.read_exact(&mut said).unwrap_or_else(|e| panic!("connection {time}: {e}"));
+        assert!([b"SSH-2.0-", b"cpud: to"].contains(&&said), "connection {time}: {said:?}");
+        &said == b"SSH-2.0-"
+    };
+    (0..times).filter(|&time| knock(time)).count()
+}
+
+/// A version and `times` messages of a number that nobody has (RFC 4253 section 11.4: each is answered).
+pub fn unknown_messages(times: usize) -> Vec<u8> {
+    [IDENT, &packet(&[192]).repeat(times)].concat()
 }

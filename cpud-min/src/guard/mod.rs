@@ -14,6 +14,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use ssh_lite::auth::{self, Authenticated};
 use ssh_lite::keys::host_key::HostKey;
+use ssh_lite::limits::LOGIN_ATTEMPTS;
+use ssh_lite::server::LOGIN_GRACE;
 
 use crate::init::Config;
 use crate::init::report::Reporter;
@@ -21,6 +23,11 @@ use crate::keys;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use protocol::{FromGuard, ToGuard};
 use sessions::Sessions;
+
+/// The messages of a wire whose user has not logged in that cost a signature, or a look at the keys: those of the first key
+/// exchange and of as many attempts as wire allows. It counts them itself, but may have been taken over; so may its clock.
+const TRIES: u32 = LOGIN_ATTEMPTS + 1;
+const LOGIN_MS: u64 = LOGIN_GRACE.as_millis() as u64 + 5000;
 
 struct Guard<'a> {
     config: &'a Config,
@@ -32,6 +39,7 @@ struct Guard<'a> {
     /// The first hash that was signed (RFC 4253 section 7.2).
     session_id: Option<[u8; 32]>,
     user: Option<Authenticated>,
+    tries: u32,
     sessions: Sessions,
 }
 
@@ -63,6 +71,7 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
         authorized,
         session_id: None,
         user: None,
+        tries: 0,
         sessions: Sessions::new(config.cgroups),
     };
     guard.answer(&hello, None);
@@ -74,10 +83,16 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
 impl Guard<'_> {
     fn serve_until_hangup(&mut self, children: &OwnedFd) {
         let mut buffer = [0; protocol::MESSAGE_MAX];
+        let login = now().0 + LOGIN_MS;
         loop {
+            if self.user.is_none() && (self.tries > TRIES || now().0 >= login) {
+                return self
+                    .reporter
+                    .line(format_args!("cpud: {}: the login took too long, or too many tries", self.peer));
+            }
             let mut fds = [PollFd::new(self.wire, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
-            let due = self.sessions.due().map(|due| timespec(due.saturating_sub(now().0)));
-            if poll(&mut fds, due.as_ref()).is_err() {
+            let due = if self.user.is_some() { self.sessions.due() } else { Some(login) };
+            if poll(&mut fds, due.map(|due| timespec(due.saturating_sub(now().0))).as_ref()).is_err() {
                 continue;
             }
             while signal::next(children).is_some() {}
@@ -100,6 +115,13 @@ impl Guard<'_> {
     }
 
     fn handle(&mut self, message: ToGuard<'_>) {
+        if let ToGuard::Sign { .. } | ToGuard::Query { .. } | ToGuard::Verify { .. } | ToGuard::Refused { .. } = message
+        {
+            self.tries = self.tries.saturating_add(1);
+            if self.user.is_none() && self.tries > TRIES {
+                return;
+            }
+        }
         match message {
             ToGuard::Sign { hash } => {
                 let Some(host_key) = &self.host_key else { return };

@@ -1,23 +1,33 @@
 //! The connections that are open: a guard and a wire each.
 
-use core::cmp::Reverse;
-use core::net::{IpAddr, SocketAddr};
+use core::mem::replace;
+use core::net::SocketAddr;
 
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use rustix::fd::OwnedFd;
 
 use super::Config;
 use super::report::Reporter;
+use super::strangers::{MAX as STRANGERS_MAX, Refusal, Sources, one_to_go};
+use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
-use crate::sys::{fdpass, now};
+use crate::sys::{fdpass, fs, net, now};
 use crate::{guard, say, wire};
 
-/// Connections at a time. More wait in the kernel's queue.
-const MAX: usize = 128;
+/// Connections of users. More wait in the kernel's queue.
+const USERS_MAX: usize = 128;
 
-/// Connections whose user has not logged in. When there are more, the oldest goes of the network that has the most: a
-/// stranger who opens many ends his own, not the owner's.
-const STRANGERS_MAX: usize = 64;
+/// Connections at a time, with those that have been given up and are not gone yet.
+const MAX: usize = USERS_MAX + STRANGERS_MAX;
+
+/// A stranger whose wire, which knows his time better, does not end: it may have been taken over.
+const STRANGER_MS: u64 = ssh_lite::server::LOGIN_GRACE.as_millis() as u64 + 10_000;
+
+/// How long somebody who has not logged in may take to read the last that he is told.
+const FAREWELL_MS: u64 = 5000;
+
+/// Sockets whose last words are on their way.
+const LEAVING_MAX: usize = 64;
 
 struct Connection {
     peer: SocketAddr,
@@ -25,54 +35,108 @@ struct Connection {
     /// None once it has ended.
     guard: Option<Pid>,
     wire: Option<Pid>,
-    logged_in: bool,
-    /// Of the user who has logged in.
-    relay: Option<Pid>,
-    /// To make room for another; its processes may not have ended yet.
-    given_up: bool,
+    standing: Standing,
 }
 
-impl Connection {
-    const fn is_stranger(&self) -> bool {
-        !self.logged_in && !self.given_up && self.wire.is_some()
+enum Standing {
+    Stranger(Door),
+    User {
+        relay: Option<Pid>,
+    },
+    /// A stranger who has left or was put out; a process of his may not have ended yet.
+    Gone,
+}
+
+/// The socket of a stranger, which has small buffers, and those that it had.
+struct Door {
+    socket: OwnedFd,
+    buffers: Option<net::Buffers>,
+}
+
+impl Door {
+    /// Where the kernel cannot undo it, the buffers stay as they are.
+    fn new(socket: OwnedFd) -> Self {
+        let before = net::Buffers::of(&socket);
+        let buffers = before.and_then(|before| net::Buffers::SMALL.set(&socket, false).map(|()| before)).ok();
+        Self { socket, buffers }
+    }
+
+    fn open(self) {
+        let _ = self.buffers.map(|buffers| buffers.set(&self.socket, true));
+    }
+
+    /// Whatever is under way is dropped, and nothing of the connection is left in the kernel.
+    fn slam(&self) {
+        net::reset_at_close(&self.socket);
     }
 }
 
-pub struct Connections(heapless::Vec<Connection, MAX>);
+pub struct Connections {
+    table: heapless::Vec<Connection, MAX>,
+    sources: Sources,
+    /// Of strangers who have not read all, and until when they may.
+    leaving: heapless::Deque<(Door, u64), LEAVING_MAX>,
+}
 
 impl Connections {
     pub const fn new() -> Self {
-        Self(heapless::Vec::new())
+        Self { table: heapless::Vec::new(), sources: Sources::new(), leaving: heapless::Deque::new() }
     }
 
     #[cfg(test)]
     pub fn of_relay(relay: Pid) -> Self {
         let peer = (core::net::Ipv4Addr::LOCALHOST, 1).into();
         let (guard, wire) = (Some(process::own_pid()), None);
-        let connection =
-            Connection { peer, since: 0, guard, wire, logged_in: true, relay: Some(relay), given_up: false };
-        Self(heapless::Vec::from_iter([connection]))
+        let connection = Connection { peer, since: 0, guard, wire, standing: Standing::User { relay: Some(relay) } };
+        Self { table: heapless::Vec::from_iter([connection]), ..Self::new() }
     }
 
+    /// Whether another is accepted: as long as a stranger can be put out for him.
     pub fn has_room(&self) -> bool {
-        !self.0.is_full()
+        let users = self.table.iter().filter(|c| matches!(c.standing, Standing::User { .. })).count();
+        !self.table.is_full() && users < USERS_MAX
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.table.is_empty()
     }
 
-    /// Forks the two processes of a connection. The socket is wire's alone.
-    pub fn start(
+    /// Lets somebody in, or tells him why not.
+    pub fn meet(&mut self, config: &Config, socket: OwnedFd, peer: SocketAddr, reporter: &Reporter) {
+        let strangers = strangers(&self.table).map(|(_, c)| c.peer);
+        if let Err(refusal) = self.sources.admit(peer, strangers, now().0) {
+            // Whoever reads sees it, and of who does not nothing is left.
+            let _ = fs::write(&socket, refusal.sentence());
+            net::reset_at_close(&socket);
+            if let Refusal::Penalty { first: true } = refusal {
+                let from = peer.ip();
+                reporter.line(format_args!(
+                    "cpud: {from} is let in once in five seconds: too many of it have not logged in"
+                ));
+            }
+            return;
+        }
+        let started = net::prepare(&socket).and_then(|()| self.start(config, socket, peer, reporter));
+        if let Err(error) = started {
+            // By way of the reports, whose rate is bounded: strangers set the pace of these.
+            reporter.line(format_args!("cpud: {peer}: cannot serve: {}", Sentence(error)));
+        }
+    }
+
+    /// Forks the two processes of a connection. The socket is wire's, and until its user has logged in ours.
+    fn start(
         &mut self,
         config: &Config,
         socket: OwnedFd,
         peer: SocketAddr,
         reporter: &Reporter,
     ) -> rustix::io::Result<()> {
-        if self.0.iter().filter(|c| c.is_stranger()).count() >= STRANGERS_MAX {
+        let users = self.table.iter().filter(|c| matches!(c.standing, Standing::User { .. })).count();
+        let strangers = strangers(&self.table).count();
+        if strangers >= STRANGERS_MAX || strangers + users >= USERS_MAX {
             self.end_a_stranger();
         }
+        let door = Door::new(socket);
         let (to_wire, to_guard) = fdpass::pair()?;
         let guard = match process::fork()? {
             Fork::Child => guard::run(config, peer, to_wire, reporter),
@@ -80,56 +144,105 @@ impl Connections {
         };
         drop(to_wire);
         let wire = match process::fork() {
-            Ok(Fork::Child) => wire::run(config, socket, to_guard),
+            Ok(Fork::Child) => wire::run(config, door.socket, to_guard),
             Ok(Fork::Parent(pid)) => Some(pid),
             // guard sees the hang-up and ends.
             Err(_) => None,
         };
-        let connection = Connection {
-            peer,
-            since: now().0,
-            guard: Some(guard),
-            wire,
-            logged_in: false,
-            relay: None,
-            given_up: false,
-        };
+        let standing = if wire.is_some() { Standing::Stranger(door) } else { Standing::Gone };
         // There is room: has_room() was asked before accept.
-        let _ = self.0.push(connection);
+        let _ = self.table.push(Connection { peer, since: now().0, guard: Some(guard), wire, standing });
         Ok(())
     }
 
     fn end_a_stranger(&mut self) {
-        let strangers = || self.0.iter().enumerate().filter(|(_, c)| c.is_stranger());
-        let crowd = |c: &Connection| strangers().filter(|(_, other)| network(other.peer) == network(c.peer)).count();
-        if let Some((at, _)) = strangers().max_by_key(|(_, c)| (crowd(c), Reverse(c.since))) {
-            self.0[at].given_up = true;
-            self.0[at].wire.into_iter().for_each(|wire| process::kill(wire, SIGKILL));
+        let strangers = strangers(&self.table).map(|(at, c)| (at, c.peer));
+        if let Some(at) = one_to_go(strangers, &self.sources) {
+            self.put_out(at);
+        }
+    }
+
+    fn put_out(&mut self, at: usize) {
+        let connection = &mut self.table[at];
+        if let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone) {
+            door.slam();
+            self.sources.penalise(connection.peer, now().0);
+        }
+        connection.wire.into_iter().for_each(|wire| process::kill(wire, SIGKILL));
+    }
+
+    /// When [`Connections::end_the_late`] has something to do.
+    pub fn due(&self) -> Option<u64> {
+        let strangers = strangers(&self.table).map(|(_, c)| c.since + STRANGER_MS);
+        strangers.chain(self.leaving.front().map(|(_, until)| *until)).min()
+    }
+
+    /// Ends those who have taken too long to log in, or to read what they were told last.
+    pub fn end_the_late(&mut self) {
+        let now = now().0;
+        while let Some((door, _)) = self.leaving.front().filter(|(_, until)| *until <= now) {
+            if net::is_unread(&door.socket) {
+                door.slam();
+            }
+            self.leaving.pop_front();
+        }
+        for at in 0..self.table.len() {
+            if strangers(&self.table).any(|(n, c)| n == at && c.since + STRANGER_MS <= now) {
+                self.put_out(at);
+            }
+        }
+    }
+
+    /// A stranger's wire has ended. What it wrote last is in the kernel, for who reads.
+    fn leave(&mut self, at: usize) {
+        let connection = &mut self.table[at];
+        if let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone) {
+            self.sources.penalise(connection.peer, now().0);
+            if net::is_unread(&door.socket) {
+                if let Some((oldest, _)) = self.leaving.is_full().then(|| self.leaving.pop_front()).flatten() {
+                    oldest.slam();
+                }
+                let _ = self.leaving.push_back((door, now().0 + FAREWELL_MS));
+            }
         }
     }
 
     pub fn logged_in(&mut self, guard: Pid, relay: Option<Pid>) {
-        if let Some(connection) = self.0.iter_mut().find(|c| c.guard == Some(guard)) {
-            connection.logged_in = true;
-            connection.relay = connection.relay.or(relay);
+        let Some(connection) = self.table.iter_mut().find(|c| c.guard == Some(guard)) else { return };
+        match &mut connection.standing {
+            Standing::User { relay: has } => *has = has.or(relay),
+            Standing::Stranger(_) => {
+                let standing = replace(&mut connection.standing, Standing::User { relay });
+                if let Standing::Stranger(door) = standing {
+                    door.open();
+                }
+                self.sources.know(connection.peer, now().0);
+            }
+            Standing::Gone => {}
         }
     }
 
     /// The relay of the connection that this guard serves.
     pub fn relay_of(&self, guard: Pid) -> Option<Pid> {
-        self.0.iter().find(|c| c.guard == Some(guard))?.relay
+        match self.table.iter().find(|c| c.guard == Some(guard))?.standing {
+            Standing::User { relay } => relay,
+            _ => None,
+        }
     }
 
     /// Whether one is open whose files come by this relay.
     pub fn use_relay(&self, relay: Pid) -> bool {
-        self.0.iter().any(|c| c.relay == Some(relay))
+        self.table.iter().any(|c| matches!(c.standing, Standing::User { relay: Some(used) } if used == relay))
     }
 
     /// Takes note of every child that has ended: connections' processes, orphans that are init's to reap, and what `ended`
     /// knows.
     pub fn reap(&mut self, ended: &mut dyn FnMut(Pid, Status)) {
         while let Some((pid, status)) = process::reap() {
-            for connection in &mut self.0 {
+            if let Some(at) = self.table.iter().position(|c| c.wire == Some(pid)) {
+                self.leave(at);
+            }
+            for connection in &mut self.table {
                 let (role, slot) = match pid {
                     _ if connection.guard == Some(pid) => ("guard", &mut connection.guard),
                     _ if connection.wire == Some(pid) => ("wire", &mut connection.wire),
@@ -145,20 +258,16 @@ impl Connections {
                 }
             }
             ended(pid, status);
-            self.0.retain(|c| c.guard.is_some() || c.wire.is_some());
+            self.table.retain(|c| c.guard.is_some() || c.wire.is_some());
         }
     }
 
     /// Ends every connection; guards end their sessions when their wire is gone.
     pub fn end_all(&self) {
-        self.0.iter().filter_map(|c| c.wire).for_each(|wire| process::kill(wire, SIGKILL));
+        self.table.iter().filter_map(|c| c.wire).for_each(|wire| process::kill(wire, SIGKILL));
     }
 }
 
-/// Who is taken for one stranger: an IPv4 address, or the 64 bits of an IPv6 address that one host gets to choose from.
-fn network(peer: SocketAddr) -> u64 {
-    match peer.ip() {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    }
+fn strangers(table: &[Connection]) -> impl Iterator<Item = (usize, &Connection)> + Clone {
+    table.iter().enumerate().filter(|(_, c)| matches!(c.standing, Standing::Stranger(_)))
 }

@@ -9,6 +9,7 @@ mod relays;
 pub mod report;
 mod rootfs;
 mod settings;
+mod strangers;
 
 use core::ffi::CStr;
 
@@ -51,6 +52,9 @@ pub struct Config {
 
 /// Listening sockets: as many as the command line may name.
 type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
+
+/// Connections that are accepted in a row.
+const ACCEPTED: usize = 16;
 
 /// How long guards have to end their sessions before the machine goes down.
 const GOODBYE_MS: u64 = 1000;
@@ -156,8 +160,9 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
         // Most of its time init waits here.
         memory::release_program();
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
-        let Some(ready) = wait(&signals, &reports, listening, &relays) else { continue };
+        let Some(ready) = wait(&signals, &reports, listening, &relays, connections.due()) else { continue };
         relays.end_the_dead();
+        connections.end_the_late();
         // What roles said before they ended comes first.
         hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
@@ -170,7 +175,12 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
             }
         }
         for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
-            accept(config, listener, &mut connections, &reporter);
+            // A queue that is longer than this is gone on with after a look at everything else.
+            for _ in 0..ACCEPTED {
+                if !connections.has_room() || !accept(config, listener, &mut connections, &reporter) {
+                    break;
+                }
+            }
         }
     }
 }
@@ -181,13 +191,13 @@ fn wait(
     reports: &OwnedFd,
     listeners: &[OwnedFd],
     relays: &Relays,
+    mut until: Option<u64>,
 ) -> Option<heapless::Vec<bool, { cmdline::MAX_LISTEN }>> {
     let mut fds = heapless::Vec::<_, { cmdline::MAX_LISTEN + 2 + relays::MAX }>::new();
     let mut watch = |fd| drop(fds.push(PollFd::new(fd, PollFlags::IN)));
     listeners.iter().for_each(&mut watch);
     watch(signals);
     watch(reports);
-    let mut until = None;
     for (control, due) in relays.asked() {
         watch(control);
         until = Some(until.map_or(due, |until: u64| until.min(due)));
@@ -216,13 +226,12 @@ fn listen(addresses: &Listen) -> Result<Listeners, &'static str> {
     Ok(listeners)
 }
 
-fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) {
+/// Takes one connection; false when there was none.
+fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) -> bool {
     match net::accept(listener) {
         Ok(Some((socket, peer))) => {
-            if let Err(error) = connections.start(config, socket, peer, reporter) {
-                // By way of the reports, whose rate is bounded: strangers set the pace of these.
-                reporter.line(format_args!("cpud: {peer}: cannot serve: {}", Sentence(error)));
-            }
+            connections.meet(config, socket, peer, reporter);
+            return true;
         }
         Ok(None) => {}
         // Out of descriptors or memory: the connection waits in the queue.
@@ -231,6 +240,7 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
             rest(1);
         }
     }
+    false
 }
 
 /// Prints the roles' lines, and notes who has logged in.

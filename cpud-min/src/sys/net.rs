@@ -39,21 +39,72 @@ pub fn local_address(socket: impl AsFd) -> Result<SocketAddr> {
     SocketAddr::try_from(rustix::net::getsockname(socket)?)
 }
 
-/// The next connection, if there is one: not blocking, without Nagle's delay, watched by keepalives.
+/// The next connection, if there is one, not blocking.
 pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, SocketAddr)>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let (socket, peer) = match rustix::net::acceptfrom_with(listener, flags) {
-        Ok((socket, Some(peer))) => (socket, canonical(SocketAddr::try_from(peer)?)),
+    match rustix::net::acceptfrom_with(listener, flags) {
+        Ok((socket, Some(peer))) => Ok(Some((socket, canonical(SocketAddr::try_from(peer)?)))),
         // These say that a connection ended before it was accepted (accept(2)).
-        Ok((_, None)) | Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
-        Err(e) => return Err(e),
-    };
+        Ok((_, None)) | Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// What every connection is given: no delay of Nagle's, keepalives.
+pub fn prepare(socket: impl AsFd) -> Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE.0)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE.1)?;
-    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE.2)?;
-    Ok(Some((socket, peer)))
+    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE.2)
+}
+
+/// The bytes of kernel memory that a socket may hold each way.
+#[derive(Clone, Copy)]
+pub struct Buffers {
+    receive: usize,
+    send: usize,
+}
+
+impl Buffers {
+    /// A stranger's. socket(7): the kernel doubles what it is given, and returns the doubled value.
+    pub const SMALL: Self = Self { receive: 12 * 1024, send: 8 * 1024 };
+
+    pub fn of(socket: impl AsFd) -> Result<Self> {
+        let (receive, send) = (sockopt::socket_recv_buffer_size(&socket)?, sockopt::socket_send_buffer_size(&socket)?);
+        Ok(Self { receive, send })
+    }
+
+    /// Sets them, and leaves it to the kernel to raise them if `grow`. It does not by itself once they were set, and
+    /// before Linux 5.14 nothing can tell it to: an error then, and they stay as they were.
+    pub fn set(self, socket: impl AsFd, grow: bool) -> Result<()> {
+        /// SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK of <linux/socket.h>.
+        const LOCKED: u32 = 1 | 2;
+        lock_buffers(&socket, LOCKED)?;
+        sockopt::set_socket_recv_buffer_size(&socket, self.receive / 2)?;
+        sockopt::set_socket_send_buffer_size(&socket, self.send / 2)?;
+        lock_buffers(&socket, if grow { 0 } else { LOCKED })
+    }
+}
+
+fn lock_buffers(socket: impl AsFd, locked: u32) -> Result<()> {
+    let (level, name, size) = (raw::SOL_SOCKET as usize, raw::SO_BUF_LOCK as usize, size_of_val(&locked));
+    let args = [socket.as_fd().as_raw_fd() as usize, level, name, &raw const locked as usize, size];
+    // SAFETY: SO_BUF_LOCK reads one int.
+    unsafe { syscall(linux_raw_sys::general::__NR_setsockopt, args) }.map(drop)
+}
+
+/// Whether the far side has not acknowledged all that was written (SIOCOUTQ of tcp(7)).
+pub fn is_unread(socket: impl AsFd) -> bool {
+    let mut bytes = 0_i32;
+    let args = [socket.as_fd().as_raw_fd() as usize, ioctl::TIOCOUTQ as usize, &raw mut bytes as usize, 0, 0];
+    // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ, writes one int.
+    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.is_ok() && bytes > 0
+}
+
+/// When its last descriptor is closed, the connection is reset and leaves nothing in the kernel (socket(7), SO_LINGER).
+pub fn reset_at_close(socket: impl AsFd) {
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
 /// An IPv4 client of an IPv6 socket under its own address (RFC 4291 section 2.5.5.2).

@@ -6,4 +6,5 @@ mod hostile;
 mod login;
 mod peers;
 mod session;
+mod strangers;
 mod terminal;

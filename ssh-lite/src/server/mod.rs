@@ -24,6 +24,9 @@ use crate::{
 use core::{ops::Range, time::Duration};
 use machine::Machine;
 
+/// How long a login may take, unless [`Config`] says otherwise.
+pub const LOGIN_GRACE: Duration = Duration::from_secs(120);
+
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The identification is `SSH-2.0-` and this (RFC 4253 section 4.2: no blank, no `-`, at most
@@ -49,7 +52,7 @@ impl Config {
             ciphers,
             rekey_bytes: 1 << 30,
             rekey_after: Duration::from_secs(3600),
-            login_grace: Duration::from_secs(120),
+            login_grace: LOGIN_GRACE,
         }
     }
 }

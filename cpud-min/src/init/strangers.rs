@@ -1,0 +1,235 @@
+//! Who gets in when there are many: what each address has cost lately, and who goes when the places are full.
+//!
+//! The model is OpenSSH's PerSourcePenalties (a connection that ends without a login is a penalty of seconds to its address)
+//! and MaxStartups (random early drop). What a stranger does from several addresses of one network counts as one crowd.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::sys;
+
+/// Connections whose user has not logged in.
+pub const MAX: usize = 64;
+
+/// From so many on some are turned away at random, at [`MAX`] every second one, of addresses that have one already.
+const EARLY: usize = MAX / 2;
+
+/// What a connection costs its address that has ended without a login, and how much an address may owe. One from which
+/// somebody has logged in may be everybody's behind it, his own included.
+const PENALTY_MS: u64 = 5000;
+const OWES_MS: u64 = 30 * PENALTY_MS;
+const KNOWN_OWES_MS: u64 = 600 * PENALTY_MS;
+
+/// Addresses that are remembered.
+const SOURCES: usize = 256;
+
+/// The time at which an address owes nothing any more.
+struct Source {
+    address: u64,
+    until: u64,
+    /// Somebody has logged in from there.
+    known: bool,
+    /// The console has a line that it was turned away.
+    told: bool,
+}
+
+/// What has been seen of addresses. The one that would be forgotten soonest makes room for another, a known one last.
+pub struct Sources(heapless::Vec<Source, SOURCES>);
+
+/// Why somebody is turned away.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// Of this address too many have ended without a login; `first` of a row.
+    Penalty { first: bool },
+    /// There are many, and the lot fell on him.
+    Drop,
+}
+
+impl Refusal {
+    /// What he is told before he is let go (RFC 4253 section 4.2: lines before the identification).
+    pub const fn sentence(&self) -> &'static [u8] {
+        match self {
+            Self::Penalty { .. } => b"cpud: too many connections from your address ended without a login\r\n",
+            Self::Drop => b"cpud: too many connections are waiting for a login, try again\r\n",
+        }
+    }
+}
+
+impl Sources {
+    pub const fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    /// Whether one more of this address gets in, beside the strangers of these.
+    pub fn admit(
+        &mut self,
+        peer: SocketAddr,
+        strangers: impl Iterator<Item = SocketAddr> + Clone,
+        now: u64,
+    ) -> Result<(), Refusal> {
+        let found = self.0.iter_mut().find(|source| source.address == address(peer));
+        let known = found.as_ref().is_some_and(|source| source.known);
+        if let Some(source) = found {
+            let owes = source.until.saturating_sub(now);
+            if owes > if known { KNOWN_OWES_MS } else { OWES_MS } {
+                return Err(Refusal::Penalty { first: !core::mem::replace(&mut source.told, true) });
+            }
+        }
+        let early = strangers.clone().count().saturating_sub(EARLY);
+        let crowded = !known && early > 0 && strangers.clone().any(|other| address(other) == address(peer));
+        if crowded && random() % MAX as u64 <= early as u64 { Err(Refusal::Drop) } else { Ok(()) }
+    }
+
+    /// A connection of this address has ended, or was ended, without a login.
+    pub fn penalise(&mut self, peer: SocketAddr, now: u64) {
+        let source = self.find(address(peer), now);
+        let most = if source.known { KNOWN_OWES_MS } else { OWES_MS } + PENALTY_MS;
+        if source.until <= now {
+            source.told = false;
+        }
+        source.until = (source.until.max(now) + PENALTY_MS).min(now + most);
+    }
+
+    /// Somebody has logged in from there, which pays for a connection.
+    pub fn know(&mut self, peer: SocketAddr, now: u64) {
+        let source = self.find(address(peer), now);
+        source.known = true;
+        source.until = source.until.saturating_sub(PENALTY_MS);
+    }
+
+    pub fn knows(&self, peer: SocketAddr) -> bool {
+        self.0.iter().any(|source| source.known && source.address == address(peer))
+    }
+
+    fn find(&mut self, address: u64, now: u64) -> &mut Source {
+        let new = Source { address, until: now, known: false, told: false };
+        let at = match self.0.iter().position(|source| source.address == address) {
+            Some(at) => at,
+            None => {
+                let oldest = |(_, source): &(usize, &Source)| (source.known, source.until);
+                match self.0.push(new) {
+                    Ok(()) => self.0.len() - 1,
+                    Err(new) => {
+                        let at = self.0.iter().enumerate().min_by_key(oldest).map_or(0, |(at, _)| at);
+                        self.0[at] = new;
+                        at
+                    }
+                }
+            }
+        };
+        &mut self.0[at]
+    }
+}
+
+/// Of the strangers, whose numbers and peers these are, the one who goes: of those whose address nobody has logged in
+/// from the one in the largest crowd of a network, in that of an address, and by lot.
+pub fn one_to_go(strangers: impl Iterator<Item = (usize, SocketAddr)> + Clone, sources: &Sources) -> Option<usize> {
+    let crowd = |of: fn(SocketAddr) -> u64, peer| strangers.clone().filter(|&(_, other)| of(other) == of(peer)).count();
+    let rank =
+        |&(_, peer): &(usize, SocketAddr)| (!sources.knows(peer), crowd(network, peer), crowd(address, peer), random());
+    strangers.clone().max_by_key(rank).map(|(number, _)| number)
+}
+
+/// Who is taken for one stranger: an IPv4 address, or the 64 bits of an IPv6 address that one host gets to choose from.
+fn address(peer: SocketAddr) -> u64 {
+    match peer.ip() {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
+/// What one owner may well have: 24 bits of an IPv4 address, 48 of an IPv6 address.
+fn network(peer: SocketAddr) -> u64 {
+    if peer.is_ipv4() { address(peer) >> 8 } else { address(peer) >> 16 }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    sys::random(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn peer(ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), 1)
+    }
+
+    fn nobody() -> impl Iterator<Item = SocketAddr> + Clone {
+        core::iter::empty()
+    }
+
+    const PENALTY: Result<(), Refusal> = Err(Refusal::Penalty { first: true });
+
+    #[test]
+    fn an_address_whose_connections_end_without_a_login_is_let_in_now_and_then() {
+        let (mut sources, stranger) = (Sources::new(), peer("192.0.2.1"));
+        let mut now = 1_000_000;
+        let mut knock = |ms| {
+            now += ms;
+            let admitted = sources.admit(stranger, nobody(), now);
+            if admitted.is_ok() {
+                sources.penalise(stranger, now);
+            }
+            admitted
+        };
+        assert_eq!((0..100).filter(|_| knock(0).is_ok()).count(), 31);
+        assert_eq!((0..1000).filter(|_| knock(50).is_ok()).count(), 10);
+        // Its console has one line of it, until it has been quiet.
+        assert_eq!(knock(0), Err(Refusal::Penalty { first: false }));
+        assert_eq!(knock(10_000), Ok(()));
+        assert_eq!(sources.admit(peer("192.0.2.2"), nobody(), now), Ok(()));
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_host_are_one_and_a_login_makes_an_address_known() {
+        let (mut sources, now) = (Sources::new(), 0);
+        (0..31).for_each(|_| sources.penalise(peer("2001:db8::1"), now));
+        assert_eq!(sources.admit(peer("2001:db8::ffff"), nobody(), now), PENALTY);
+        sources.know(peer("2001:db8::2"), now);
+        assert_eq!(sources.admit(peer("2001:db8::ffff"), nobody(), now), Ok(()));
+        (0..1000).for_each(|_| sources.penalise(peer("2001:db8::1"), now));
+        assert_eq!(sources.admit(peer("2001:db8::2"), nobody(), now), Err(Refusal::Penalty { first: false }));
+        assert_eq!(sources.admit(peer("2001:db8::2"), nobody(), now + 10_000), Ok(()));
+    }
+
+    #[test]
+    fn the_table_forgets_who_owes_least_and_never_a_known_one_before_others() {
+        let mut sources = Sources::new();
+        sources.know(peer("192.0.2.1"), 0);
+        (0..31).for_each(|_| sources.penalise(peer("192.0.2.2"), 1));
+        (0..10_000).for_each(|n: u32| sources.penalise(SocketAddr::new(IpAddr::V4((0x0a00_0000 + n).into()), 1), 2));
+        assert!(sources.knows(peer("192.0.2.1")));
+        assert_eq!(sources.admit(peer("192.0.2.2"), nobody(), 2), PENALTY);
+        assert_eq!(sources.0.len(), SOURCES);
+    }
+
+    #[test]
+    fn when_there_are_many_some_of_the_crowd_are_turned_away_at_random_but_nobody_known() {
+        let mut sources = Sources::new();
+        let crowd = |strangers| core::iter::repeat_n(peer("192.0.2.1"), strangers);
+        let mut admitted =
+            |strangers| (0..10_000).filter(|_| sources.admit(peer("192.0.2.1"), crowd(strangers), 0).is_ok()).count();
+        assert_eq!(admitted(EARLY), 10_000);
+        assert!((6_000..9_000).contains(&admitted(EARLY + EARLY / 2)));
+        assert!((4_000..6_000).contains(&admitted(MAX)));
+        assert!((0..10_000).all(|_| sources.admit(peer("192.0.2.2"), crowd(MAX), 0).is_ok()));
+        sources.know(peer("192.0.2.1"), 0);
+        assert!((0..10_000).all(|_| sources.admit(peer("192.0.2.1"), crowd(MAX), 0).is_ok()));
+    }
+
+    #[test]
+    fn the_one_who_goes_is_of_the_largest_crowd_and_none_who_is_known() {
+        let mut sources = Sources::new();
+        let peers = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.3", "198.51.100.1", "198.51.100.1"].map(peer);
+        let goes = |sources: &Sources| one_to_go(peers.into_iter().enumerate(), sources).map(|at| peers[at]);
+        assert!((0..100).all(|_| goes(&sources) == Some(peer("192.0.2.3"))));
+        sources.know(peer("192.0.2.3"), 0);
+        let gone: Vec<_> = (0..100).filter_map(|_| goes(&sources)).collect();
+        assert!(gone.contains(&peer("192.0.2.1")) && gone.contains(&peer("192.0.2.2")));
+        assert!(!gone.contains(&peer("192.0.2.3")) && !gone.contains(&peer("198.51.100.1")));
+        assert_eq!(one_to_go([].into_iter(), &sources), None);
+    }
+}

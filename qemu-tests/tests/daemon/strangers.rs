@@ -1,0 +1,138 @@
+//! What those who do not log in may have: of the kernel, of the places, and of an address.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use qemu_tests::console::Mark;
+use qemu_tests::daemon::Daemon;
+use qemu_tests::hostile::unknown_messages;
+use qemu_tests::keys::{Key, Kind};
+use qemu_tests::or_skip;
+use qemu_tests::peer::{Login, Peer, openssh, shell};
+use qemu_tests::run::{run, spawn};
+use qemu_tests::skip::on_path;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A program that ends with its test, whatever becomes of that.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn connect(daemon: &Daemon) -> TcpStream {
+    let socket = TcpStream::connect(("127.0.0.1", daemon.port)).expect("the daemon listens");
+    socket.set_read_timeout(Some(SOON)).expect("a time limit is not zero");
+    socket
+}
+
+/// The bytes that wait in each of the daemon's sockets, written and not acknowledged, and come and not read
+/// (proc_pid_net(5), tcp). Those that listen have none.
+fn queues(daemon: &Daemon) -> Vec<(u64, u64)> {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+    let here = format!(":{:04X}", daemon.port);
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| row.get(1).is_some_and(|local| local.ends_with(&here)) && row[3] != "0A");
+    let number = |hex| u64::from_str_radix(hex, 16).expect("a number");
+    ours.map(|row| row[4].split_once(':').expect("two")).map(|(out, come)| (number(out), number(come))).collect()
+}
+
+/// An owner's command, from another address than the strangers'.
+fn owner(daemon: &Daemon) -> Command {
+    let mut ssh = openssh(&Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false });
+    ssh.args(["-b", "127.0.0.2", "root@127.0.0.1", &shell("echo welcome")]);
+    ssh
+}
+
+#[test]
+fn a_stranger_who_sends_and_does_not_read_holds_little_of_the_kernel() {
+    let daemon = Daemon::start();
+    let mut socket = connect(&daemon);
+    socket.set_write_timeout(Some(Duration::from_millis(500))).expect("a time limit is not zero");
+    let flood = unknown_messages(1_000_000);
+    let end = socket.write_all(&flood).expect_err("no server takes sixteen million bytes of that");
+    // It has hung up, or takes no more.
+    let full = matches!(end.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    let held: u64 = queues(&daemon).iter().map(|(out, come)| out + come).sum();
+    assert!(held <= 32 * 1024, "{held} bytes, {full}");
+}
+
+#[test]
+fn who_reads_is_told_that_it_was_too_much() {
+    let daemon = Daemon::start();
+    let mut socket = connect(&daemon);
+    socket.write_all(&unknown_messages(200)).expect("it fits into the kernel");
+    let mut said = Vec::new();
+    let _ = socket.read_to_end(&mut said);
+    assert!(String::from_utf8_lossy(&said).contains("too much was sent before the login"), "{said:?}");
+    daemon.console.expect(Mark::default(), &["too much was sent before the login"], SOON);
+}
+
+#[test]
+fn of_a_stranger_who_is_put_out_and_does_not_read_nothing_is_left_in_the_kernel() {
+    let daemon = Daemon::start();
+    // A window of a kilobyte, which the answers do not fit.
+    let deaf = "import socket, sys, time\n\
+                s = socket.socket()\n\
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)\n\
+                s.connect(('127.0.0.1', int(sys.argv[1])))\n\
+                s.sendall(sys.stdin.buffer.read())\n\
+                print(flush=True)\n\
+                time.sleep(1000)\n";
+    let python = or_skip!(on_path("python3"));
+    let mut deaf = Killed(spawn(
+        Command::new(python).args(["-c", deaf, &daemon.port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped()),
+    ));
+    deaf.0.stdin.take().expect("piped").write_all(&unknown_messages(200)).expect("it reads");
+    deaf.0.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it has sent all");
+    daemon.console.expect(Mark::default(), &["too much was sent before the login"], Duration::from_secs(150));
+    let deadline = Instant::now() + SOON;
+    while let left @ 1.. = queues(&daemon).len() {
+        assert!(Instant::now() < deadline, "{left} sockets are left");
+    }
+}
+
+#[test]
+fn an_address_whose_connections_end_without_a_login_is_turned_away_and_no_other() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let told = (0..200).find_map(|_| {
+        let mut said = Vec::new();
+        let mut socket = connect(&daemon);
+        socket.write_all(b"no ssh\r\n").ok()?;
+        let _ = socket.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).starts_with("cpud: too many connections from your address").then_some(())
+    });
+    assert_eq!(told, Some(()));
+    daemon.console.expect(Mark::default(), &["127.0.0.1 is let in once in five seconds"], SOON);
+    assert_eq!(run(&mut owner(&daemon), SOON).ok(), "welcome");
+}
+
+#[test]
+fn an_owner_gets_in_where_sixty_four_are_logged_in_and_sixty_four_wait() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let _users: Vec<_> = (0..64)
+        .map(|_| {
+            let mut user = Killed(spawn(Peer::OpenSsh.exec(&login, "echo; sleep 1000").stdout(Stdio::piped())));
+            user.0.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("the command runs");
+            user
+        })
+        .collect();
+    let _strangers: Vec<_> = (0..64)
+        .map(|_| {
+            let mut socket = connect(&daemon);
+            socket.read_exact(&mut [0; 8]).expect("a version");
+            socket
+        })
+        .collect();
+    assert_eq!(run(&mut owner(&daemon), SOON).ok(), "welcome");
+}
