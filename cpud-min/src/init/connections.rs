@@ -15,7 +15,7 @@ use crate::sys::{fdpass, fs, net, now};
 use crate::{guard, say, wire};
 
 /// Connections of users. More wait in the kernel's queue.
-const USERS_MAX: usize = 128;
+pub const USERS_MAX: usize = 128;
 
 /// Connections at a time, with those that have been given up and are not gone yet.
 const MAX: usize = USERS_MAX + STRANGERS_MAX;

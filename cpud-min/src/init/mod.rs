@@ -28,6 +28,7 @@ use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork};
 use crate::sys::{console, fdpass, fs, memory, net, now, signal, timespec};
 use connections::Connections;
+pub use connections::USERS_MAX;
 use relays::Relays;
 use report::{RateLimit, Report, Reporter};
 

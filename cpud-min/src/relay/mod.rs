@@ -7,7 +7,7 @@ mod memory;
 pub mod protocol;
 mod session;
 
-use heapless::Vec;
+use heapless::{Deque, Vec};
 use ninep::relay::Cache;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -20,9 +20,12 @@ pub use memory::{LEAST, MOST, MSIZE};
 use protocol::{Begin, Fault, MESSAGE_MAX};
 use session::{Over, Session};
 
-/// Sessions at a time, and connections that they come from.
+/// Sessions at a time, and connections that they come from: as many as init has.
 const SESSIONS: usize = 64;
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = crate::init::USERS_MAX;
+
+/// Sessions for which there was no room, and that have not ended yet.
+const REFUSED: usize = 16;
 
 /// How long what was fetched belongs to the cache, before the kernel may take it when memory is short.
 const KEPT_MS: u64 = 1000;
@@ -37,7 +40,11 @@ pub fn run(config: &Config, control: OwnedFd, arena: usize) -> ! {
 struct Relay {
     control: OwnedFd,
     cache: Cache<'static>,
-    connections: [Option<OwnedFd>; CONNECTIONS],
+    connections: [Option<Connection>; CONNECTIONS],
+    /// How many connections there have been.
+    met: u32,
+    /// The kernel's sockets of sessions that were refused, and their connections: they close when those have been told why.
+    refused: Deque<(u32, OwnedFd), REFUSED>,
     /// As many as were open at a time, so that the memory of others is not touched.
     sessions: Vec<Option<Session>, SESSIONS>,
     /// When the cache's memory was last offered to the kernel; since then something has happened.
@@ -45,6 +52,12 @@ struct Relay {
     busy: bool,
     /// The memory of each session's place, unless it is open: the lowest, which is taken first, has the most.
     rooms: Vec<Option<Room>, SESSIONS>,
+}
+
+/// A way to a wire, and its own number: its place is another's when it has ended.
+struct Connection {
+    number: u32,
+    wire: OwnedFd,
 }
 
 #[derive(Clone, Copy)]
@@ -71,6 +84,8 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
         control,
         cache,
         connections: [const { None }; CONNECTIONS],
+        met: 0,
+        refused: Deque::new(),
         sessions: Vec::new(),
         offered: now().0,
         busy: false,
@@ -110,8 +125,9 @@ impl Relay {
                             // The sign of life that init waits for; when it does not, it has ended.
                             let _ = fdpass::send(&self.control, &[1], &[]);
                             let free = self.connections.iter_mut().find(|c| c.is_none());
-                            if let Some((free, fd)) = free.zip(fds.into_iter().next()) {
-                                *free = Some(fd);
+                            if let Some((free, wire)) = free.zip(fds.into_iter().next()) {
+                                self.met = self.met.wrapping_add(1);
+                                *free = Some(Connection { number: self.met, wire });
                             }
                         }
                         Err(Errno::AGAIN) => {}
@@ -146,7 +162,7 @@ impl Relay {
         watch(Source::Control, self.control.as_fd(), PollFlags::IN);
         for (i, connection) in self.connections.iter().enumerate() {
             if let Some(connection) = connection {
-                watch(Source::Connection(i), connection.as_fd(), PollFlags::IN);
+                watch(Source::Connection(i), connection.wire.as_fd(), PollFlags::IN);
             }
         }
         for (i, session) in self.sessions.iter_mut().enumerate() {
@@ -170,22 +186,33 @@ impl Relay {
     fn hear(&mut self, c: usize) {
         let Some(connection) = &self.connections[c] else { return };
         let mut message = [0; MESSAGE_MAX];
-        match fdpass::receive(connection, &mut message, false) {
+        let number = connection.number;
+        match fdpass::receive(&connection.wire, &mut message, false) {
             Ok((n @ 1.., fds)) => {
                 if let (Ok(begin), Ok(fds)) = (Begin::decode(&message[..n]), fds.into_array()) {
-                    self.begin(c, &begin, fds);
+                    self.begin(number, &begin, fds);
                 }
             }
             Err(Errno::AGAIN) => {}
             // wire is gone, and with it the streams of its sessions.
-            Ok((0, _)) | Err(_) => self.connections[c] = None,
+            Ok((0, _)) | Err(_) => {
+                self.connections[c] = None;
+                self.refused.retain(|(of, _)| *of != number);
+            }
         }
     }
 
-    /// When there is no room, the descriptors close, and the mount fails.
-    fn begin(&mut self, connection: usize, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
+    fn begin(&mut self, connection: u32, begin: &Begin<'_>, fds: [OwnedFd; 3]) {
         let place = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
-        let Some(room) = self.rooms.get_mut(place).and_then(Option::take) else { return };
+        let Some(room) = self.rooms.get_mut(place).and_then(Option::take) else {
+            let [kernel, ..] = fds;
+            // Its mount waits until wire has been told, and ends the session; the oldest has long been.
+            if self.refused.is_full() {
+                self.refused.pop_front();
+            }
+            let _ = self.refused.push_back((connection, kernel));
+            return self.report(connection, begin.session, &format_args!("{SESSIONS} sessions of this key are open"));
+        };
         if place == self.sessions.len() {
             let _ = self.sessions.push(None);
         }
@@ -194,14 +221,100 @@ impl Relay {
 
     fn end(&mut self, s: usize, over: Over) {
         let Some(session) = self.sessions[s].take() else { return };
-        if let (Over::Malformed(error), Some(connection)) = (over, &self.connections[session.connection]) {
-            let mut text = heapless::String::<200>::new();
-            let _ = core::fmt::write(&mut text, format_args!("{error}"));
-            let mut message = [0; MESSAGE_MAX];
-            if let Ok(n) = (Fault { session: session.number, text: &text }).encode(&mut message) {
-                let _ = fdpass::send(connection, &message[..n], &[]);
-            }
+        if let Over::Malformed(error) = over {
+            self.report(session.connection, session.number, &error);
         }
         self.rooms[s] = Some(session.close(&mut self.cache));
+    }
+
+    /// Tells a connection, if it is still there, what is wrong with the files of a session.
+    fn report(&self, connection: u32, session: u32, fault: &dyn core::fmt::Display) {
+        let Some(connection) = self.connections.iter().flatten().find(|c| c.number == connection) else { return };
+        let mut text = heapless::String::<200>::new();
+        let _ = core::fmt::write(&mut text, format_args!("{fault}"));
+        let mut message = [0; MESSAGE_MAX];
+        if let Ok(n) = (Fault { session, text: &text }).encode(&mut message) {
+            let _ = fdpass::send(&connection.wire, &message[..n], &[]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the memory of so many sessions, and a connection; its wire, and init.
+    fn relay(sessions: usize) -> (Relay, OwnedFd, OwnedFd) {
+        let (init, control) = fdpass::pair().unwrap();
+        let rooms = (0..sessions).map(|place| Some(memory::session(LEAST, place).unwrap())).collect();
+        let mut relay = Relay {
+            control,
+            cache: memory::cache(LEAST).unwrap(),
+            connections: [const { None }; CONNECTIONS],
+            met: 0,
+            refused: Deque::new(),
+            sessions: Vec::new(),
+            offered: now().0,
+            busy: false,
+            rooms,
+        };
+        let wire = connect(&mut relay, &init);
+        (relay, wire, init)
+    }
+
+    fn connect(relay: &mut Relay, init: &OwnedFd) -> OwnedFd {
+        let (wire, theirs) = fdpass::pair().unwrap();
+        fdpass::send(init, &[1], &[theirs.as_fd()]).unwrap();
+        assert!(relay.round(&mut Ready::new()));
+        wire
+    }
+
+    /// A session's descriptors, and the other ends of its mount and of its way to the client.
+    fn files() -> ([OwnedFd; 3], OwnedFd, OwnedFd) {
+        let [(kernel, mount), (far, client), (counters, _)] = [(); 3].map(|()| fdpass::stream_pair().unwrap());
+        [&kernel, &mount, &far].into_iter().for_each(|fd| fs::set_nonblocking(fd).unwrap());
+        ([kernel, far, counters], mount, client)
+    }
+
+    fn fault(wire: &OwnedFd) -> Option<(u32, std::string::String)> {
+        let mut message = [0; MESSAGE_MAX];
+        let (n, _) = fdpass::receive(wire, &mut message, false).ok()?;
+        let Fault { session, text } = Fault::decode(&message[..n]).ok()?;
+        Some((session, text.into()))
+    }
+
+    const BEGIN: Begin<'_> = Begin { session: 7, freshness_ms: 1000, home: b"", names: b"" };
+
+    #[test]
+    fn a_session_without_room_is_told_so_and_its_mount_waits_for_that() {
+        let (mut relay, wire, _init) = relay(0);
+        let (fds, mount, _client) = files();
+        relay.begin(1, &BEGIN, fds);
+        assert_eq!(fault(&wire), Some((7, "64 sessions of this key are open".into())));
+        assert_eq!(fs::read(&mount, &mut [0; 1]), fs::Io::Wait);
+        drop(wire);
+        assert!(relay.round(&mut Ready::new()));
+        assert_eq!(fs::read(&mount, &mut [0; 1]), fs::Io::Ended);
+    }
+
+    #[test]
+    fn a_fault_is_told_to_the_sessions_own_connection_and_to_none_that_has_its_place() {
+        for same in [true, false] {
+            let (mut relay, mut wire, init) = relay(1);
+            let (fds, _mount, client) = files();
+            relay.begin(1, &BEGIN, fds);
+            if !same {
+                drop(wire);
+                assert!(relay.round(&mut Ready::new()));
+                wire = connect(&mut relay, &init);
+                assert!(relay.connections[0].is_some() && relay.connections[1].is_none());
+            }
+            // No message is shorter than its head.
+            assert_eq!(fs::write(&client, &[4, 0, 0, 0, 0, 0, 0]), fs::Io::Moved(7));
+            while relay.sessions[0].is_some() {
+                assert!(relay.round(&mut Ready::new()));
+            }
+            assert_eq!(fault(&wire).map(|(session, _)| session), same.then_some(7));
+        }
     }
 }

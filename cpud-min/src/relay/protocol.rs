@@ -10,6 +10,7 @@ pub const MESSAGE_MAX: usize = 600;
 /// the byte stream to the channel, and the file for the counters.
 #[derive(Debug, PartialEq)]
 pub struct Begin<'a> {
+    /// A number that no other of the connection has, or has had.
     pub session: u32,
     /// Milliseconds for which an answer may be reused.
     pub freshness_ms: u32,
@@ -19,7 +20,7 @@ pub struct Begin<'a> {
     pub names: &'a [u8],
 }
 
-/// From a relay: a frame of this session's was malformed, in words.
+/// From a relay: why this session has no files, or none any more.
 #[derive(Debug, PartialEq)]
 pub struct Fault<'a> {
     pub session: u32,

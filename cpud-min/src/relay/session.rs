@@ -13,8 +13,8 @@ use crate::sys::fs::{self, Io};
 use crate::sys::now;
 
 pub struct Session {
-    /// The connection's place, and the session's number there.
-    pub connection: usize,
+    /// The connection's number, and the session's there.
+    pub connection: u32,
     pub number: u32,
     pub kernel: OwnedFd,
     pub far: OwnedFd,
@@ -39,7 +39,7 @@ impl From<FrameError> for Over {
 }
 
 impl Session {
-    pub fn new(connection: usize, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
+    pub fn new(connection: u32, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
         let (memory, held) = room.open();
         let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home, names: begin.names };
         let relay = Relay::new(&config, memory);

@@ -196,7 +196,8 @@ impl Wire<'_> {
             }
             Ok(FromSession::Ninep { port, nonce, freshness_ms, home, names }) => {
                 if let Ok(nonce) = Nonce::try_from(nonce) {
-                    let begin = Begin { session: i as SessionId, freshness_ms, home, names };
+                    self.begun = self.begun.wrapping_add(1);
+                    let begin = Begin { session: self.begun, freshness_ms, home, names };
                     self.open_files(i, port, nonce, &begin, fds);
                 }
             }
@@ -218,7 +219,12 @@ impl Wire<'_> {
     /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
     fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
         let Ok([kernel, theirs, ours, counters]) = fds.into_array() else { return };
-        let Some(relay) = &self.relay else { return };
+        let Some(relay) = &self.relay else {
+            if let Some(session) = &mut self.sessions[i] {
+                session.unserved = Some(kernel);
+            }
+            return self.fail_files(i, "the relay of this key has ended");
+        };
         if self.tunnels.iter().flatten().any(|t| t.session == i) {
             return;
         }
@@ -236,7 +242,7 @@ impl Wire<'_> {
         let Some(place) = self.tunnels.iter_mut().find(|t| t.is_none()) else { return };
         let (address, port) = (&forward.address, forward.port);
         if let Ok(channel) = self.server.open_forwarded(address, port, ORIGINATOR.0, ORIGINATOR.1, tunnel::WINDOW) {
-            *place = Some(Tunnel { session, channel, fd, kind, nonce, open: false });
+            *place = Some(Tunnel { session, begun: self.begun, channel, fd, kind, nonce, open: false });
         }
     }
 
@@ -289,10 +295,12 @@ impl Wire<'_> {
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         match fdpass::receive(relay, &mut message, false) {
             Ok((n @ 1.., _)) => {
+                // What is closed by now is nobody's fault any more.
                 if let Ok(Fault { session, text }) = Fault::decode(&message[..n])
-                    && (session as usize) < SESSIONS
+                    && let Some(files) =
+                        self.tunnels.iter().flatten().find(|t| t.begun == session && t.kind != Kind::Nfs)
                 {
-                    self.fail_files(session as usize, text);
+                    self.fail_files(files.session, text);
                 }
             }
             Err(Errno::AGAIN) => {}
@@ -300,7 +308,7 @@ impl Wire<'_> {
         }
     }
 
-    /// A 9P message that must not reach the other side ends the session.
+    /// A 9P message that must not reach the other side ends the session, and so does it to have nobody who serves it.
     fn fail_files(&mut self, i: usize, fault: &str) {
         let mut reason = String::<200>::new();
         let _ = core::fmt::write(&mut reason, format_args!("cpud: the session's files: {fault}\n"));

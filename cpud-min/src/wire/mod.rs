@@ -81,8 +81,9 @@ struct Wire<'a> {
     random: Pool,
     sessions: [Option<Session>; SESSIONS],
     tunnels: [Option<Tunnel>; TUNNELS],
-    /// The way to the user's relay.
+    /// The way to the user's relay, and how many sessions it was asked to serve.
     relay: Option<OwnedFd>,
+    begun: u32,
     /// Memory for the input of sessions that are not open.
     inputs: [Option<&'static mut [u8]>; SESSIONS],
     forwards: Vec<Forward, SESSIONS>,
@@ -128,6 +129,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
         sessions: [const { None }; SESSIONS],
         tunnels: [const { None }; TUNNELS],
         relay: None,
+        begun: 0,
         inputs: core::array::from_fn(|_| inputs.next()),
         forwards: Vec::new(),
         opening: None,

@@ -30,6 +30,8 @@ pub struct Session {
     pub stderr: Option<OwnedFd>,
     /// The forwarded port of its NFS, and who accepts the kernel's connections to it.
     pub listener: Option<(u32, OwnedFd)>,
+    /// The end of its 9P mount, when nobody serves that: it waits until the session is ended.
+    pub unserved: Option<OwnedFd>,
     /// How the command ended, as guard says.
     pub status: Option<Status>,
     /// The status has been sent, and CLOSE is waited for.
@@ -52,6 +54,7 @@ impl Session {
             stdout: None,
             stderr: None,
             listener: None,
+            unserved: None,
             status: None,
             ending: None,
             closing: false,

@@ -19,6 +19,8 @@ pub type Nonce = heapless::Vec<u8, 32>;
 pub struct Tunnel {
     /// Whose files they are: the number of a session.
     pub session: usize,
+    /// What the relay knows them by.
+    pub begun: u32,
     pub channel: ChannelId,
     /// The stream to the relay, or the connection that the kernel has made.
     pub fd: OwnedFd,
