@@ -21,6 +21,8 @@ pub enum Event<'e> {
     AuthVerify(auth::Request<'e>),
     /// Another method than `publickey` and `none` was tried, and refused.
     AuthRefused { user: &'e str, method: &'e str },
+    /// A key that cannot be used, or not by this algorithm, was tried, and refused. It may be cut.
+    AuthUnusable { user: &'e str, algorithm: &'e str, key: &'e [u8], why: auth::Refused },
     /// The client opens a session (RFC 4254 section 6.1).
     /// Answer: [`open_answer`](crate::Server::open_answer).
     Open { channel: ChannelId },

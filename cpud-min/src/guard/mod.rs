@@ -20,6 +20,7 @@ use ssh_lite::server::LOGIN_GRACE;
 use crate::init::Config;
 use crate::init::report::Reporter;
 use crate::keys;
+use crate::plan::quoted::Quoted;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use protocol::{FromGuard, ToGuard};
 use sessions::Sessions;
@@ -76,7 +77,13 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
     };
     guard.answer(&hello, None);
     guard.serve_until_hangup(&children);
-    guard.sessions.end_all(&children, reporter);
+    guard.sessions.end_all(
+        &children,
+        &|session, status| {
+            reporter.line(format_args!("cpud: {peer}: session {session} {status}, its client is gone"));
+        },
+        reporter,
+    );
     Ok(())
 }
 
@@ -134,7 +141,8 @@ impl Guard<'_> {
                 self.answer(&FromGuard::Verdict { accepted }, None);
                 if !accepted {
                     let (peer, key) = (self.peer, ssh_lite::keys::fingerprint(key));
-                    self.reporter.line(format_args!("cpud: {peer}: refused \"{user}\", {key}: not authorized"));
+                    let user = Quoted(user.as_bytes());
+                    self.reporter.line(format_args!("cpud: {peer}: refused {user}, {algorithm} {key}: not authorized"));
                 }
             }
             ToGuard::Verify { user, service, algorithm, key, signature } => {
@@ -143,15 +151,15 @@ impl Guard<'_> {
             ToGuard::Open { session } => self.open(session),
             ToGuard::Signal { session, signal } => self.sessions.signal(session, signal),
             ToGuard::Close { session } => self.sessions.end(session),
-            ToGuard::Refused { user, method } => {
-                self.reporter.line(format_args!("cpud: {}: refused \"{user}\": {method} is not offered", self.peer));
+            ToGuard::Refused { user, what } => {
+                self.reporter.line(format_args!("cpud: {}: refused {}, {what}", self.peer, Quoted(user.as_bytes())));
             }
             ToGuard::Fatal { reason } => self.reporter.line(format_args!("cpud: {}: {reason}", self.peer)),
         }
     }
 
     fn verify(&mut self, request: &auth::Request<'_>) {
-        let (peer, user) = (self.peer, request.user);
+        let (peer, user, algorithm) = (self.peer, Quoted(request.user.as_bytes()), request.algorithm);
         let Some(session_id) = &self.session_id else { return };
         let verdict = auth::verify(session_id, self.authorized, request);
         let relay = verdict
@@ -166,9 +174,9 @@ impl Guard<'_> {
             Ok(authenticated) => {
                 self.user = Some(authenticated);
                 self.reporter.logged_in(process::own_pid(), &key, to_relay.as_ref());
-                self.reporter.line(format_args!("cpud: {peer}: accepted \"{user}\", {} {key}", request.algorithm));
+                self.reporter.line(format_args!("cpud: {peer}: accepted {user}, {algorithm} {key}"));
             }
-            Err(why) => self.reporter.line(format_args!("cpud: {peer}: refused \"{user}\", {key}: {why}")),
+            Err(why) => self.reporter.line(format_args!("cpud: {peer}: refused {user}, {algorithm} {key}: {why}")),
         }
     }
 

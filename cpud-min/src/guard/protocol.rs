@@ -37,8 +37,8 @@ pub enum ToGuard<'a> {
     Signal { session: SessionId, signal: u32 },
     /// The client has closed the session: end what runs in it. No answer but the `Ended` that follows.
     Close { session: SessionId },
-    /// The user tried a way to log in that is not offered: a line for the console. No answer.
-    Refused { user: &'a str, method: &'a str },
+    /// The user tried to log in by what is not offered, or cannot be used: a line for the console. No answer.
+    Refused { user: &'a str, what: &'a str },
     /// The connection ends for this reason: a line for the console. No answer.
     Fatal { reason: &'a str },
 }
@@ -87,10 +87,10 @@ impl<'a> ToGuard<'a> {
                 w.uint32(signal)
             }
             Self::Close { session } => w.byte(6).and_then(|()| w.uint32(session)),
-            Self::Refused { user, method } => {
+            Self::Refused { user, what } => {
                 w.byte(7)?;
                 w.string(user.as_bytes())?;
-                w.string(method.as_bytes())
+                w.string(what.as_bytes())
             }
             Self::Fatal { reason } => w.byte(8).and_then(|()| w.string(reason.as_bytes())),
         }?;
@@ -112,7 +112,7 @@ impl<'a> ToGuard<'a> {
             4 => Self::Open { session: r.uint32()? },
             5 => Self::Signal { session: r.uint32()?, signal: r.uint32()? },
             6 => Self::Close { session: r.uint32()? },
-            7 => Self::Refused { user: r.text()?, method: r.text()? },
+            7 => Self::Refused { user: r.text()?, what: r.text()? },
             8 => Self::Fatal { reason: r.text()? },
             _ => return Err(WireError::Trailing),
         };
@@ -182,7 +182,7 @@ mod tests {
             ToGuard::Open { session: 3 },
             ToGuard::Signal { session: 3, signal: 15 },
             ToGuard::Close { session: 9 },
-            ToGuard::Refused { user: "root", method: "password" },
+            ToGuard::Refused { user: "root", what: "password" },
             ToGuard::Fatal { reason: "packet too long" },
         ];
         for message in messages {

@@ -185,13 +185,15 @@ impl Sessions {
     }
 
     /// The connection is over: kills every session and waits until nothing is left of them.
-    pub fn end_all(mut self, children: &OwnedFd, reporter: &Reporter) {
+    pub fn end_all(mut self, children: &OwnedFd, ended: &dyn Fn(SessionId, Status), reporter: &Reporter) {
         let deadline = now().0 + LAST_WAIT_MS;
         let grace = now().0 + GRACE_MS;
         let mut next = now().0 + LINGERS_MS;
         loop {
             self.table.iter_mut().flatten().for_each(Session::kill);
-            while self.next_ended().is_some() {}
+            while let Some((session, status)) = self.next_ended() {
+                ended(session, status);
+            }
             // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
             let orphans = kill_children(now().0 >= grace);
             self.remove_empty_groups();

@@ -139,6 +139,9 @@ fn step(name: &str, result: rustix::io::Result<()>) {
 fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     // A machine without its console starts PID 1 without standard streams.
     step("/dev/null", fs::fill_stdio());
+    if !config.appliance {
+        console::never_wait();
+    }
     // Without it every role would hold what is init's.
     process::can_close_all().map_err(|_| "this system refuses close_range(2), which Linux has since 5.9")?;
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
@@ -150,6 +153,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
     preflight::show_addresses(config, &listeners);
     say!("cpud: ready after {} ms", now().0);
     if config.appliance {
+        // Until here nothing of what it says is lost.
         console::never_wait();
     }
 

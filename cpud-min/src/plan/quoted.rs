@@ -6,7 +6,7 @@ use core::fmt::{self, Display, Formatter, Write};
 const SHOWN: usize = 128;
 
 /// Shows bytes in double quotes, with control characters (they could move the reader's cursor) and
-/// what is not UTF-8 as `\xNN`.
+/// what is not UTF-8 as `\xNN`, and a backslash before quotes and backslashes: what it holds has one end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quoted<'a>(pub &'a [u8]);
 
@@ -16,7 +16,11 @@ impl Display for Quoted<'_> {
         f.write_char('"')?;
         for chunk in shown.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "\\x{:02x}", u32::from(c))? } else { f.write_char(c)? }
+                match c {
+                    '"' | '\\' => write!(f, "\\{c}")?,
+                    _ if c.is_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    _ => f.write_char(c)?,
+                }
             }
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
         }
@@ -33,6 +37,7 @@ mod tests {
     fn text_is_shown_as_it_is_and_terminal_control_is_not() {
         assert_eq!(Quoted("/home/jörg".as_bytes()).to_string(), "\"/home/jörg\"");
         assert_eq!(Quoted(b"a\x1b[2Jb\xff").to_string(), "\"a\\x1b[2Jb\\xff\"");
+        assert_eq!(Quoted(br#"a" and "b\"#).to_string(), r#""a\" and \"b\\""#);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! Lines for the person at the console: standard error, which the kernel opens on /dev/console for PID 1.
 
+use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fd::BorrowedFd;
+use rustix::fs::{FileType, OFlags};
 use rustix::io;
 
-/// One line of text: at most 400 bytes, what is longer is cut.
-pub type Line = Text<400>;
+/// A line of printable ASCII, at most 400 bytes, what is longer is cut: characters of a stranger's choice can turn the
+/// direction of a terminal, or look like others.
+pub type Line = Text<400, true>;
 
-/// Text of at most `N` bytes, in which control characters become `?`, ends of lines too: what a stranger sent can be
-/// shown, and makes no line of its own.
-pub struct Text<const N: usize>(heapless::Vec<u8, N>);
+/// Text of at most `N` bytes, in which control characters, ends of lines too, become `\u{...}`: what somebody else chose
+/// can be shown, and makes no line of its own. `ASCII`: so do all beyond ASCII.
+pub struct Text<const N: usize, const ASCII: bool = false>(heapless::Vec<u8, N>);
 
-impl<const N: usize> Text<N> {
+impl<const N: usize, const ASCII: bool> Text<N, ASCII> {
     pub const fn new() -> Self {
         Self(heapless::Vec::new())
     }
@@ -27,19 +30,24 @@ impl<const N: usize> Text<N> {
     }
 }
 
-impl<const N: usize> Default for Text<N> {
+impl<const N: usize, const ASCII: bool> Default for Text<N, ASCII> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const N: usize> core::fmt::Write for Text<N> {
+impl<const N: usize, const ASCII: bool> core::fmt::Write for Text<N, ASCII> {
     /// What does not fit is left out.
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
         let mut utf8 = [0; 4];
         for c in s.chars() {
-            let shown = if c.is_control() { '?' } else { c };
-            if self.0.extend_from_slice(shown.encode_utf8(&mut utf8).as_bytes()).is_err() {
+            let escaped = c.is_control() || (ASCII && !c.is_ascii());
+            let fits = if escaped {
+                self.0.capacity() - self.0.len() >= ESCAPE && write!(self, "\\u{{{:x}}}", u32::from(c)).is_ok()
+            } else {
+                self.0.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes()).is_ok()
+            };
+            if !fits {
                 break;
             }
         }
@@ -47,11 +55,14 @@ impl<const N: usize> core::fmt::Write for Text<N> {
     }
 }
 
+/// The longest `\u{...}`.
+const ESCAPE: usize = 10;
+
 /// What [`say!`](crate::say) does, once for all its places.
 #[inline(never)]
 pub fn say(text: core::fmt::Arguments<'_>) {
-    let mut line = Line::new();
-    let _ = core::fmt::Write::write_fmt(&mut line, text);
+    let mut line = Text::<400>::new();
+    let _ = line.write_fmt(text);
     write_line(line.as_bytes());
 }
 
@@ -75,10 +86,24 @@ fn write_line_to(console: BorrowedFd<'_>, cut: &AtomicBool, text: &[u8]) {
     }
 }
 
-/// From now on what the console does not take of a line is lost: a ^S that came by its wire would hold up PID 1 for good.
+/// From now on what standard error does not take of a line is lost: a ^S that came by the console's wire, or a pipe that
+/// nobody reads, would hold init up for good.
 pub fn never_wait() {
     // SAFETY: standard error is open, and init does not close it.
-    let _ = super::fs::set_nonblocking(unsafe { rustix::stdio::stderr() });
+    let stderr = unsafe { rustix::stdio::stderr() };
+    // A pipe and a terminal are opened anew, so that others who have the same are not told of it. A file never waits, and
+    // would begin anew.
+    match rustix::fs::fstat(stderr).map(|status| FileType::from_raw_mode(status.st_mode)) {
+        Ok(FileType::Fifo | FileType::CharacterDevice) => {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+            match super::fs::open(c"/proc/self/fd/2", flags).and_then(rustix::stdio::dup2_stderr) {
+                Ok(()) => {}
+                Err(_) => drop(super::fs::set_nonblocking(stderr)),
+            }
+        }
+        Ok(FileType::Socket) => drop(super::fs::set_nonblocking(stderr)),
+        _ => {}
+    }
 }
 
 /// Writes all of `text` to standard output (`--help`, and the words that cpud answers itself).
@@ -105,7 +130,6 @@ macro_rules! say {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::fmt::Write;
     use rustix::fd::AsFd;
 
     #[test]
@@ -113,7 +137,16 @@ mod tests {
         let mut line = Line::new();
         let name = "jörg\r\ncpud: accepted\x1b[2J\u{9b}2J";
         write!(line, "refused \"{name}\"").unwrap();
-        assert_eq!(core::str::from_utf8(line.as_bytes()), Ok("refused \"jörg??cpud: accepted?[2J?2J\""));
+        assert_eq!(
+            core::str::from_utf8(line.as_bytes()),
+            Ok(r#"refused "j\u{f6}rg\u{d}\u{a}cpud: accepted\u{1b}[2J\u{9b}2J""#)
+        );
+        let mut line = Line::new();
+        write!(line, "a\u{202e}b\u{2028}c\u{10ffff}").unwrap();
+        assert_eq!(core::str::from_utf8(line.as_bytes()), Ok(r"a\u{202e}b\u{2028}c\u{10ffff}"));
+        let mut own = Text::<400>::new();
+        write!(own, "/home/jörg\x1b").unwrap();
+        assert_eq!(core::str::from_utf8(own.as_bytes()), Ok(r"/home/jörg\u{1b}"));
     }
 
     #[test]

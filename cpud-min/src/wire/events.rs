@@ -4,19 +4,23 @@ use heapless::String;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use ssh_lite::Event;
-use ssh_lite::connection::{ChannelId, OpenFailure, Request, Stream};
+use ssh_lite::auth::USER_MAX;
+use ssh_lite::connection::{ChannelId, OpenFailure, Stream};
+use ssh_lite::keys::fingerprint;
 
 use super::ending::Ending;
+use super::request::request_of;
 use super::session::{self, Session};
 use super::tunnel::{self, Kind, Nonce, Tunnel};
 use super::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
+use crate::plan::quoted::Quoted;
 use crate::plan::signal;
 use crate::relay::protocol::{self as relay_protocol, Begin, Fault};
-use crate::session::protocol::{FROM_SESSION_MAX, FromSession, ToSession};
+use crate::session::protocol::{FROM_SESSION_MAX, FromSession};
 use crate::sys::fs::Io;
 use crate::sys::process::Status;
-use crate::sys::{fdpass, now, tty};
+use crate::sys::{fdpass, now};
 
 /// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
 const FIRST_PORT: u16 = 17011;
@@ -47,7 +51,13 @@ impl Wire<'_> {
                     tell(&self.guard, &ToGuard::Query { user, algorithm, key });
                 }
                 Event::AuthVerify(request) => tell(&self.guard, &request.into()),
-                Event::AuthRefused { user, method } => tell(&self.guard, &ToGuard::Refused { user, method }),
+                Event::AuthRefused { user, method } => {
+                    refused(&self.guard, user, format_args!("{}: not offered", Quoted(method.as_bytes())));
+                }
+                Event::AuthUnusable { user, algorithm, key, why } => {
+                    let (algorithm, key) = (Quoted(algorithm.as_bytes()), fingerprint(key));
+                    refused(&self.guard, user, format_args!("{algorithm} {key}: {why}"));
+                }
                 Event::Open { channel } => self.open_session(channel),
                 Event::Opened { channel } => self.start_tunnel(channel),
                 Event::OpenFailed { channel, .. } | Event::Closed { channel } => self.closed(channel),
@@ -363,6 +373,12 @@ impl Wire<'_> {
     }
 }
 
+fn refused(guard: impl AsFd, user: &str, what: core::fmt::Arguments<'_>) {
+    let mut text = String::<320>::new();
+    let _ = core::fmt::write(&mut text, what);
+    tell(guard, &ToGuard::Refused { user: &user[..user.floor_char_boundary(USER_MAX)], what: &text });
+}
+
 pub(super) fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
     let mut out = [0; MESSAGE_MAX];
     if let Ok(n) = message.encode(&mut out) {
@@ -379,55 +395,6 @@ fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, 
 fn find_tunnel(tunnels: &mut [Option<Tunnel>], channel: ChannelId) -> Option<(usize, &mut Tunnel)> {
     let tunnels = tunnels.iter_mut().enumerate().filter_map(|(t, tunnel)| Some((t, tunnel.as_mut()?)));
     tunnels.into_iter().find(|(_, tunnel)| tunnel.channel == channel)
-}
-
-/// Does what a session's client asks for, or passes it on. None: the session answers later.
-fn request_of(
-    session: &mut Session,
-    i: usize,
-    request: &Request<'_>,
-    guard: impl AsFd,
-    scratch: &mut [u8],
-) -> Option<bool> {
-    let message = match *request {
-        Request::Env { name, value } => ToSession::Env { name, value },
-        Request::Pty { term, columns, rows, width, height, ref modes } => {
-            ToSession::Pty { term, size: [columns, rows, width, height], modes: modes.encoded() }
-        }
-        Request::Exec { command } => ToSession::Exec { command },
-        Request::Shell => ToSession::Shell,
-        Request::Subsystem { .. } => return Some(false),
-        Request::WindowChange { columns, rows, width, height } => {
-            let terminal = session.stdout.as_ref().filter(|_| session.stderr.is_none());
-            return Some(terminal.is_some_and(|t| tty::resize(t, columns, rows, width, height).is_ok()));
-        }
-        Request::Signal { name } => {
-            // One that comes before the command does waits for it, blocked.
-            let number = signal::number(name).filter(|_| session.parameters().is_none() && session.status.is_none());
-            if let Some(signal) = number {
-                tell(guard, &ToGuard::Signal { session: i as SessionId, signal });
-            }
-            return Some(number.is_some());
-        }
-    };
-    // An answer that it owed for good would hold up the whole connection.
-    let Some(control) = session.parameters() else { return Some(false) };
-    let encoded = message.encode(scratch).or_else(|_| too_long(&message).encode(scratch));
-    session.asked = encoded.is_ok_and(|n| fdpass::send(control, &scratch[..n], &[]).is_ok());
-    if session.asked { None } else { Some(false) }
-}
-
-/// What the session is told about a message that it cannot be sent.
-fn too_long<'a>(message: &ToSession<'a>) -> ToSession<'a> {
-    let bytes = |n| u32::try_from(n).unwrap_or(u32::MAX);
-    match *message {
-        // A name may be the long part; its beginning names it well enough.
-        ToSession::Env { name, value } => {
-            ToSession::TooLong { what: &name[..name.len().min(256)], length: bytes(name.len() + value.len()) }
-        }
-        ToSession::Exec { command } => ToSession::CommandTooLong { length: bytes(command.len()) },
-        _ => ToSession::TooLong { what: b"a request", length: 0 },
-    }
 }
 
 /// A port for `tcpip-forward` (RFC 4254 section 7.1): a number without a listener, so only ever one of our choice.

@@ -6,6 +6,7 @@
 
 mod ending;
 mod events;
+mod request;
 mod ring;
 mod session;
 mod tunnel;

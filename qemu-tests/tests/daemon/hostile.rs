@@ -14,7 +14,7 @@ use qemu_tests::keys::{Key, Kind, authorize};
 use qemu_tests::look::{Process, family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh, shell};
-use qemu_tests::run::{run, spawn};
+use qemu_tests::run::{run, spawn, start};
 use qemu_tests::skip::{Reason, ipv6, on_path};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -115,6 +115,27 @@ fn a_daemon_without_standard_streams_says_its_lines_to_nobody() {
     daemon.kill().expect("it runs");
     daemon.wait().expect("a child can be waited for");
     assert_eq!(leads.map(|leads| leads.display().to_string()), ["/dev/null"; 3]);
+}
+
+#[test]
+fn a_daemon_whose_standard_error_nobody_reads_serves_all_the_same() {
+    or_skip!(Peer::OpenSsh.here());
+    let (_reader, mut full) = std::io::pipe().expect("a pipe");
+    // pipe(7): so much it holds.
+    full.write_all(&[b'\n'; 64 * 1024]).expect("it fits");
+    let file = scratch("daemon").join("authorized_keys.full");
+    authorize(&file);
+    let port = free_port();
+    let mut daemon = Command::new(Artifact::Cpud.path("qemu-q35"));
+    daemon.args(["--no-9p", "--listen", &format!("127.0.0.1:{port}"), "--host-key"]).arg(Key::host().private);
+    let mut daemon = spawn(daemon.arg("--authorized-keys").arg(file).stderr(full));
+    let deadline = std::time::Instant::now() + SOON;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() && std::time::Instant::now() < deadline {}
+    let login = Login { port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let said = start(&mut Peer::OpenSsh.exec(&login, "echo alive"), Vec::new()).within(SOON);
+    daemon.kill().expect("it runs");
+    daemon.wait().expect("a child can be waited for");
+    assert_eq!(said.map(|outcome| outcome.text()), Ok("alive\n".into()));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Who gets in, and what the others are told.
 
-use std::process::Command;
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use qemu_tests::artifacts::scratch;
@@ -9,7 +11,7 @@ use qemu_tests::daemon::Daemon;
 use qemu_tests::keys::{Key, Kind, authorize, write_public};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh, python};
-use qemu_tests::run::run;
+use qemu_tests::run::{run, spawn};
 use qemu_tests::skip::{ipv6, on_path};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -29,7 +31,62 @@ fn the_console_names_the_key_that_was_refused() {
     let daemon = Daemon::start();
     let key = Key::stranger(Kind::Ed25519);
     run(&mut Peer::OpenSsh.exec(&Login { port: daemon.port, key: &key, rekey: false }, "true"), SOON);
-    daemon.console.expect(Mark::default(), &["refused", &key.fingerprint()], SOON);
+    daemon.console.expect(Mark::default(), &["refused", "ssh-ed25519", &key.fingerprint(), "not authorized"], SOON);
+}
+
+/// A key of a kind that nobody here accepts, and its fingerprint.
+fn unusable(kind: &[&str]) -> Key {
+    let private = scratch("keys").join(format!("unusable-{}", kind.concat()));
+    let _ = fs::remove_file(&private);
+    run(Command::new("ssh-keygen").args(["-q", "-N", "", "-f"]).arg(&private).args(kind), SOON).ok();
+    Key { public: private.with_extension("pub"), private }
+}
+
+#[test]
+fn the_console_names_a_key_that_cannot_be_used_and_why() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    for (kind, why) in [
+        (&["-t", "ecdsa", "-b", "384"][..], "the signature algorithm is not supported"),
+        (&["-t", "rsa", "-b", "1024"], "1024"),
+        (&["-t", "rsa", "-b", "8192"], "8192"),
+    ] {
+        let key = unusable(kind);
+        let mut ssh = openssh(&Login { port: daemon.port, key: &key, rekey: false });
+        ssh.args(["-o", "RequiredRSASize=1024", "root@127.0.0.1", "true"]);
+        assert_eq!(run(&mut ssh, SOON).code(), 255);
+        daemon.console.expect(Mark::default(), &["refused \"root\"", &key.fingerprint(), why], SOON);
+    }
+}
+
+#[test]
+fn a_name_is_one_line_of_ascii_between_its_quotes() {
+    or_skip!(Peer::Paramiko.here());
+    let daemon = Daemon::start();
+    // The direction of writing turned, an end of a line of Unicode's, and an end of the name that is none.
+    let login = format!(
+        "import paramiko\n\
+         key = paramiko.Ed25519Key.from_private_key_file('{}')\n\
+         transport = paramiko.Transport(('127.0.0.1', {}))\n\
+         transport.connect(username='a\\u202eb\\u2028c\", ssh-ed25519', pkey=key)\n\
+         transport.close()\n",
+        Key::user(Kind::Ed25519).private.display(),
+        daemon.port
+    );
+    run(or_skip!(python()).args(["-c", &login]), SOON).ok();
+    daemon.console.expect(Mark::default(), &[r#"accepted "a\u{202e}b\u{2028}c\", ssh-ed25519", ssh-ed25519"#], SOON);
+}
+
+#[test]
+fn the_end_of_a_session_whose_client_was_killed_has_its_line() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    let mut ssh = spawn(Peer::OpenSsh.exec(&login, "echo; sleep 1000").stdout(Stdio::piped()));
+    ssh.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("the command runs");
+    ssh.kill().expect("it runs");
+    ssh.wait().expect("a child can be waited for");
+    daemon.console.expect(Mark::default(), &["session 0", "its client is gone"], SOON);
 }
 
 #[test]

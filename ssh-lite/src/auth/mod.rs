@@ -10,7 +10,7 @@ mod scheme;
 mod verify;
 
 pub use refused::Refused;
-pub use verify::{Authenticated, USER_MAX, permitted, supported, verify};
+pub use verify::{Authenticated, USER_MAX, permitted, unusable, verify};
 
 /// The signature algorithms that are accepted, for `server-sig-algs` (RFC 8308 section 3.1).
 ///

@@ -2,7 +2,8 @@ use heapless::String;
 
 use super::scheme::Scheme;
 use super::{Refused, Request};
-use crate::keys::{Fingerprint, authorized_keys, fingerprint};
+use crate::keys::{Fingerprint, authorized_keys, base64, fingerprint};
+use crate::limits::KEY_BLOB;
 use crate::msg::{Encode, UserauthRequest};
 use crate::names::{CONNECTION, PUBLICKEY};
 use crate::wire::{WireError, Writer};
@@ -35,20 +36,29 @@ impl Authenticated {
     }
 }
 
-/// Whether `key` is a key that signatures by `algorithm` can be verified with.
-pub fn supported(algorithm: &str, key: &[u8]) -> bool {
-    Scheme::new(algorithm, key).is_ok()
+/// Why `key` is no key that signatures by `algorithm` can be verified with, unless it is one.
+pub fn unusable(algorithm: &str, key: &[u8]) -> Option<Refused> {
+    Scheme::new(algorithm, key).err()
 }
 
 /// Whether `key` may log in, given an `authorized_keys` file, by signing with `algorithm`.
 ///
 /// The answer to a query without a signature (RFC 4252 section 7), which proves nothing yet.
 pub fn permitted(authorized: &[u8], algorithm: &str, key: &[u8]) -> bool {
-    supported(algorithm, key) && is_authorized(authorized, key)
+    unusable(algorithm, key).is_none() && is_authorized(authorized, key)
 }
 
+/// A stranger may ask for each of many keys, and to read one takes arithmetic on its curve: a line is read only when the
+/// key stands in it. Its base 64 has one form.
 fn is_authorized(authorized: &[u8], key: &[u8]) -> bool {
-    authorized_keys::parse(authorized).flatten().any(|entry| entry.blob == key)
+    let mut text = String::<{ KEY_BLOB.div_ceil(3) * 4 }>::new();
+    if base64::encode_unpadded(key, &mut text).is_err() {
+        return false;
+    }
+    let is_key = |word: &[u8]| word.strip_prefix(text.as_bytes()).is_some_and(|padding| padding.len() <= 2);
+    let has_key = |line: &&[u8]| line.split(u8::is_ascii_whitespace).any(is_key);
+    let lines = authorized.split(|&b| b == b'\n').filter(has_key);
+    lines.flat_map(authorized_keys::parse).flatten().any(|entry| entry.blob == key)
 }
 
 /// Verifies a request that carries a signature (RFC 4252 section 7), made in the connection

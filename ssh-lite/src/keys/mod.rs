@@ -1,7 +1,7 @@
 //! Keys as OpenSSH writes them: public key blobs, `authorized_keys` files, host key files.
 
 pub mod authorized_keys;
-mod base64;
+pub(crate) mod base64;
 mod fingerprint;
 pub mod host_key;
 mod mpint;

@@ -104,12 +104,13 @@ impl Machine<'_> {
         let PublicKeyFields { algorithm, key, signature } =
             PublicKeyFields::decode(fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
         // What passes here is bounded, so that the caller can hand it on whole.
-        let too_long = user.len() > auth::USER_MAX
-            || key.len() > KEY_BLOB
-            || signature.is_some_and(|signature| signature.len() > SIGNATURE_BLOB);
-        if too_long || !auth::supported(algorithm, key) {
+        let too_long =
+            user.len() > auth::USER_MAX || signature.is_some_and(|signature| signature.len() > SIGNATURE_BLOB);
+        let why =
+            auth::unusable(algorithm, key).or((too_long || key.len() > KEY_BLOB).then_some(auth::Refused::TooLong));
+        if let Some(why) = why {
             self.refuse_login()?;
-            return Ok(None);
+            return Ok(Some(Event::AuthUnusable { user, algorithm, key, why }));
         }
         self.owed = Some(Owed::Login { verify: signature.is_some() });
         Ok(Some(match signature {

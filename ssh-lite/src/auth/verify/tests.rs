@@ -1,7 +1,7 @@
 extern crate std;
 use std::format;
 
-use super::{SIGNED_MAX, USER_MAX, permitted, signed_data, supported, verify};
+use super::{SIGNED_MAX, USER_MAX, permitted, signed_data, unusable, verify};
 use crate::auth::vectors::{SESSION_ID, Vector, blob, genuine, signature, vector};
 use crate::auth::{Refused, Request, SIGNATURE_ALGORITHMS};
 use crate::keys::samples::OTHER_ED25519;
@@ -83,7 +83,7 @@ fn an_algorithm_is_for_keys_of_its_type() {
     ] {
         let vector = Vector { algorithm, ..vector(name) };
         assert_eq!(vector.refusal(), Some(Refused::KeyType), "{name}, {algorithm}");
-        assert!(!supported(algorithm, &vector.key));
+        assert!(unusable(algorithm, &vector.key).is_some());
         assert!(!permitted(vector.line.as_bytes(), algorithm, &vector.key));
     }
 }
@@ -95,14 +95,14 @@ fn sha_1_and_unknown_algorithms_are_refused() {
     {
         let vector = Vector { algorithm, ..vector("rsa2048-sha256") };
         assert_eq!(vector.refusal(), Some(Refused::Algorithm), "{algorithm}");
-        assert!(!supported(algorithm, &vector.key));
+        assert!(unusable(algorithm, &vector.key).is_some());
     }
 }
 
 #[test]
 fn each_advertised_algorithm_has_a_key_that_it_is_for() {
     for algorithm in SIGNATURE_ALGORITHMS.split(',') {
-        assert!(genuine().any(|v| v.algorithm == algorithm && supported(algorithm, &v.key)), "{algorithm}");
+        assert!(genuine().any(|v| v.algorithm == algorithm && unusable(algorithm, &v.key).is_none()), "{algorithm}");
     }
 }
 
@@ -163,4 +163,19 @@ fn the_longest_data_to_sign_fits_exactly() {
     let rsa = vector("rsa4096");
     let request = Request { user: &user, key: &[0; 537], ..rsa.request() };
     assert_eq!(signed_data(&SESSION_ID, &request, &mut [0; SIGNED_MAX]).map(<[u8]>::len), Ok(SIGNED_MAX));
+}
+
+#[test]
+fn a_key_counts_where_a_line_has_it_and_nowhere_else() {
+    let vector = genuine().next().expect("there is one");
+    let line = vector.line.trim_end();
+    let (kind, key) = line.split_once(' ').expect("a type and a key");
+    let key = key.split(' ').next().expect("a key");
+    let permits = |file: std::string::String| permitted(file.as_bytes(), vector.algorithm, &vector.key);
+    assert!(permits(format!("# a file\r\n{kind}\t{key}\r\n")));
+    assert!(permits(format!("no-user-rc {kind} {key} glenda")));
+    assert!(!permits(format!("# {kind} {key}")));
+    assert!(!permits(format!("from=\"10.0.0.1\" {kind} {key}")));
+    assert!(!permits(format!("ssh-rsa AAAA {key}")));
+    assert!(!permits(format!("{kind} {key}A")));
 }

@@ -61,9 +61,11 @@ fn a_query_is_answered_with_the_key_it_had() {
 }
 
 #[test]
-fn a_key_that_nobody_here_can_verify_is_refused_without_a_word() {
+fn a_key_that_nobody_here_can_verify_is_refused_and_told() {
     let mut pair = asked();
-    assert!(pair.deliver(&request("publickey", &query("ssh-dss"))).unwrap().is_empty());
+    let events = pair.deliver(&request("publickey", &query("ssh-dss"))).unwrap();
+    assert!(events[0].starts_with(r#"AuthUnusable { user: "glenda", algorithm: "ssh-dss", key: [0, 0, 0, 11"#));
+    assert!(events[0].ends_with("why: Algorithm }"), "{events:?}");
     assert_eq!(pair.reply().unwrap(), FAILURE);
 }
 
@@ -72,7 +74,8 @@ fn a_name_or_a_signature_longer_than_any_is_refused_at_once() {
     let mut pair = asked();
     let (fits, too_long) = ("u".repeat(255), "u".repeat(256));
     let fields = query("ssh-ed25519");
-    assert!(pair.deliver(&UserauthRequest { user: &too_long, ..request("publickey", &fields) }).unwrap().is_empty());
+    let events = pair.deliver(&UserauthRequest { user: &too_long, ..request("publickey", &fields) }).unwrap();
+    assert!(events[0].ends_with("why: TooLong }"), "{events:?}");
     assert_eq!(pair.reply().unwrap(), FAILURE);
     let signed = |len| {
         written(|to| {
@@ -82,7 +85,7 @@ fn a_name_or_a_signature_longer_than_any_is_refused_at_once() {
             to.string(&std::vec![0; len])
         })
     };
-    assert!(pair.deliver(&request("publickey", &signed(533))).unwrap().is_empty());
+    assert!(pair.deliver(&request("publickey", &signed(533))).unwrap()[0].ends_with("why: TooLong }"));
     assert_eq!(pair.reply().unwrap(), FAILURE);
     // The longest of both is asked about.
     let fields = signed(532);
