@@ -83,8 +83,8 @@ impl<'a> Talk<'a> {
     fn new(buffers: Buffers<'a>, progress: u8) -> Self {
         let host_key = HostKey::from_seed(&[7; 32]);
         let config = Config::new("fuzz", host_key.public(), Ciphers::ALL);
-        let mut random = Counter(2);
-        let server = Server::new(config, buffers, NOW, &mut random);
+        let random = Counter(2);
+        let server = Server::new(config, buffers, NOW);
         let client = Client::new(Dialect::OPENSSH);
         let channels = Vec::new();
         let mut talk = Self { client, client_listens: true, server, host_key, random, channels, accept: true };

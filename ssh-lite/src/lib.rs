@@ -55,7 +55,7 @@ mod kex;
 pub mod keys;
 pub mod limits;
 pub mod msg;
-mod names;
+pub mod names;
 mod outside;
 pub mod server;
 #[cfg(any(test, feature = "testkit"))]

@@ -41,3 +41,6 @@ pub const TCPIP_FORWARD: &str = "tcpip-forward";
 pub const CANCEL_TCPIP_FORWARD: &str = "cancel-tcpip-forward";
 /// OpenSSH's, as a global request; any answer shows that the peer is alive.
 pub const KEEPALIVE: &str = "keepalive@openssh.com";
+
+/// How Go's ssh library begins its identification.
+pub const GO: &[u8] = b"SSH-2.0-Go";

@@ -7,6 +7,7 @@ use ssh_lite::Event;
 use ssh_lite::auth::USER_MAX;
 use ssh_lite::connection::{ChannelId, OpenFailure, Stream};
 use ssh_lite::keys::fingerprint;
+use ssh_lite::names::GO;
 
 use super::ending::Ending;
 use super::request::request_of;
@@ -24,9 +25,6 @@ use crate::sys::{fdpass, now};
 
 /// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
 const FIRST_PORT: u16 = 17011;
-
-/// How Go's ssh library calls itself.
-const GO: &[u8] = b"SSH-2.0-Go";
 
 /// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
 const ORIGINATOR: (&str, u16) = ("127.0.0.1", 17010);

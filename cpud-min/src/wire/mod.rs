@@ -112,7 +112,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     let buffers = Buffers { rx: memory::pages(RX)?, tx: memory::pages(TX)? };
     let mut inputs = memory::pages(SESSIONS * session::WINDOW)?.chunks_exact_mut(session::WINDOW);
     let scratch = memory::pages(session_protocol::MESSAGE_MAX)?;
-    let mut random = Pool::new();
+    let random = Pool::new();
     let start = now();
     if let Err(error) = sandbox::enter_wire(config.root) {
         let mut reason = String::<160>::new();
@@ -123,7 +123,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
 
     let ssh = SshConfig::new(concat!("cpud_", env!("CARGO_PKG_VERSION")), host_key, config.ciphers);
     let mut wire = Wire {
-        server: Server::new(ssh, buffers, start, &mut random),
+        server: Server::new(ssh, buffers, start),
         socket,
         guard,
         random,

@@ -91,18 +91,3 @@ fn reversed(bytes: &[u8]) -> Block {
     block[..bytes.len()].copy_from_slice(bytes);
     u128::from_be_bytes(block).to_le_bytes().into()
 }
-
-#[cfg(target_arch = "aarch64")]
-cpufeatures::new!(cpu, "aes");
-
-/// Whether this CPU has instructions for AES and for GHASH's multiplication.
-pub fn accelerated() -> bool {
-    #[cfg(target_arch = "aarch64")]
-    return cpu::get();
-    // Not by cpufeatures, which is told in the image that they are there (cpud-min/image.toml).
-    #[cfg(target_arch = "x86_64")]
-    {
-        const AES_AND_PCLMULQDQ: u32 = 1 << 25 | 1 << 1;
-        core::arch::x86_64::__cpuid(1).ecx & AES_AND_PCLMULQDQ == AES_AND_PCLMULQDQ
-    }
-}

@@ -3,11 +3,12 @@
 
 use super::{Config, channels::Question, exchange::Exchange, login::Login};
 use crate::{
-    Error, Event, Instant, Random,
+    Ciphers, Error, Event, Instant, Random,
     connection::Channels,
     error::{Malformed, Misbehaviour, Misuse, Reason},
     limits::{DISCONNECT_TEXT, OUTPUT_BEFORE_LOGIN, PACKETS_PER_KEY},
     msg::{self, Disconnect, Encode, Message, Phase, Unimplemented},
+    names::GO,
     transport::{Ident, Sender},
     wire::WireError,
 };
@@ -49,7 +50,7 @@ pub(super) fn malformed<M: Encode>(error: WireError) -> Error {
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(config: Config, tx: &'a mut [u8], rx_capacity: usize, now: Instant, random: &mut dyn Random) -> Self {
+    pub fn new(config: Config, tx: &'a mut [u8], rx_capacity: usize, now: Instant) -> Self {
         let mut machine = Self {
             config,
             tx: Sender::using(tx, OUTPUT_BEFORE_LOGIN),
@@ -66,10 +67,7 @@ impl<'a> Machine<'a> {
             fault: None,
             over: false,
         };
-        let started = machine
-            .tx
-            .ident(&[super::exchange::IDENT_PREFIX, config.software, "\r\n"])
-            .and_then(|()| machine.start_exchange(random));
+        let started = machine.tx.ident(&[super::exchange::IDENT_PREFIX, config.software, "\r\n"]);
         machine.note(started);
         machine
     }
@@ -78,8 +76,14 @@ impl<'a> Machine<'a> {
         self.peer.is_some()
     }
 
-    pub fn meet(&mut self, peer: Ident) {
+    /// The client has said who it is: the first key exchange begins.
+    pub fn meet(&mut self, peer: Ident, random: &mut dyn Random) -> Result<(), Error> {
+        // The client's list decides (RFC 4253 section 7.1), and Go's has AES in front of the ChaCha20 that it knows.
+        if self.config.ciphers == Ciphers::SLOW_AES && peer.as_bytes().starts_with(GO) {
+            self.config.ciphers = Ciphers::PORTABLE;
+        }
         self.peer = Some(peer);
+        self.start_exchange(random)
     }
 
     /// The client's identification; empty before it has come.

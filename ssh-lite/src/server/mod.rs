@@ -84,11 +84,11 @@ enum Step {
 }
 
 impl<'a> Server<'a> {
-    /// The identification and KEXINIT are in the output at once.
-    pub fn new(config: Config, buffers: Buffers<'a>, now: Instant, random: &mut dyn Random) -> Self {
+    /// The identification is in the output at once, KEXINIT when the client's has come.
+    pub fn new(config: Config, buffers: Buffers<'a>, now: Instant) -> Self {
         let mut rx = Receiver::new(buffers.rx);
         rx.read_ahead(PACKET_BEFORE_LOGIN);
-        let machine = Machine::new(config, buffers.tx, rx.capacity(), now, random);
+        let machine = Machine::new(config, buffers.tx, rx.capacity(), now);
         Self { rx, machine, payload: 0..0, unused: None }
     }
 
@@ -163,7 +163,7 @@ impl<'a> Server<'a> {
         }
         if !self.machine.knows_peer() {
             let Some(ident) = self.rx.ident()? else { return Ok(Step::Wait) };
-            self.machine.meet(ident);
+            self.machine.meet(ident, random)?;
         }
         let limit = if self.machine.is_open() { self.rx.capacity() } else { PACKET_BEFORE_LOGIN };
         self.rx.read_ahead(limit);

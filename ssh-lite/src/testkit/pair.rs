@@ -55,8 +55,8 @@ pub fn pair_in(buffers: Buffers<'_>, dialect: Dialect, change: impl FnOnce(&mut 
     };
     change(&mut config);
     let now = Instant(0);
-    let mut random = Counter(2);
-    let server = Server::new(config, buffers, now, &mut random);
+    let random = Counter(2);
+    let server = Server::new(config, buffers, now);
     Pair {
         client: Client::new(dialect),
         server,

@@ -1,6 +1,6 @@
 use super::{farewell, unexpected};
 use crate::{
-    Instant,
+    Ciphers, Instant,
     error::{Error, Incompatibility, Malformed, Misbehaviour},
     msg::{Ignore, KexEcdhInit, ServiceRequest},
     testkit::{Dialect, Pair, pair, pair_of, payload},
@@ -25,7 +25,20 @@ fn met(dialect: Dialect) -> Result<Pair<'static>, Error> {
 fn the_server_says_who_it_is_before_the_client_does() {
     let pair = pair_of(Dialect::OPENSSH, |_| {});
     assert!(pair.server.output().starts_with(b"SSH-2.0-ssh-lite\r\n"));
-    assert_eq!(pair.server.output()[18 + 5], 20, "KEXINIT is behind it");
+}
+
+#[test]
+fn where_aes_is_slow_it_is_offered_but_not_to_go_which_would_choose_it() {
+    let offered = |ident: &[u8]| {
+        let mut pair = pair_of(Dialect::OPENSSH, |config| config.ciphers = Ciphers::SLOW_AES);
+        pair.server.input(ident);
+        assert!(pair.server.poll(pair.now, &mut pair.random).unwrap().is_none());
+        std::string::String::from_utf8_lossy(pair.server.output()).into_owned()
+    };
+    let both = "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com";
+    assert!(offered(b"SSH-2.0-paramiko_3.5\r\n").contains(both));
+    let go = offered(b"SSH-2.0-Go\r\n");
+    assert!(go.contains("chacha20-poly1305@openssh.com") && !go.contains("aes"), "{go}");
 }
 
 #[test]
