@@ -84,6 +84,9 @@ pub fn free_port() -> u16 {
 pub fn known_hosts(port: u16) -> PathBuf {
     let path = scratch("known-hosts").join(port.to_string());
     let line = format!("[127.0.0.1]:{port} {}\n", Key::host().line());
-    fs::write(&path, line).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    // In one step: the client of another test may be reading the one that is there.
+    let part = path.with_extension(format!("{:?}", std::thread::current().id()));
+    let written = fs::write(&part, line).and_then(|()| fs::rename(&part, &path));
+    written.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     path
 }

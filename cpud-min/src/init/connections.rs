@@ -97,6 +97,10 @@ impl Connections {
         !self.table.is_full() && users < USERS_MAX
     }
 
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

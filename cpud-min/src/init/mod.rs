@@ -57,6 +57,9 @@ type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
 /// Connections that are accepted in a row.
 const ACCEPTED: usize = 16;
 
+/// How long somebody who has asked the machine to go down has to leave.
+const ASKER_MS: u64 = 2000;
+
 /// How long guards have to end their sessions before the machine goes down.
 const GOODBYE_MS: u64 = 1000;
 
@@ -173,9 +176,9 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
         while let Some(signal) = signal::next(&signals) {
             match signal {
                 signal::SIGCHLD => connections.reap(&mut |pid, status| relays.ended(pid, status)),
-                signal::SIGUSR1 if config.appliance => return Ok(goodbye(connections, Order::Halt)),
-                signal::SIGUSR2 if config.appliance => return Ok(goodbye(connections, Order::PowerOff)),
-                signal::SIGTERM | signal::SIGINT => return Ok(goodbye(connections, Order::Restart)),
+                signal::SIGUSR1 if config.appliance => return Ok(goodbye(config, connections, Order::Halt)),
+                signal::SIGUSR2 if config.appliance => return Ok(goodbye(config, connections, Order::PowerOff)),
+                signal::SIGTERM | signal::SIGINT => return Ok(goodbye(config, connections, Order::Restart)),
                 _ => {}
             }
         }
@@ -278,7 +281,13 @@ fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relay
 }
 
 /// Ends every connection, and gives guards a moment to end the sessions.
-fn goodbye(mut connections: Connections, order: Order) -> Order {
+fn goodbye(config: &Config, mut connections: Connections, order: Order) -> Order {
+    // The one who has asked for it with a word of ours leaves by himself, with the word's status.
+    let (all, asked) = (connections.len(), now().0);
+    while config.appliance && all > 0 && connections.len() == all && now().0 < asked + ASKER_MS {
+        rest_ms(20);
+        connections.reap(&mut |_, _| ());
+    }
     let deadline = now().0 + GOODBYE_MS;
     connections.end_all();
     while !connections.is_empty() && now().0 < deadline {

@@ -1,6 +1,7 @@
 //! The string of an `exec` request (RFC 4254 section 6.5): where the client's files are, and the
 //! command's words.
 
+use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
 use super::quoted::Quoted;
@@ -60,6 +61,15 @@ impl Display for ExecLineError<'_> {
 }
 
 impl<'a> ExecLine<'a> {
+    /// A typed line, for the shell of the name space, as sshd does it.
+    pub fn by_shell<'c>(shell: &CStr, command: &'c [u8], room: &'a mut [u8]) -> Result<Self, ExecLineError<'c>> {
+        let mut words = Strings::new(room, MAX_WORDS);
+        for word in [shell.to_bytes(), b"-c", command] {
+            words.add(&[word]).map_err(|refusal| ExecLineError::Word { number: words.len() + 1, refusal })?;
+        }
+        Ok(Self { ninep: None, words })
+    }
+
     /// Reads `command`, which has one of three forms:
     ///
     /// ```text
@@ -71,7 +81,8 @@ impl<'a> ExecLine<'a> {
     /// The first two are recognised by how the stock clients print them, byte for byte: V3 begins
     /// with `-port9p=` unquoted and without a blank before it, as no word of a user's can. Words
     /// are split as a POSIX shell does (XCU 2.2), but nothing is expanded, and `#`, `|`, `;`, `&`,
-    /// `<`, `>` and parentheses are ordinary bytes.
+    /// `<`, `>` and parentheses are ordinary bytes. A line that [`is_typed`] comes here only where
+    /// there is no shell.
     ///
     /// `room` takes the words, each with a NUL.
     pub fn parse<'c>(command: &'c [u8], room: &'a mut [u8]) -> Result<Self, ExecLineError<'c>> {
@@ -102,6 +113,51 @@ fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
     let number = core::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
     let port = number.filter(|&port| port != 0).ok_or(ExecLineError::Port(port))?;
     Ok((Some(Ninep { port, generation }), words))
+}
+
+/// Whether a person, or a program that expects a shell at this end, has written the line: the stock clients serve files, or
+/// have each word in single quotes, and single quotes in double ones or behind a backslash.
+pub fn is_typed(command: &[u8]) -> bool {
+    let mut text = command;
+    if text.starts_with(b"-port9p=") || is_v2(text) {
+        return false;
+    }
+    loop {
+        text = match text {
+            [] => return false,
+            [b' ', rest @ ..] | [b'"', b'\'', b'"', rest @ ..] | [b'\\', b'\'', rest @ ..] => rest,
+            [b'\'', rest @ ..] => match after_quote(rest) {
+                Some(rest) => rest,
+                None => return true,
+            },
+            _ => return true,
+        };
+    }
+}
+
+/// Whether there is something in the line that only a shell does: an operator outside of quotes, or an expansion outside
+/// of single ones.
+pub fn needs_shell(mut text: &[u8]) -> bool {
+    let mut doubled = false;
+    loop {
+        text = match text {
+            [] => return false,
+            [b'\\', _, rest @ ..] => rest,
+            [b'\'', rest @ ..] if !doubled => after_quote(rest).unwrap_or_default(),
+            [b'"', rest @ ..] => {
+                doubled = !doubled;
+                rest
+            }
+            [b'$' | b'`', ..] => return true,
+            [b'|' | b'&' | b';' | b'<' | b'>' | b'(' | b')', ..] if !doubled => return true,
+            [_, rest @ ..] => rest,
+        };
+    }
+}
+
+/// What is behind the next single quote.
+fn after_quote(text: &[u8]) -> Option<&[u8]> {
+    text.iter().position(|&byte| byte == b'\'').map(|end| &text[end + 1..])
 }
 
 /// Whether it is V2's.
@@ -179,9 +235,9 @@ fn word<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fau
 
 /// Nothing has a meaning until the next `'`.
 fn single_quoted<'c>(text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
-    let end = text.iter().position(|&byte| byte == b'\'').ok_or(Fault::Unfinished('\''))?;
-    words.put(&text[..end])?;
-    Ok(&text[end + 1..])
+    let rest = after_quote(text).ok_or(Fault::Unfinished('\''))?;
+    words.put(&text[..text.len() - rest.len() - 1])?;
+    Ok(rest)
 }
 
 /// A backslash has a meaning only before the bytes that have one within double quotes (XCU 2.2.3).

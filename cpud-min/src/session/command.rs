@@ -17,7 +17,7 @@ use crate::sys::process::{self, Pointers};
 use crate::sys::{fs, memory};
 
 /// The shell for a script without a first line that names one, and for a login on a machine that has it.
-const SH: &CStr = c"/bin/sh";
+pub const SH: &CStr = c"/bin/sh";
 
 /// Runs the command, or the user's shell when there is none. Returns when that could not be.
 pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Failed {
@@ -57,8 +57,11 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     let status = search.exit_status() as u8;
     let error = Errno::from_raw_os_error(search.why().cast_signed());
     // No program of that name: on the appliance cpud itself has some words.
-    if config.appliance && status == path::NOT_FOUND as u8 && words::answer(command) {
-        return Failed(0);
+    if config.appliance
+        && status == path::NOT_FOUND as u8
+        && let Some(answered) = words::answer(command)
+    {
+        return Failed(u8::from(!answered));
     }
     match (command.is_empty(), status == path::NOT_FOUND as u8) {
         (true, _) => say!(

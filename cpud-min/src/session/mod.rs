@@ -29,10 +29,12 @@ use crate::init::Config;
 use crate::plan::directory::{Directory, directory};
 use crate::plan::environ;
 use crate::plan::exec_line::Generation;
+use crate::plan::path;
 use crate::plan::quoted::Quoted;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{fs, process, signal};
+use command::SH;
 use nfs::Nfs;
 use parameters::Parameters;
 use protocol::FromSession;
@@ -77,7 +79,33 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
         say!("cpud: this session cannot join its control group");
         return Failed(NOT_STARTED);
     }
-    let line = match parameters.exec_line() {
+    // Of a line that a shell may read it is not known yet whether there is one.
+    let line = parameters.exec_line();
+    let (ninep, first) = match &line {
+        Ok(line) => (line.ninep, line.words.iter().next().unwrap_or(c"")),
+        Err(_) => (None, c""),
+    };
+    let environ = &mut parameters.environ;
+    if let Err(failed) = record(config, peer, user, first) {
+        return failed;
+    }
+    let serves = ninep.map(|n| n.generation).or(nfs.as_ref().map(|_| Generation::V3));
+    if let Err(failed) = namespace::build(config, ninep, nfs, environ, user, socket) {
+        return failed;
+    }
+    if let Err(failed) = enter_directory(serves, environ) {
+        return failed;
+    }
+    let line = match parameters.shell_line(config.appliance) {
+        Some(line) => line,
+        None if parameters.needs_shell() => {
+            let shell = Quoted(SH.to_bytes());
+            say!("cpud: this line needs a shell, and there is no {shell} here; a cpu client brings one");
+            return Failed(path::NOT_FOUND as u8);
+        }
+        None => line,
+    };
+    let line = match line {
         Ok(line) => line,
         Err(error) => {
             say!("cpud: {error}");
@@ -85,16 +113,6 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
         }
     };
     let environ = &mut parameters.environ;
-    if let Err(failed) = record(config, peer, user, line.words.iter().next().unwrap_or(c"")) {
-        return failed;
-    }
-    let serves = line.ninep.map(|n| n.generation).or(nfs.as_ref().map(|_| Generation::V3));
-    if let Err(failed) = namespace::build(config, line.ninep, nfs, environ, user, socket) {
-        return failed;
-    }
-    if let Err(failed) = enter_directory(serves, environ) {
-        return failed;
-    }
     environ::OF_THE_SESSION.iter().for_each(|name| environ.remove(name));
     // Nothing of the session's own reaches the command: the socket closes as it starts.
     signal::as_at_a_start();

@@ -8,14 +8,15 @@ use rustix::io::Errno;
 
 use super::protocol::{COMMAND_MAX, FromSession, MESSAGE_MAX, ToSession};
 use super::streams::Terminal;
-use super::{streams, tell};
+use super::{command::SH, streams, tell, words};
 use crate::plan::environ::{Environ, OF_THE_SESSION};
-use crate::plan::exec_line::{ExecLine, ExecLineError, is_v2};
+use crate::plan::exec_line::{ExecLine, ExecLineError, is_typed, is_v2, needs_shell};
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::MAX_ARG_STRLEN;
 use crate::plan::terminal;
 use crate::sys::console::{self, Text};
 use crate::sys::errno::Sentence;
+use crate::sys::fs::{self, Access};
 use crate::sys::{fdpass, memory};
 
 /// All environment variables together. Linux takes a quarter of the stack's limit, 2 MiB, with the arguments.
@@ -125,12 +126,26 @@ impl Parameters {
 
     /// The words of the command; without any it is the user's shell.
     pub fn exec_line(&self) -> Result<ExecLine<'static>, ExecLineError<'static>> {
-        let Ok(room) = memory::pages(WORDS_ROOM) else {
-            // Too little memory for a command line is no memory for a command.
-            crate::sys::process::exit(super::NOT_STARTED.into())
-        };
-        ExecLine::parse(self.command, room)
+        ExecLine::parse(self.command, words_room())
     }
+
+    /// The words by which the name space's shell reads a line as people type it. None when it is none, or there is no
+    /// shell, or the line is one of our own words.
+    pub fn shell_line(&self, appliance: bool) -> Option<Result<ExecLine<'static>, ExecLineError<'static>>> {
+        let own = || appliance && !needs_shell(self.command) && words::is_own(self.command);
+        let shell = is_typed(self.command) && fs::access(SH, Access::EXEC_OK).is_ok() && !own();
+        shell.then(|| ExecLine::by_shell(SH, self.command, words_room()))
+    }
+
+    /// Whether only a shell could run the line.
+    pub fn needs_shell(&self) -> bool {
+        is_typed(self.command) && needs_shell(self.command)
+    }
+}
+
+fn words_room() -> &'static mut [u8] {
+    // Too little memory for a command line is no memory for a command.
+    memory::pages(WORDS_ROOM).unwrap_or_else(|_| crate::sys::process::exit(super::NOT_STARTED.into()))
 }
 
 /// The shell of the client's environment.

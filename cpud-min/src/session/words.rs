@@ -6,20 +6,23 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 use linux_raw_sys::general::{SIGTERM, SIGUSR2};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{OFlags, RawDir};
+use rustix::io::Errno;
 
-use crate::plan::strings::Strings;
+use crate::plan::strings::{Iter, Strings};
+use crate::sys::errno::Sentence;
 use crate::sys::process::Pid;
 use crate::sys::{console, fs, memory, now, process};
-use crate::{VERSION, cpath};
+use crate::{VERSION, cpath, say};
 
 /// Where each session leaves a line about itself.
 pub const RECORDS: &CStr = c"/run/cpud";
 
-type Answer = fn() -> rustix::io::Result<()>;
+type Answer = fn(&mut Iter<'_>) -> rustix::io::Result<()>;
 
-/// The words, what they do, and who answers.
-const WORDS: [(&CStr, &str, Answer); 7] = [
+/// The words, what they do, and who answers, given the words behind it. The first ones go before a shell.
+const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"help", "this list", help),
     (c"version", "the versions of cpud and of the kernel", version),
     (c"uptime", "how long the appliance has been up", uptime),
@@ -27,19 +30,32 @@ const WORDS: [(&CStr, &str, Answer); 7] = [
     (c"dmesg", "the kernel's messages", dmesg),
     (c"reboot", "start again", reboot),
     (c"poweroff", "switch off", poweroff),
+    // What other programs run to see whether a box is there.
+    (c"cat", "what it reads, until that ends", cat),
+    (c"echo", "the words behind it", echo),
+    (c"ls", "the names in a directory", ls),
+    (c"true", "nothing", |_| Ok(())),
 ];
+const OWN: usize = 7;
 
-/// Answers the command if it is one of the words.
-pub fn answer(command: &Strings<'_>) -> bool {
+/// Whether the first word of a line is one that no shell is asked for.
+pub fn is_own(line: &[u8]) -> bool {
+    let word = line.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    WORDS[..OWN].iter().any(|(known, ..)| known.to_bytes() == word)
+}
+
+/// Answers the command if it is one of the words: whether that worked.
+pub fn answer(command: &Strings<'_>) -> Option<bool> {
     let mut words = command.iter();
-    let word = words.next().unwrap_or(c"");
-    match WORDS.iter().find(|(known, ..)| *known == word) {
-        Some((_, _, answer)) => {
-            // An answer fails only when nobody reads it any more.
-            let _ = answer();
-            true
+    let word = words.next()?;
+    let (_, _, answer) = WORDS.iter().find(|(known, ..)| *known == word)?;
+    match answer(&mut words) {
+        // Nobody reads it any more.
+        Ok(()) | Err(Errno::PIPE) => Some(true),
+        Err(error) => {
+            say!("cpud: {}: {}", text(word), Sentence(error));
+            Some(false)
         }
-        None => false,
     }
 }
 
@@ -51,14 +67,14 @@ fn print(text: fmt::Arguments<'_>) -> rustix::io::Result<()> {
     console::write_out(line.as_bytes())
 }
 
-fn help() -> rustix::io::Result<()> {
+fn help(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     print(format_args!(
         "This is a cpu appliance: `cpu HOST command` runs a command of yours here. Of its own it has:"
     ))?;
     WORDS.iter().try_for_each(|(word, what, _)| print(format_args!("  {:10}{what}", word.to_str().unwrap_or(""))))
 }
 
-fn version() -> rustix::io::Result<()> {
+fn version(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let kernel = rustix::system::uname();
     print(format_args!("cpud {VERSION}, Linux {} {}", text(kernel.release()), text(kernel.machine())))
 }
@@ -67,13 +83,13 @@ fn text(string: &CStr) -> &str {
     string.to_str().unwrap_or("?")
 }
 
-fn uptime() -> rustix::io::Result<()> {
+fn uptime(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let seconds = now().0 / 1000;
     let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
     print(format_args!("up {days} days, {hours:02}:{minutes:02}:{:02}", seconds % 60))
 }
 
-fn sessions() -> rustix::io::Result<()> {
+fn sessions(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let directory = fs::open(RECORDS, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(&directory, &mut buffer);
@@ -90,20 +106,64 @@ fn sessions() -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn dmesg() -> rustix::io::Result<()> {
+fn dmesg(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let log = memory::pages(256 * 1024)?;
     let length = process::kernel_log(log)?;
     console::write_out(&log[..length])
 }
 
-fn reboot() -> rustix::io::Result<()> {
+fn reboot(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     print(format_args!("rebooting"))?;
     process::kill(Pid::INIT, SIGTERM);
     Ok(())
 }
 
-fn poweroff() -> rustix::io::Result<()> {
+fn poweroff(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     print(format_args!("switching off"))?;
     process::kill(Pid::INIT, SIGUSR2);
+    Ok(())
+}
+
+fn cat(files: &mut Iter<'_>) -> rustix::io::Result<()> {
+    let mut buffer = [0; 4096];
+    // Without a name it reads what it is sent; the keepalive of labgrid is that.
+    let mut pass = |file: BorrowedFd<'_>| loop {
+        match rustix::io::read(file, &mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => console::write_out(&buffer[..n])?,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let mut named = false;
+    for file in files {
+        named = true;
+        pass(fs::open(file, OFlags::RDONLY)?.as_fd())?;
+    }
+    if named { Ok(()) } else { pass(console::input()) }
+}
+
+fn echo(words: &mut Iter<'_>) -> rustix::io::Result<()> {
+    for (n, word) in words.enumerate() {
+        console::write_out(if n == 0 { b"" } else { b" " })?;
+        console::write_out(word.to_bytes())?;
+    }
+    console::write_out(b"\n")
+}
+
+fn ls(directories: &mut Iter<'_>) -> rustix::io::Result<()> {
+    // Options are for how it looks, and it has one look.
+    let named = directories.find(|word| !word.to_bytes().starts_with(b"-"));
+    let directory = fs::open(named.unwrap_or(c"."), OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&directory, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.to_bytes().starts_with(b".") {
+            console::write_out(name.to_bytes())?;
+            console::write_out(b"\n")?;
+        }
+    }
     Ok(())
 }

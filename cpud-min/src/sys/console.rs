@@ -106,6 +106,12 @@ pub fn never_wait() {
     }
 }
 
+/// Standard input.
+pub fn input() -> BorrowedFd<'static> {
+    // SAFETY: a session's standard input is open, and it does not close it.
+    unsafe { rustix::stdio::stdin() }
+}
+
 /// Writes all of `text` to standard output (`--help`, and the words that cpud answers itself).
 pub fn write_out(mut text: &[u8]) -> io::Result<()> {
     while !text.is_empty() {

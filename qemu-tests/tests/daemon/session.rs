@@ -112,7 +112,7 @@ fn a_program_that_may_not_be_executed_is_named_so_whatever_else_is_in_path() {
     fs::write(folder.join("tool"), "").expect("scratch is writable");
     let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
     let path = format!("SetEnv=PATH={}:/nonexistent", folder.display());
-    let outcome = run(openssh(&login).args(["-o", &path, "root@127.0.0.1", "tool"]), SOON);
+    let outcome = run(openssh(&login).args(["-o", &path, "root@127.0.0.1", "'tool'"]), SOON);
     assert_eq!((outcome.code(), outcome.complaint().as_str()), (126, "cpud: \"tool\": permission denied\n"));
 }
 
@@ -205,4 +205,20 @@ fn all_reaches(rest: fn(usize) -> Duration) {
     assert!(client.wait().expect("a child can be waited for").success());
     let expected: String = (1..=500_000).map(|n| format!("{n}\n")).collect();
     assert_eq!((seen.len(), sha256(&seen)), (expected.len(), sha256(expected.as_bytes())));
+}
+
+#[test]
+fn a_line_as_people_type_it_is_read_by_a_shell() {
+    or_skip!(Peer::OpenSsh.here());
+    let daemon = Daemon::start();
+    let typed = |line: &str| {
+        let mut ssh = openssh(&Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false });
+        run(ssh.args(["root@127.0.0.1", line]), SOON)
+    };
+    assert_eq!(typed("echo a | tr a b").ok(), "b");
+    assert_eq!(typed("cd /usr && NAME=value; export NAME; echo $PWD $NAME").ok(), "/usr value");
+    assert_eq!(typed("false || exit 7").code(), 7);
+    assert_eq!(typed("nothing-of-that-name").code(), 127);
+    // The stock client's words are nobody's to read again.
+    assert_eq!(typed("'echo' 'a | $HOME'").ok(), "a | $HOME");
 }

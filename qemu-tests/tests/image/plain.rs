@@ -5,7 +5,8 @@ use std::process::Command;
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh};
-use qemu_tests::run::{Outcome, run};
+use qemu_tests::run::{Outcome, feed, run};
+use qemu_tests::vm::{Machine, Vm};
 
 use crate::{LIMIT, machine, v3};
 
@@ -63,9 +64,42 @@ fn ssh_without_a_command_gets_a_sentence_and_not_a_hang() {
 fn a_command_of_the_clients_is_not_found_without_its_files() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());
-    let outcome = ssh(vm.port, &["ls"]);
+    let outcome = ssh(vm.port, &["make"]);
     assert_eq!(outcome.code(), 127);
-    assert!(outcome.complaint().contains("ls"), "{}", outcome.complaint());
+    assert!(outcome.complaint().contains("make"), "{}", outcome.complaint());
+}
+
+#[test]
+fn the_words_by_which_programs_look_whether_a_box_is_there_are_answered() {
+    let vm = machine!(shared);
+    or_skip!(Peer::OpenSsh.here());
+    assert_eq!(ssh(vm.port, &["true"]).ok(), "");
+    assert_eq!(ssh(vm.port, &["echo 'a  b' c"]).ok(), "a  b c");
+    assert!(ssh(vm.port, &["ls -l /"]).ok().lines().any(|name| name == "proc"));
+    let mut ssh: Command = openssh(&Login { port: vm.port, key: &Key::user(Kind::Ed25519), rekey: false });
+    let cat = feed(ssh.args(["root@127.0.0.1", "cat"]), b"until its end\n".to_vec(), LIMIT);
+    assert_eq!(cat.ok(), "until its end");
+}
+
+#[test]
+fn a_line_that_needs_a_shell_is_refused_where_there_is_none() {
+    let vm = machine!(shared);
+    or_skip!(Peer::OpenSsh.here());
+    for line in ["echo a | cat", "version; version", "dmesg > /tmp/log", "echo $HOME"] {
+        let outcome = ssh(vm.port, &[line]);
+        assert_eq!((outcome.code(), outcome.text().as_str()), (127, ""), "{line}");
+        assert!(outcome.complaint().contains("needs a shell"), "{line}: {}", outcome.complaint());
+    }
+}
+
+#[test]
+fn who_switches_the_box_off_hears_that_it_was_done() {
+    let _turn = machine!(alone);
+    or_skip!(Peer::OpenSsh.here());
+    for (word, said) in [("poweroff", "switching off"), ("reboot", "rebooting")] {
+        let vm = Vm::boot(&Machine::ours());
+        assert_eq!(ssh(vm.port, &[word]).ok(), said);
+    }
 }
 
 #[test]

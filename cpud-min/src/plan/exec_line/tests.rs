@@ -102,3 +102,50 @@ fn a_word_that_execve_would_not_take_is_numbered() {
     assert_eq!(full, ExecLineError::Word { number: 2, refusal: Refusal::NoRoom { bytes: 8 } });
     assert!(ExecLine::parse(b"ls 1234", &mut room).is_ok());
 }
+
+#[test]
+fn what_the_stock_clients_quote_is_not_typed() {
+    for line in [
+        "-port9p=17 'a | b'",
+        " 'uname' '-a'",
+        r#" 'it'"'"'s'"#,
+        r"'it'\''s'",
+        "cpu -remote -port9p 7 -bin cpu ls | wc",
+        "",
+        " ",
+    ] {
+        assert!(!is_typed(line.as_bytes()), "{line}");
+    }
+    for line in ["uname -a", "'a' | 'b'", "'a", r#""$HOME""#, "echo 'a'", "\t'a'"] {
+        assert!(is_typed(line.as_bytes()), "{line}");
+    }
+}
+
+#[test]
+fn a_line_needs_a_shell_for_operators_and_expansions_that_are_not_quoted() {
+    for line in [
+        "echo a | cat",
+        "a;b",
+        "a && b",
+        "a>b",
+        "a<b",
+        "(a)",
+        "echo $HOME",
+        r#"echo "$HOME""#,
+        "echo `id`",
+        "a 'b' & c",
+    ] {
+        assert!(needs_shell(line.as_bytes()), "{line}");
+    }
+    for line in ["version", "echo 'a | $b'", r#"echo "a | b; c""#, r"echo a\|b \$c", r#"echo "it's | x""#, "echo '"] {
+        assert!(!needs_shell(line.as_bytes()), "{line}");
+    }
+}
+
+#[test]
+fn a_typed_line_is_one_word_for_the_shell() {
+    let mut room = [0; 64];
+    let line = ExecLine::by_shell(c"/bin/sh", b"echo a  | cat", &mut room).unwrap();
+    assert!(line.words.iter().eq([c"/bin/sh", c"-c", c"echo a  | cat"]));
+    assert!(ExecLine::by_shell(c"/bin/sh", b"a\0b", &mut room).unwrap_err().to_string().contains("word 3"));
+}
