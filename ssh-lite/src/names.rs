@@ -28,6 +28,10 @@ pub const USERAUTH: &str = "ssh-userauth";
 pub const CONNECTION: &str = "ssh-connection";
 /// RFC 4252 section 7.
 pub const PUBLICKEY: &str = "publickey";
+/// PROTOCOL of OpenSSH, section 3.1: the signature is over the host key, too, as keys want it that were added to an agent
+/// for some hosts only; and the extension that offers it.
+pub const PUBLICKEY_HOSTBOUND: &str = "publickey-hostbound-v00@openssh.com";
+pub const HOSTBOUND: &str = "publickey-hostbound@openssh.com";
 /// RFC 4252 section 5.2.
 pub const NONE: &str = "none";
 

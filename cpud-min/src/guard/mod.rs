@@ -13,6 +13,7 @@ use core::net::SocketAddr;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use ssh_lite::auth::{self, Authenticated};
+use ssh_lite::keys::ed25519_blob;
 use ssh_lite::keys::host_key::HostKey;
 use ssh_lite::limits::LOGIN_ATTEMPTS;
 use ssh_lite::server::LOGIN_GRACE;
@@ -145,8 +146,10 @@ impl Guard<'_> {
                     self.reporter.line(format_args!("cpud: {peer}: refused {user}, {algorithm} {key}: not authorized"));
                 }
             }
-            ToGuard::Verify { user, service, algorithm, key, signature } => {
-                self.verify(&auth::Request { user, service, algorithm, key, signature });
+            ToGuard::Verify { user, service, algorithm, key, bound, signature } => {
+                let host_key = self.host_key.as_ref().map(|host_key| ed25519_blob(&host_key.public()));
+                let host_key = host_key.as_ref().filter(|_| bound).map(<[u8; _]>::as_slice);
+                self.verify(&auth::Request { user, service, algorithm, key, host_key, signature });
             }
             ToGuard::Open { session } => self.open(session),
             ToGuard::Signal { session, signal } => self.sessions.signal(session, signal),

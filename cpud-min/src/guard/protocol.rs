@@ -11,9 +11,9 @@ use crate::sys::process::Status;
 /// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (532) and names.
 pub const MESSAGE_MAX: usize = 2048;
 
-/// Whatever passes [`ssh_lite::Server`] fits: a byte, then user, service, algorithm, key and signature as strings.
+/// Whatever passes [`ssh_lite::Server`] fits: a byte, a boolean, then user, service, algorithm, key and signature as strings.
 const _: () = assert!(
-    1 + 5 * 4 + auth::USER_MAX + 14 + 19 + ssh_lite::limits::KEY_BLOB + ssh_lite::limits::SIGNATURE_BLOB <= MESSAGE_MAX
+    2 + 5 * 4 + auth::USER_MAX + 14 + 19 + ssh_lite::limits::KEY_BLOB + ssh_lite::limits::SIGNATURE_BLOB <= MESSAGE_MAX
 );
 
 /// One of the sessions of a connection: the number that wire gave it, less than [`SESSIONS_MAX`].
@@ -30,7 +30,8 @@ pub enum ToGuard<'a> {
     /// Would this key be accepted? Answer: `Verdict`.
     Query { user: &'a str, algorithm: &'a str, key: &'a [u8] },
     /// Is this user's signature right, and the key permitted? Answer: `Verdict`.
-    Verify { user: &'a str, service: &'a str, algorithm: &'a str, key: &'a [u8], signature: &'a [u8] },
+    /// `bound`: it is over the host key, too.
+    Verify { user: &'a str, service: &'a str, algorithm: &'a str, key: &'a [u8], bound: bool, signature: &'a [u8] },
     /// Open a session. Answer: `Opened`, with wire's end of the session's socket when it worked.
     Open { session: SessionId },
     /// Send the signal of this Linux number to the session's command. No answer.
@@ -75,8 +76,9 @@ impl<'a> ToGuard<'a> {
                 w.byte(2)?;
                 [user.as_bytes(), algorithm.as_bytes(), key].iter().try_for_each(|s| w.string(s))
             }
-            Self::Verify { user, service, algorithm, key, signature } => {
+            Self::Verify { user, service, algorithm, key, bound, signature } => {
                 w.byte(3)?;
+                w.boolean(bound)?;
                 let fields = [user.as_bytes(), service.as_bytes(), algorithm.as_bytes(), key, signature];
                 fields.iter().try_for_each(|s| w.string(s))
             }
@@ -103,6 +105,7 @@ impl<'a> ToGuard<'a> {
             1 => Self::Sign { hash: *r.array()? },
             2 => Self::Query { user: r.text()?, algorithm: r.text()?, key: r.string()? },
             3 => Self::Verify {
+                bound: r.boolean()?,
                 user: r.text()?,
                 service: r.text()?,
                 algorithm: r.text()?,
@@ -122,8 +125,8 @@ impl<'a> ToGuard<'a> {
 
 impl<'a> From<auth::Request<'a>> for ToGuard<'a> {
     fn from(r: auth::Request<'a>) -> Self {
-        let auth::Request { user, service, algorithm, key, signature } = r;
-        Self::Verify { user, service, algorithm, key, signature }
+        let auth::Request { user, service, algorithm, key, host_key, signature } = r;
+        Self::Verify { user, service, algorithm, key, bound: host_key.is_some(), signature }
     }
 }
 
@@ -178,7 +181,7 @@ mod tests {
         let messages = [
             ToGuard::Sign { hash: [7; 32] },
             ToGuard::Query { user: "glenda", algorithm: "ssh-ed25519", key: b"key" },
-            ToGuard::Verify { user: "g", service: "s", algorithm: "a", key: b"k", signature: b"sig" },
+            ToGuard::Verify { user: "g", service: "s", algorithm: "a", key: b"k", bound: true, signature: b"sig" },
             ToGuard::Open { session: 3 },
             ToGuard::Signal { session: 3, signal: 15 },
             ToGuard::Close { session: 9 },

@@ -155,3 +155,31 @@ fn it_listens_on_ipv6_too() {
     ssh.args(["-o", &format!("HostKeyAlias=[127.0.0.1]:{}", daemon.port), "root@::1", "/bin/echo six"]);
     assert_eq!(run(&mut ssh, SOON).ok(), "six");
 }
+
+#[test]
+fn a_key_that_was_added_to_an_agent_for_this_host_alone_gets_in() {
+    or_skip!(Peer::OpenSsh.here());
+    or_skip!(on_path("ssh-agent").and(on_path("ssh-add")));
+    let daemon = Daemon::start();
+    let key = Key::user(Kind::Ed25519);
+    let way = scratch("sockets").join(format!("agent.{}", daemon.port));
+    let _ = fs::remove_file(&way);
+    let mut agent = spawn(Command::new("ssh-agent").arg("-D").arg("-a").arg(&way).stdout(Stdio::null()));
+    let host = format!("[127.0.0.1]:{}", daemon.port);
+    let mut add = Command::new("ssh-add");
+    add.env("SSH_AUTH_SOCK", &way).args(["-q", "-h", &host, "-H"]).arg(daemon.known_hosts()).arg(&key.private);
+    while !way.exists() {
+        std::thread::yield_now();
+    }
+    let added = run(&mut add, SOON);
+    let mut ssh = openssh(&Login { port: daemon.port, key: &Key { private: key.public.clone(), ..key }, rekey: false });
+    let agent_of = format!("IdentityAgent={}", way.display());
+    // The first of an option's values counts.
+    let mut with_agent = Command::new("ssh");
+    with_agent.args(["-o", &agent_of]).args(ssh.args(["root@127.0.0.1", "echo bound"]).get_args());
+    let outcome = run(&mut with_agent, SOON);
+    agent.kill().expect("it runs");
+    agent.wait().expect("a child can be waited for");
+    assert_eq!(added.code(), 0, "{}", added.complaint());
+    assert_eq!(outcome.ok(), "bound");
+}

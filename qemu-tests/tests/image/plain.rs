@@ -35,15 +35,6 @@ fn ssh_reads_version_uptime_and_the_kernels_messages() {
 }
 
 #[test]
-fn a_client_that_has_nothing_but_aes_gets_in_where_that_is_slow() {
-    let vm = machine!(shared);
-    or_skip!(Peer::OpenSsh.here());
-    let mut ssh = openssh(&Login { port: vm.port, key: &Key::user(Kind::Ed25519), rekey: false });
-    ssh.args(["-c", "aes256-gcm@openssh.com", "root@127.0.0.1", "version"]);
-    assert!(run(&mut ssh, LIMIT).ok().contains("Linux 6."));
-}
-
-#[test]
 fn ssh_lists_the_sessions() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());

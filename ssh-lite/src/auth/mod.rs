@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub algorithm: &'a str,
     /// The public key blob.
     pub key: &'a [u8],
+    /// The blob of the host's key, when the signature is over that, too.
+    pub host_key: Option<&'a [u8]>,
     /// `string algorithm`, `string signature` as the algorithm has it.
     pub signature: &'a [u8],
 }

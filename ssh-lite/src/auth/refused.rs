@@ -16,6 +16,8 @@ pub enum Refused {
     Key(KeyError),
     /// The signature algorithm is for keys of another type.
     KeyType,
+    /// The signature is to be bound to the key of another host.
+    HostKey,
     /// The key is not in the file.
     NotAuthorized,
     /// The signature names another algorithm than the request.
@@ -34,6 +36,7 @@ impl fmt::Display for Refused {
             Self::Algorithm => "the signature algorithm is not supported",
             Self::Key(reason) => return reason.fmt(f),
             Self::KeyType => "the signature algorithm is not one for the key's type",
+            Self::HostKey => "the host key is not this host's",
             Self::NotAuthorized => "the key is not an authorized one",
             Self::SignatureAlgorithm => "the signature names another algorithm than the request",
             Self::SignatureMalformed => "the signature is malformed",

@@ -32,6 +32,7 @@ impl Vector {
             service: "ssh-connection",
             algorithm: self.algorithm,
             key: &self.key,
+            host_key: None,
             signature: &self.signature,
         }
     }

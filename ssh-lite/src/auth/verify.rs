@@ -5,7 +5,7 @@ use super::{Refused, Request};
 use crate::keys::{Fingerprint, authorized_keys, base64, fingerprint};
 use crate::limits::KEY_BLOB;
 use crate::msg::{Encode, UserauthRequest};
-use crate::names::{CONNECTION, PUBLICKEY};
+use crate::names::{CONNECTION, PUBLICKEY, PUBLICKEY_HOSTBOUND};
 use crate::wire::{WireError, Writer};
 
 /// The longest user name that is accepted, in bytes: `LOGIN_NAME_MAX` of Linux without its NUL.
@@ -14,7 +14,7 @@ pub const USER_MAX: usize = 255;
 /// The longest data that a signature is over, field by field as [`signed_data`] writes them: by
 /// `rsa-sha2-512` with a key of 4096 bits and an exponent of 32 bits.
 const SIGNED_MAX: usize =
-    (4 + 32) + 1 + (4 + USER_MAX) + (4 + 14) + (4 + 9) + 1 + (4 + 12) + (4 + (4 + 7) + (4 + 5) + (4 + 513));
+    (4 + 32) + 1 + (4 + USER_MAX) + (4 + 14) + (4 + 35) + 1 + (4 + 12) + (4 + (4 + 7) + (4 + 5) + (4 + 513)) + (4 + 51);
 
 /// The proof that a user's signature was verified with an authorized key. Only [`verify`] makes
 /// one.
@@ -80,7 +80,7 @@ pub fn verify(session_id: &[u8; 32], authorized: &[u8], request: &Request<'_>) -
     Ok(Authenticated { user, key: fingerprint(request.key) })
 }
 
-/// What the client signs (RFC 4252 section 7).
+/// What the client signs (RFC 4252 section 7; PROTOCOL of OpenSSH, section 3.1).
 fn signed_data<'b>(
     session_id: &[u8; 32],
     request: &Request<'_>,
@@ -91,10 +91,11 @@ fn signed_data<'b>(
     out.byte(UserauthRequest::NUMBER)?;
     out.string(request.user.as_bytes())?;
     out.string(request.service.as_bytes())?;
-    out.string(PUBLICKEY.as_bytes())?;
+    out.string(if request.host_key.is_some() { PUBLICKEY_HOSTBOUND } else { PUBLICKEY }.as_bytes())?;
     out.boolean(true)?;
     out.string(request.algorithm.as_bytes())?;
     out.string(request.key)?;
+    request.host_key.map_or(Ok(()), |key| out.string(key))?;
     Ok(out.into_written())
 }
 

@@ -7,7 +7,7 @@ use crate::{
     kex::{Choice, Direction, Offer, Reply, Secret, Transcript, derive, respond, wants_ext_info, wants_strict},
     keys,
     msg::{Encode, ExtInfo, KexEcdhInit, KexEcdhReply, KexInit, NewKeys, Rest},
-    names::{SERVER_SIG_ALGS, SSH_ED25519},
+    names::{HOSTBOUND, SERVER_SIG_ALGS, SSH_ED25519},
     wire::Writer,
 };
 use core::mem::replace;
@@ -190,14 +190,16 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// RFC 8308 section 3.1: the signature algorithms that users may sign with.
+    /// RFC 8308 section 3.1: the signature algorithms that users may sign with; and that they may bind them to this host.
     fn send_ext_info(&mut self) -> Result<(), Error> {
-        let mut extension = [0; 128];
+        let mut extension = [0; 192];
         let mut to = Writer::new(&mut extension);
         to.string(SERVER_SIG_ALGS.as_bytes())
             .and_then(|()| to.string(auth::SIGNATURE_ALGORITHMS.as_bytes()))
+            .and_then(|()| to.string(HOSTBOUND.as_bytes()))
+            .and_then(|()| to.string(b"0"))
             .map_err(|_| Bug::NoRoom)?;
-        self.tx.send(&ExtInfo { count: 1, extensions: Rest(to.into_written()) })
+        self.tx.send(&ExtInfo { count: 2, extensions: Rest(to.into_written()) })
     }
 
     /// The step of the running exchange. The caller puts the next one in its place, or fails.

@@ -4,9 +4,10 @@ use super::machine::{Machine, Owed, malformed};
 use crate::{
     Error, Event, Instant, auth,
     error::{Misbehaviour, Misuse},
+    keys::ed25519_blob,
     limits::{BYTES_BEFORE_LOGIN, KEY_BLOB, LOGIN_ATTEMPTS, PACKETS_BEFORE_LOGIN, SIGNATURE_BLOB},
     msg::{Message, ServiceAccept, UserauthFailure, UserauthPkOk, UserauthRequest, UserauthSuccess},
-    names::{CONNECTION, NONE, PUBLICKEY, USERAUTH},
+    names::{CONNECTION, NONE, PUBLICKEY, PUBLICKEY_HOSTBOUND, USERAUTH},
     wire::{Reader, WireError},
 };
 use core::mem::replace;
@@ -54,22 +55,24 @@ impl Login {
     }
 }
 
-/// The fields of the method `publickey` (RFC 4252 section 7).
+/// The fields of the method `publickey` (RFC 4252 section 7), and of the one that has the host key among them.
 struct PublicKeyFields<'a> {
     algorithm: &'a str,
     key: &'a [u8],
+    host_key: Option<&'a [u8]>,
     /// Absent in a query.
     signature: Option<&'a [u8]>,
 }
 
 impl<'a> PublicKeyFields<'a> {
-    fn decode(fields: &'a [u8]) -> Result<Self, WireError> {
+    fn decode(method: &str, fields: &'a [u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(fields);
         let signed = from.boolean()?;
         let (algorithm, key) = (from.text()?, from.string()?);
+        let host_key = if method == PUBLICKEY_HOSTBOUND { Some(from.string()?) } else { None };
         let signature = if signed { Some(from.string()?) } else { None };
         from.finish()?;
-        Ok(Self { algorithm, key, signature })
+        Ok(Self { algorithm, key, host_key, signature })
     }
 }
 
@@ -97,25 +100,26 @@ impl Machine<'_> {
         if service != CONNECTION {
             return Err(Misbehaviour::Service.into());
         }
-        if method != PUBLICKEY {
+        if method != PUBLICKEY && method != PUBLICKEY_HOSTBOUND {
             self.refuse_login()?;
             return Ok((method != NONE).then_some(Event::AuthRefused { user, method }));
         }
-        let PublicKeyFields { algorithm, key, signature } =
-            PublicKeyFields::decode(fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
+        let PublicKeyFields { algorithm, key, host_key, signature } =
+            PublicKeyFields::decode(method, fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
         // What passes here is bounded, so that the caller can hand it on whole.
         let too_long =
             user.len() > auth::USER_MAX || signature.is_some_and(|signature| signature.len() > SIGNATURE_BLOB);
         let why =
             auth::unusable(algorithm, key).or((too_long || key.len() > KEY_BLOB).then_some(auth::Refused::TooLong));
-        if let Some(why) = why {
+        let other_host = host_key.is_some_and(|key| key != ed25519_blob(&self.config.host_key));
+        if let Some(why) = why.or(other_host.then_some(auth::Refused::HostKey)) {
             self.refuse_login()?;
             return Ok(Some(Event::AuthUnusable { user, algorithm, key, why }));
         }
         self.owed = Some(Owed::Login { verify: signature.is_some() });
         Ok(Some(match signature {
             None => Event::AuthQuery { user, algorithm, key },
-            Some(signature) => Event::AuthVerify(auth::Request { user, service, algorithm, key, signature }),
+            Some(signature) => Event::AuthVerify(auth::Request { user, service, algorithm, key, host_key, signature }),
         }))
     }
 
@@ -143,7 +147,7 @@ impl Machine<'_> {
             return Err(Misuse::AnswerNotOwed.into());
         };
         let PublicKeyFields { algorithm, key, .. } =
-            PublicKeyFields::decode(request.fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
+            PublicKeyFields::decode(request.method, request.fields.0).map_err(malformed::<UserauthRequest<'_>>)?;
         self.tx.send(&UserauthPkOk { algorithm, key })
     }
 

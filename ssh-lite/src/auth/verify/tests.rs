@@ -161,7 +161,7 @@ fn only_keys_of_the_file_are_let_in() {
 fn the_longest_data_to_sign_fits_exactly() {
     let user = "x".repeat(USER_MAX);
     let rsa = vector("rsa4096");
-    let request = Request { user: &user, key: &[0; 537], ..rsa.request() };
+    let request = Request { user: &user, key: &[0; 537], host_key: Some(&[0; 51]), ..rsa.request() };
     assert_eq!(signed_data(&SESSION_ID, &request, &mut [0; SIGNED_MAX]).map(<[u8]>::len), Ok(SIGNED_MAX));
 }
 

@@ -209,10 +209,11 @@ fn a_public_value_that_is_none_ends_the_exchange() {
 fn signature_algorithms_are_told_to_those_who_ask() {
     let mut asks = met(Dialect::OPENSSH).unwrap();
     let ext_info = asks.reply().unwrap();
-    let mut expected = std::vec![7, 0, 0, 0, 1, 0, 0, 0, 15];
+    let mut expected = std::vec![7, 0, 0, 0, 2, 0, 0, 0, 15];
     expected.extend(b"server-sig-algs\0\0\0\x41");
     expected.extend(b"ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256");
     expected[4 + 1 + 4 + 15 + 3] = 57;
+    expected.extend(b"\0\0\0\x1fpublickey-hostbound@openssh.com\0\0\0\x010");
     assert_eq!(ext_info, expected);
     let mut silent = met(Dialect { kex: "curve25519-sha256", ..Dialect::OPENSSH }).unwrap();
     assert_eq!(silent.reply(), None);

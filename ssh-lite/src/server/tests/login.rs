@@ -232,3 +232,18 @@ fn after_the_login_nothing_is_counted() {
         pair.deliver(&Ignore { data: b"" }).unwrap();
     }
 }
+
+#[test]
+fn a_login_may_be_bound_to_this_hosts_key_and_to_no_other() {
+    let mut pair = asked();
+    let bound = |host_key: &[u8]| [&query("ssh-ed25519")[..], &written(|to| to.string(host_key))].concat();
+    let method = "publickey-hostbound-v00@openssh.com";
+    let host_key = crate::keys::ed25519_blob(&crate::keys::host_key::HostKey::from_seed(&[7; 32]).public());
+    let events = pair.deliver(&request(method, &bound(&host_key))).unwrap();
+    assert!(events[0].starts_with("AuthQuery"), "{events:?}");
+    pair.server.auth_answer(true);
+    assert_eq!(pair.replies(), [60]);
+    let events = pair.deliver(&request(method, &bound(&blob(&user_key())))).unwrap();
+    assert!(events[0].ends_with("why: HostKey }"), "{events:?}");
+    assert_eq!(pair.reply().unwrap(), FAILURE);
+}
