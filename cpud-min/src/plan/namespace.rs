@@ -53,7 +53,7 @@ pub enum Action<'r> {
         /// `MS_BIND`, perhaps with `MS_REC`.
         flags: u32,
         /// `MS_*` flags for a second mount(2) with `MS_REMOUNT | MS_BIND`, as the first one takes
-        /// no others. 0: none.
+        /// no others, beside those that the mount has to keep. 0: none.
         remount: u32,
         /// Without it another command than the client's could run: when the bind fails the session
         /// ends, unless the client has no such file (`ENOENT` although the mount point is there).
@@ -180,16 +180,11 @@ fn action(entry: Entry<'_>) -> Action<'_> {
     }
     let Entry { source, target, .. } = entry;
     let clients = is_clients(source.to_bytes());
-    let remount = match entry.flags & !(MS_BIND | MS_REC) {
-        // A remount replaces all flags, those that the client's mount passes on to its binds too.
-        flags @ 1.. if clients => flags | CLIENT_FLAGS,
-        flags => flags,
-    };
     Action::Bind {
         source,
         target,
         flags: entry.flags & (MS_BIND | MS_REC),
-        remount,
+        remount: entry.flags & !(MS_BIND | MS_REC),
         vital: clients && DEFAULT.contains(&without_slashes(target.to_bytes())),
     }
 }

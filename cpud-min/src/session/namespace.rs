@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::Display;
 
+use linux_raw_sys::general::MS_REMOUNT;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
@@ -256,12 +257,18 @@ fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
             mount::mount(source, target, c"", MountFlags::from_bits_retain(flags), None)?;
             match remount {
                 0 => Ok(()),
-                flags => mount_remount(target, MountFlags::BIND | MountFlags::from_bits_retain(flags), c""),
+                flags => {
+                    let flags = MountFlags::BIND | MountFlags::from_bits_retain(flags);
+                    mount_remount(target, flags | mount::kept_flags(target), c"")
+                }
             }
         }
         Action::Mount(entry) => {
             fs::make_dirs(entry.target)?;
             let flags = MountFlags::from_bits_retain(entry.flags);
+            // As mount(2) takes it, MS_REMOUNT is one of the flags.
+            let anew = entry.flags & MS_REMOUNT != 0;
+            let flags = if anew { flags | mount::kept_flags(entry.target) } else { flags };
             mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)?;
             nfs.filter(|_| entry.is_nfs()).map_or(Ok(()), |nfs| nfs.mounted(entry.target))
         }

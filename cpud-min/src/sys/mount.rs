@@ -26,6 +26,14 @@ pub fn enter_network(name_space: impl AsFd) -> Result<()> {
     rustix::thread::move_into_link_name_space(name_space.as_fd(), Some(LinkNameSpaceType::Network))
 }
 
+/// Those of a mount's flags that it keeps when it is mounted anew with others, which replaces all (mount(2), MS_REMOUNT):
+/// that no set-user-ID bit and no device node means anything there. Both, when the kernel does not say.
+pub fn kept_flags(target: &CStr) -> MountFlags {
+    let kept = MountFlags::NOSUID | MountFlags::NODEV;
+    // The flags of statfs(2) have the numbers of mount(2)'s.
+    rustix::fs::statfs(target).map_or(kept, |status| MountFlags::from_bits_retain(status.f_flags as u32) & kept)
+}
+
 /// Makes the tree at `root` this process's root directory.
 ///
 /// By MS_MOVE and chroot(2): pivot_root(2) refuses an initramfs (its manual page says so).

@@ -10,6 +10,7 @@ use qemu_tests::client::Client;
 use qemu_tests::console::Mark;
 use qemu_tests::keys::Key;
 use qemu_tests::look::{Process, others, shared_sockets};
+use qemu_tests::programs;
 use qemu_tests::run::{noise, start};
 use qemu_tests::vm::{Vm, parse, served};
 
@@ -130,4 +131,22 @@ fn pid_1_is_small_and_has_few_descriptors() {
     assert!(init.resident <= limit, "PID 1 has {} KiB resident", init.resident);
     assert!(init.descriptors.len() <= 16, "{:?}", init.descriptors);
     assert!(vm.console.since(Mark::default()).contains("ready"));
+}
+
+#[test]
+fn what_a_mount_may_not_its_binds_and_remounts_may_not_either() {
+    let vm = machine!(shared);
+    let table = scratch("walls").join("fstab");
+    // Spelled otherwise than where the client's files are, bound once more, and mounted anew.
+    let binds =
+        "//tmp/cpu/usr /mnt none bind,noatime\n/mnt /srv none bind,ro,suid,dev\nx /tmp/cpu none remount,noatime\n";
+    fs::write(&table, programs::binds() + binds).expect("a file in the scratch folder");
+    let mounts = v3(vm.port, &["-fstab", table.to_str().expect("UTF-8")], &["cat", "/proc/self/mounts"]).ok();
+    for place in ["/mnt", "/srv", "/tmp/cpu"] {
+        let mount = mounts.lines().find(|line| line.split(' ').nth(1) == Some(place));
+        let options = mount.and_then(|line| line.split(' ').nth(3)).unwrap_or_default();
+        let has = |option| options.split(',').any(|each| each == option);
+        assert!(has("nosuid") && has("nodev"), "{place}: {mounts}");
+        assert!(has(if place == "/srv" { "ro" } else { "noatime" }), "{place}: {mounts}");
+    }
 }
