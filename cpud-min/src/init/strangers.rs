@@ -20,7 +20,7 @@ const OWES_MS: u64 = 30 * PENALTY_MS;
 const KNOWN_OWES_MS: u64 = 600 * PENALTY_MS;
 
 /// Addresses that are remembered.
-const SOURCES: usize = 256;
+const SOURCES: usize = 128;
 
 /// The time at which an address owes nothing any more.
 struct Source {

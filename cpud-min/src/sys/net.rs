@@ -62,8 +62,8 @@ pub fn prepare(socket: impl AsFd) -> Result<()> {
 /// The bytes of kernel memory that a socket may hold each way.
 #[derive(Clone, Copy)]
 pub struct Buffers {
-    receive: usize,
-    send: usize,
+    receive: u32,
+    send: u32,
 }
 
 impl Buffers {
@@ -72,7 +72,7 @@ impl Buffers {
 
     pub fn of(socket: impl AsFd) -> Result<Self> {
         let (receive, send) = (sockopt::socket_recv_buffer_size(&socket)?, sockopt::socket_send_buffer_size(&socket)?);
-        Ok(Self { receive, send })
+        Ok(Self { receive: receive as u32, send: send as u32 })
     }
 
     /// Sets them, and leaves it to the kernel to raise them if `grow`. It does not by itself once they were set, and
@@ -81,8 +81,8 @@ impl Buffers {
         /// SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK of <linux/socket.h>.
         const LOCKED: u32 = 1 | 2;
         lock_buffers(&socket, LOCKED)?;
-        sockopt::set_socket_recv_buffer_size(&socket, self.receive / 2)?;
-        sockopt::set_socket_send_buffer_size(&socket, self.send / 2)?;
+        sockopt::set_socket_recv_buffer_size(&socket, self.receive as usize / 2)?;
+        sockopt::set_socket_send_buffer_size(&socket, self.send as usize / 2)?;
         lock_buffers(&socket, if grow { 0 } else { LOCKED })
     }
 }
