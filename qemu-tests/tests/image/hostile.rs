@@ -1,6 +1,9 @@
 //! Peers that do not behave, and PID 1 as it was after each.
 
-use qemu_tests::hostile::{Manner, knock};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use qemu_tests::hostile::{Manner, knock, unknown_messages};
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::look::Process;
 use qemu_tests::or_skip;
@@ -8,7 +11,7 @@ use qemu_tests::peer::{Login, Peer, openssh};
 use qemu_tests::run::run;
 use qemu_tests::vm::Vm;
 
-use crate::{LIMIT, machine};
+use crate::{LIMIT, machine, v3};
 
 fn pid_1(vm: &Vm) -> Process {
     vm.processes().swap_remove(0)
@@ -53,4 +56,30 @@ fn three_hundred_connections_in_a_row_do_not_change_pid_1() {
     // All have the address that the looking session has logged in from.
     assert_eq!(knock(vm.port, 300), 300);
     assert_as_it_was(&before, &pid_1(&vm), "300 connections");
+}
+
+#[test]
+fn a_stranger_costs_the_box_no_more_than_the_threat_model_says() {
+    let vm = machine!(alone);
+    // Of their processes and of the kernel for them: memory, page tables, stacks, and all small things.
+    let used = || {
+        let memory = v3(vm.port, &[], &["cat", "/proc/meminfo"]).ok();
+        let rows = memory.lines().filter_map(|line| line.split_once(':'));
+        let ours = rows.filter(|(name, _)| ["AnonPages", "PageTables", "KernelStack", "Slab"].contains(name));
+        ours.map(|(_, kib)| kib.trim().split(' ').next().expect("a number").parse::<i64>().expect("of KiB"))
+            .sum::<i64>()
+    };
+    // What the sessions themselves leave behind is there both times.
+    let before = [(); 3].map(|()| used())[2];
+    let flood = unknown_messages(100);
+    let strangers: Vec<TcpStream> = (0..48)
+        .map(|_| {
+            let mut socket = TcpStream::connect(("127.0.0.1", vm.port)).expect("the box listens");
+            socket.read_exact(&mut [0; 8]).expect("a version");
+            socket.write_all(&flood).expect("it fits into the kernel");
+            socket
+        })
+        .collect();
+    let each = (used() - before) / strangers.len() as i64;
+    assert!(each <= 288, "{each} KiB");
 }
