@@ -26,6 +26,9 @@ const STRANGER_MS: u64 = ssh_lite::server::LOGIN_GRACE.as_millis() as u64 + 10_0
 /// How long somebody who has not logged in may take to read the last that he is told.
 const FAREWELL_MS: u64 = 5000;
 
+/// How often it is looked whether he has.
+const LOOK_MS: u64 = 100;
+
 /// Sockets whose last words are on their way.
 const LEAVING_MAX: usize = 64;
 
@@ -178,18 +181,19 @@ impl Connections {
     /// When [`Connections::end_the_late`] has something to do.
     pub fn due(&self) -> Option<u64> {
         let strangers = strangers(&self.table).map(|(_, c)| c.since + STRANGER_MS);
-        strangers.chain(self.leaving.front().map(|(_, until)| *until)).min()
+        strangers.chain((!self.leaving.is_empty()).then(|| now().0 + LOOK_MS)).min()
     }
 
     /// Ends those who have taken too long to log in, or to read what they were told last.
     pub fn end_the_late(&mut self) {
         let now = now().0;
-        while let Some((door, _)) = self.leaving.front().filter(|(_, until)| *until <= now) {
-            if net::is_unread(&door.socket) {
+        self.leaving.retain(|(door, until)| {
+            let unread = net::is_unread(&door.socket);
+            if unread && *until <= now {
                 door.slam();
             }
-            self.leaving.pop_front();
-        }
+            unread && *until > now
+        });
         for at in 0..self.table.len() {
             if strangers(&self.table).any(|(n, c)| n == at && c.since + STRANGER_MS <= now) {
                 self.put_out(at);

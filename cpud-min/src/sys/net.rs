@@ -94,8 +94,22 @@ fn lock_buffers(socket: impl AsFd, locked: u32) -> Result<()> {
     unsafe { syscall(linux_raw_sys::general::__NR_setsockopt, args) }.map(drop)
 }
 
-/// Whether the far side has not acknowledged all that was written (SIOCOUTQ of tcp(7)).
+/// Whether the far side is there and has not acknowledged all that was written (SIOCOUTQ of tcp(7)).
 pub fn is_unread(socket: impl AsFd) -> bool {
+    !is_closed(&socket) && has_output(socket)
+}
+
+/// Whether the connection is over on both sides, by a reset for one: TCP_CLOSE, in the first byte of TCP_INFO.
+fn is_closed(socket: impl AsFd) -> bool {
+    const TCP_CLOSE: u8 = 7;
+    let (mut state, mut size) = (0_u8, 1_u32);
+    let (level, name) = (raw::IPPROTO_TCP as usize, raw::TCP_INFO as usize);
+    let args = [socket.as_fd().as_raw_fd() as usize, level, name, &raw mut state as usize, &raw mut size as usize];
+    // SAFETY: TCP_INFO writes as many bytes as `size` says, one, and then `size`.
+    unsafe { syscall(linux_raw_sys::general::__NR_getsockopt, args) }.is_ok() && state == TCP_CLOSE
+}
+
+fn has_output(socket: impl AsFd) -> bool {
     let mut bytes = 0_i32;
     let args = [socket.as_fd().as_raw_fd() as usize, ioctl::TIOCOUTQ as usize, &raw mut bytes as usize, 0, 0];
     // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ, writes one int.
