@@ -201,10 +201,12 @@ impl Connections {
         }
     }
 
-    /// A stranger's wire has ended. What it wrote last is in the kernel, for who reads.
+    /// A wire has ended. What a stranger's wrote last is in the kernel, for who reads.
     fn leave(&mut self, at: usize) {
         let connection = &mut self.table[at];
-        if let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone) {
+        if matches!(connection.standing, Standing::Stranger(_))
+            && let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone)
+        {
             self.sources.penalise(connection.peer, now().0);
             if net::is_unread(&door.socket) {
                 if let Some((oldest, _)) = self.leaving.is_full().then(|| self.leaving.pop_front()).flatten() {
