@@ -203,3 +203,38 @@ impl Guard<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::cmdline;
+    use ssh_lite::Ciphers;
+
+    #[test]
+    fn a_wire_that_counts_no_tries_has_no_more_than_others() {
+        let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
+        let (ninep, cgroups, root, appliance, relay) = (false, false, false, false, None);
+        let ciphers = Ciphers::PORTABLE;
+        let config = &Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, relay };
+        let (ours, wire) = fdpass::pair().unwrap();
+        let (_init, reporter) = fdpass::pair().unwrap();
+        let mut guard = Guard {
+            config,
+            peer: (core::net::Ipv4Addr::LOCALHOST, 1).into(),
+            wire: &ours,
+            reporter: &Reporter(reporter),
+            host_key: None,
+            authorized: b"",
+            session_id: None,
+            user: None,
+            tries: 0,
+            sessions: Sessions::new(false),
+        };
+        let mut out = [0; protocol::MESSAGE_MAX];
+        let query = ToGuard::Query { user: "glenda", algorithm: "ssh-ed25519", key: b"key" }.encode(&mut out).unwrap();
+        (0..2 * TRIES).for_each(|_| fdpass::send(&wire, &out[..query], &[]).unwrap());
+        guard.serve_until_hangup(&signal::descriptor(&[signal::SIGCHLD]).unwrap());
+        let answers = core::iter::from_fn(|| fdpass::receive(&wire, &mut out, false).ok());
+        assert_eq!(answers.count() as u32, TRIES);
+    }
+}
