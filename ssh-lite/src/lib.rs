@@ -24,11 +24,14 @@
 //! # Implemented
 //!
 //! - Key exchange: mlkem768x25519-sha256, curve25519-sha256; by either side and at any time.
-//!   Strict key exchange (OpenSSH's PROTOCOL, section 1.10); EXT_INFO with server-sig-algs (RFC 8308).
+//!   Strict key exchange (OpenSSH's PROTOCOL, section 1.10); EXT_INFO with server-sig-algs (RFC 8308)
+//!   and publickey-hostbound@openssh.com.
 //! - Host key: ssh-ed25519.
 //! - Ciphers: chacha20-poly1305@openssh.com, aes128-gcm@openssh.com, aes256-gcm@openssh.com.
 //! - User authentication: `none` (always refused) and `publickey` with ssh-ed25519,
-//!   ecdsa-sha2-nistp256, rsa-sha2-256 and rsa-sha2-512.
+//!   ecdsa-sha2-nistp256, rsa-sha2-256 and rsa-sha2-512, which may be bound to the host key
+//!   (OpenSSH's PROTOCOL, section 3.1). What a peer may send and leave unread until then is counted
+//!   and bounded ([`limits`]).
 //! - Sessions with pty-req, env, shell, exec, subsystem, window-change, signal, exit-status and
 //!   exit-signal; tcpip-forward, its cancel, and forwarded-tcpip.
 //!
