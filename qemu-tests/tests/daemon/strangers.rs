@@ -4,12 +4,15 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use qemu_tests::artifacts::root;
 use qemu_tests::console::Mark;
 use qemu_tests::daemon::Daemon;
 use qemu_tests::hostile::unknown_messages;
 use qemu_tests::keys::{Key, Kind};
+use qemu_tests::look::{family, processes};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, openssh, shell};
 use qemu_tests::run::{run, spawn};
@@ -34,20 +37,25 @@ fn connect(daemon: &Daemon) -> TcpStream {
 }
 
 /// The bytes that wait in each of the daemon's sockets, written and not acknowledged, and come and not read
-/// (proc_pid_net(5), tcp). Those that listen have none.
+/// (proc_pid_net(5), tcp). Those that listen have none; in TIME_WAIT there is no socket any more, but a note of its numbers.
 fn queues(daemon: &Daemon) -> Vec<(u64, u64)> {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux has it");
     let here = format!(":{:04X}", daemon.port);
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let ours = rows.filter(|row| row.get(1).is_some_and(|local| local.ends_with(&here)) && row[3] != "0A");
+    let ours =
+        rows.filter(|row| row.get(1).is_some_and(|local| local.ends_with(&here)) && !["06", "0A"].contains(&row[3]));
     let number = |hex| u64::from_str_radix(hex, 16).expect("a number");
     ours.map(|row| row[4].split_once(':').expect("two")).map(|(out, come)| (number(out), number(come))).collect()
 }
 
 /// An owner's command, from another address than the strangers'.
 fn owner(daemon: &Daemon) -> Command {
+    owners(daemon, "echo welcome")
+}
+
+fn owners(daemon: &Daemon, script: &str) -> Command {
     let mut ssh = openssh(&Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false });
-    ssh.args(["-b", "127.0.0.2", "root@127.0.0.1", &shell("echo welcome")]);
+    ssh.args(["-b", "127.0.0.2", "root@127.0.0.1", &shell(script)]);
     ssh
 }
 
@@ -135,4 +143,61 @@ fn an_owner_gets_in_where_sixty_four_are_logged_in_and_sixty_four_wait() {
         })
         .collect();
     assert_eq!(run(&mut owner(&daemon), SOON).ok(), "welcome");
+}
+
+/// Four owners, one after the other in each of four threads, beside a crowd from ten addresses, and nothing of it left.
+fn owners_beside_a_crowd(lasts: Duration) {
+    let daemon = Daemon::start();
+    let python = on_path("python3").expect("the caller has looked");
+    let script = root().join("qemu-tests/peers/flood.py");
+    let crowd = Command::new(python)
+        .arg(script)
+        .arg(daemon.port.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut crowd = Killed(crowd.expect("python3 runs"));
+    let end = Instant::now() + lasts;
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    assert_eq!(run(&mut owner(&daemon), SOON).ok(), "welcome");
+                    let read = run(&mut owners(&daemon, "head -c 8388608 /dev/zero"), SOON);
+                    assert_eq!((read.code(), read.stdout.len()), (0, 8 << 20), "{}", read.complaint());
+                }
+            });
+        }
+    });
+    drop(crowd.0.stdin.take());
+    let mut said = String::new();
+    crowd.0.stdout.take().expect("piped").read_to_string(&mut said).expect("it says how many");
+    let numbers: Vec<u64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [connections, served] = numbers[..] else { panic!("{said:?}") };
+    assert!(connections > 100 * lasts.as_secs(), "{connections} connections are no crowd");
+    // Ten addresses have thirty and one in five seconds, beside those that were under way.
+    assert!(served < 10 * (30 + 64 + lasts.as_secs()), "{served} of {connections} were served");
+    let deadline = Instant::now() + SOON;
+    loop {
+        let (sockets, processes) = (queues(&daemon).len(), family(&processes(), daemon.pid()).len());
+        if (sockets, processes) == (0, 1) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{sockets} sockets and {processes} processes are left");
+    }
+}
+
+#[test]
+fn owners_are_served_beside_a_crowd_of_which_nothing_is_left() {
+    or_skip!(Peer::OpenSsh.here());
+    or_skip!(on_path("python3"));
+    owners_beside_a_crowd(Duration::from_secs(20));
+}
+
+#[test]
+#[ignore = "takes long"]
+fn owners_are_served_for_twenty_minutes_beside_a_crowd() {
+    or_skip!(Peer::OpenSsh.here());
+    or_skip!(on_path("python3"));
+    owners_beside_a_crowd(Duration::from_secs(1200));
 }
