@@ -121,7 +121,11 @@ fn kexinit() -> Vec<u8> {
 /// line that they are too many.
 pub fn knock(port: u16, times: usize) -> usize {
     let knock = |time| {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap_or_else(|e| panic!("connection {time}: {e}"));
+        let mut socket = match TcpStream::connect(("127.0.0.1", port)) {
+            // Turned away before this side has noticed that it was let in.
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => return false,
+            socket => socket.unwrap_or_else(|e| panic!("connection {time}: {e}")),
+        };
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit is not zero");
         let mut said = [0; 8];
         socket.read_exact(&mut said).unwrap_or_else(|e| panic!("connection {time}: {e}"));
