@@ -14,9 +14,9 @@ clean_environment() {
     for name in $(compgen -e); do
         case $name in
         PATH) path=$PATH ;;
-        HOME | PWD | USER | LOGNAME | TERM | TMPDIR | SSH_AUTH_SOCK | XDG_CACHE_HOME) ;;
+        HOME | PWD | USER | LOGNAME | TERM | TMPDIR | SSH_AUTH_SOCK | XDG_CACHE_HOME | XDG_CONFIG_HOME) ;;
         CARGO_HOME | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTR* | RUSTUP_* | RUST_BACKTRACE) ;;
-        *_proxy | *_PROXY | *SSL_CERT* | *_CA_* | *_CERT | APT_CONFIG | GO* | PIP_* | NPM_CONFIG_* | npm_config_*) ;;
+        *_proxy | *_PROXY | *SSL_CERT* | *_CA_* | *_CAINFO | *_CERT | APT_CONFIG | GO* | PIP_* | NPM_CONFIG_* | npm_config_*) ;;
         CPUD_* | COREBOOT_SRC | CBFSTOOL | INSTALL | NFS) ;;     # ours
         *) unset "$name" 2>/dev/null || export -n "${name?}" ;;       # of a shell's own, which cannot be unset
         esac
