@@ -145,7 +145,8 @@ fn install_modules() -> Result<PathBuf, Reason> {
     Ok(modules)
 }
 
-fn by_python(script: &str, login: &Login<'_>, remote: &str) -> Command {
+/// A script of `peers/` at the server, once [`python`] is there.
+pub fn by_python(script: &str, login: &Login<'_>, remote: &str) -> Command {
     let mut python = python().unwrap_or_else(|e| panic!("{e}"));
     python.arg(root().join("qemu-tests/peers").join(script));
     python.arg(login.port.to_string()).arg(&login.key.private).arg(known_hosts(login.port));

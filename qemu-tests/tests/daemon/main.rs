@@ -1,5 +1,6 @@
 //! `cpud` as an ordinary daemon on this host, as other people's ssh clients see it.
 
+mod audit;
 mod check;
 mod connection;
 mod hostile;

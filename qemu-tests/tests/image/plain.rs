@@ -4,7 +4,7 @@ use std::process::Command;
 
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::or_skip;
-use qemu_tests::peer::{Login, Peer, openssh};
+use qemu_tests::peer::{Login, Peer, by_python, openssh, python};
 use qemu_tests::run::{Outcome, feed, run};
 use qemu_tests::vm::{Machine, Vm};
 
@@ -58,6 +58,15 @@ fn a_command_of_the_clients_is_not_found_without_its_files() {
     let outcome = ssh(vm.port, &["make"]);
     assert_eq!(outcome.code(), 127);
     assert!(outcome.complaint().contains("make"), "{}", outcome.complaint());
+}
+
+#[test]
+fn labgrid_runs_a_word_on_a_box() {
+    let vm = machine!(shared);
+    or_skip!(Peer::OpenSsh.here());
+    or_skip!(python());
+    let login = Login { port: vm.port, key: &Key::user(Kind::Ed25519), rekey: false };
+    assert!(run(&mut by_python("with_labgrid.py", &login, "version"), LIMIT).ok().contains("Linux 6."));
 }
 
 #[test]
