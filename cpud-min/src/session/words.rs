@@ -27,7 +27,8 @@ const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"version", "the versions of cpud and of the kernel", version),
     (c"uptime", "how long the appliance has been up", uptime),
     (c"sessions", "who is logged in and runs what", sessions),
-    (c"dmesg", "the kernel's messages", dmesg),
+    (c"log", "what cpud has said on the console", log),
+    (c"dmesg", "the kernel's messages, and cpud's", dmesg),
     (c"reboot", "start again", reboot),
     (c"poweroff", "switch off", poweroff),
     // What other programs run to see whether a box is there.
@@ -36,7 +37,7 @@ const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"ls", "the names in a directory", ls),
     (c"true", "nothing", |_| Ok(())),
 ];
-const OWN: usize = 7;
+const OWN: usize = 8;
 
 /// Whether the first word of a line is one that no shell is asked for.
 pub fn is_own(line: &[u8]) -> bool {
@@ -110,6 +111,15 @@ fn dmesg(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let log = memory::pages(256 * 1024)?;
     let length = process::kernel_log(log)?;
     console::write_out(&log[..length])
+}
+
+/// Of the kernel's messages, each of which begins with its priority, those of cpud.
+fn log(_: &mut Iter<'_>) -> rustix::io::Result<()> {
+    let log = memory::pages(256 * 1024)?;
+    let length = process::kernel_log(log)?;
+    let lines = log[..length].split_inclusive(|&byte| byte == b'\n');
+    let texts = lines.map(|line| line.iter().position(|&byte| byte == b'>').map_or(line, |at| &line[at + 1..]));
+    texts.filter(|text| text.starts_with(b"cpud")).try_for_each(console::write_out)
 }
 
 fn reboot(_: &mut Iter<'_>) -> rustix::io::Result<()> {

@@ -71,6 +71,19 @@ pub fn write_line(text: &[u8]) {
     static CUT: AtomicBool = AtomicBool::new(false);
     // SAFETY: standard error is open in every role that prints, and is never closed there.
     write_line_to(unsafe { rustix::stdio::stderr() }, &CUT, text);
+    if super::process::own_pid().is_init() {
+        remember(text);
+    }
+}
+
+/// Puts a line among the kernel's messages (kernel/printk/printk.c, devkmsg_write), at a level that its console does not
+/// show. An open file of its own is not held to ten lines in five seconds.
+fn remember(text: &[u8]) {
+    if let Ok(kmsg) = super::fs::open(c"/dev/kmsg", OFlags::WRONLY) {
+        let mut line = heapless::Vec::<u8, 512>::from_iter(*b"<6>");
+        let _ = line.extend_from_slice(&text[..text.len().min(500)]);
+        let _ = io::write(&kmsg, &line);
+    }
 }
 
 /// `cut`: the console has not taken all of the line before, which therefore has no end.

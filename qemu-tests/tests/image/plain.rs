@@ -20,7 +20,7 @@ fn ssh_is_told_which_words_the_appliance_answers() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());
     let help = ssh(vm.port, &["help"]).ok();
-    for word in ["help", "version", "uptime", "sessions", "dmesg", "reboot", "poweroff"] {
+    for word in ["help", "version", "uptime", "sessions", "log", "dmesg", "reboot", "poweroff"] {
         assert!(help.contains(word), "{help}");
     }
 }
@@ -32,6 +32,21 @@ fn ssh_reads_version_uptime_and_the_kernels_messages() {
     assert!(ssh(vm.port, &["version"]).ok().contains("Linux 6."));
     assert!(ssh(vm.port, &["uptime"]).ok().starts_with("up "));
     assert!(ssh(vm.port, &["dmesg"]).ok().contains("Linux version"));
+}
+
+#[test]
+fn ssh_reads_what_the_console_says() {
+    let vm = machine!(shared);
+    or_skip!(Peer::OpenSsh.here());
+    let login = Login { port: vm.port, key: &Key::stranger(Kind::Ed25519), rekey: false };
+    let refused = run(openssh(&login).arg("root@127.0.0.1").arg("log"), LIMIT);
+    assert_eq!(refused.code(), 255, "{}", refused.complaint());
+    let log = ssh(vm.port, &["log"]).ok();
+    for line in ["listening on", "accepted \"root\"", "session 0 ended with", &login.key.fingerprint()] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert_eq!(log.lines().find(|line| !line.starts_with("cpud")), None);
+    assert!(ssh(vm.port, &["dmesg"]).ok().contains("listening on"));
 }
 
 #[test]
