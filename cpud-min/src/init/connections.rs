@@ -96,8 +96,11 @@ impl Connections {
 
     /// Whether another is accepted: as long as a stranger can be put out for him.
     pub fn has_room(&self) -> bool {
-        let users = self.table.iter().filter(|c| matches!(c.standing, Standing::User { .. })).count();
-        !self.table.is_full() && users < USERS_MAX
+        !self.table.is_full() && self.users() < USERS_MAX
+    }
+
+    fn users(&self) -> usize {
+        self.table.iter().filter(|c| matches!(c.standing, Standing::User { .. })).count()
     }
 
     pub fn len(&self) -> usize {
@@ -138,9 +141,8 @@ impl Connections {
         peer: SocketAddr,
         reporter: &Reporter,
     ) -> rustix::io::Result<()> {
-        let users = self.table.iter().filter(|c| matches!(c.standing, Standing::User { .. })).count();
         let strangers = strangers(&self.table).count();
-        if strangers >= STRANGERS_MAX || strangers + users >= USERS_MAX {
+        if strangers >= STRANGERS_MAX || strangers + self.users() >= USERS_MAX {
             self.end_a_stranger();
         }
         let door = Door::new(socket);
@@ -195,7 +197,8 @@ impl Connections {
             unread && *until > now
         });
         for at in 0..self.table.len() {
-            if strangers(&self.table).any(|(n, c)| n == at && c.since + STRANGER_MS <= now) {
+            let Connection { standing, since, .. } = &self.table[at];
+            if matches!(standing, Standing::Stranger(_)) && since + STRANGER_MS <= now {
                 self.put_out(at);
             }
         }

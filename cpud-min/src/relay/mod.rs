@@ -80,23 +80,27 @@ fn serve(config: &Config, control: OwnedFd, arena: usize) -> rustix::io::Result<
         let _ = rooms.push(Some(memory::session(arena, place)?));
     }
     sandbox::enter_wire(config.root)?;
-    let mut relay = Relay {
-        control,
-        cache,
-        connections: [const { None }; CONNECTIONS],
-        met: 0,
-        refused: Deque::new(),
-        sessions: Vec::new(),
-        offered: now().0,
-        busy: false,
-        rooms,
-    };
+    let mut relay = Relay::new(control, cache, rooms);
     let mut ready = Ready::new();
     while relay.round(&mut ready) {}
     Ok(())
 }
 
 impl Relay {
+    fn new(control: OwnedFd, cache: Cache<'static>, rooms: Vec<Option<Room>, SESSIONS>) -> Self {
+        Self {
+            control,
+            cache,
+            connections: [const { None }; CONNECTIONS],
+            met: 0,
+            refused: Deque::new(),
+            sessions: Vec::new(),
+            offered: now().0,
+            busy: false,
+            rooms,
+        }
+    }
+
     /// False when init has let go of this relay.
     fn round(&mut self, ready: &mut Ready) -> bool {
         let due = self.sessions.iter().flatten().filter_map(Session::due).min();
@@ -247,17 +251,7 @@ mod tests {
     fn relay(sessions: usize) -> (Relay, OwnedFd, OwnedFd) {
         let (init, control) = fdpass::pair().unwrap();
         let rooms = (0..sessions).map(|place| Some(memory::session(LEAST, place).unwrap())).collect();
-        let mut relay = Relay {
-            control,
-            cache: memory::cache(LEAST).unwrap(),
-            connections: [const { None }; CONNECTIONS],
-            met: 0,
-            refused: Deque::new(),
-            sessions: Vec::new(),
-            offered: now().0,
-            busy: false,
-            rooms,
-        };
+        let mut relay = Relay::new(control, memory::cache(LEAST).unwrap(), rooms);
         let wire = connect(&mut relay, &init);
         (relay, wire, init)
     }

@@ -108,18 +108,21 @@ fn sessions(_: &mut Iter<'_>) -> rustix::io::Result<()> {
 }
 
 fn dmesg(_: &mut Iter<'_>) -> rustix::io::Result<()> {
-    let log = memory::pages(256 * 1024)?;
-    let length = process::kernel_log(log)?;
-    console::write_out(&log[..length])
+    console::write_out(kernel_log()?)
 }
 
 /// Of the kernel's messages, each of which begins with its priority, those of cpud.
 fn log(_: &mut Iter<'_>) -> rustix::io::Result<()> {
-    let log = memory::pages(256 * 1024)?;
-    let length = process::kernel_log(log)?;
-    let lines = log[..length].split_inclusive(|&byte| byte == b'\n');
+    let lines = kernel_log()?.split_inclusive(|&byte| byte == b'\n');
     let texts = lines.map(|line| line.iter().position(|&byte| byte == b'>').map_or(line, |at| &line[at + 1..]));
     texts.filter(|text| text.starts_with(b"cpud")).try_for_each(console::write_out)
+}
+
+/// All that the kernel has kept of its messages.
+fn kernel_log() -> rustix::io::Result<&'static [u8]> {
+    let log = memory::pages(256 * 1024)?;
+    let length = process::kernel_log(log)?;
+    Ok(&log[..length])
 }
 
 fn reboot(_: &mut Iter<'_>) -> rustix::io::Result<()> {
