@@ -5,10 +5,12 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::artifacts::{Artifact, root, scratch};
@@ -38,6 +40,8 @@ pub struct Machine {
     pub words: &'static str,
     /// The flash part's content, of which each machine gets a copy; None boots the kernel directly.
     pub rom: Option<PathBuf>,
+    /// Whether QEMU gets that as `-bios`, memory that cannot be written, and not as a flash part.
+    pub bios: bool,
     /// MiB.
     pub memory: String,
     /// Whether the processor has instructions for AES.
@@ -90,6 +94,7 @@ impl Machine {
             initramfs,
             words: "",
             rom: None,
+            bios: false,
             memory,
             aes: true,
             card: "virtio-net-pci",
@@ -159,6 +164,8 @@ pub struct Vm {
     end: Option<ChildStdin>,
     pub console: Console,
     pub port: u16,
+    /// QEMU's monitor listens there.
+    monitor: u16,
     /// The flash part that this machine writes to.
     pub flash: Option<PathBuf>,
     /// When QEMU was started.
@@ -169,7 +176,7 @@ impl Vm {
     /// Switches the machine on. It has not booted yet when this returns.
     pub fn power_on(machine: &Machine) -> Self {
         let board = board::under_test();
-        let port = free_port();
+        let (port, monitor) = (free_port(), free_port());
         let power_on = Instant::now();
         let devices = board.get("qemu_devices").split_whitespace().flat_map(|device| ["-device", device]);
         let flash = machine.rom.as_ref().map(|rom| {
@@ -183,6 +190,7 @@ impl Vm {
             flash
         });
         let firmware: Vec<OsString> = match &flash {
+            Some(rom) if machine.bios => vec!["-bios".into(), rom.into()],
             Some(flash) => {
                 vec!["-drive".into(), format!("if=pflash,format=raw,unit=0,file={}", flash.display()).into()]
             }
@@ -213,6 +221,7 @@ impl Vm {
                 ])
                 .args(["-m", &machine.memory, "-smp", "1"])
                 .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
+                .args(["-monitor", &format!("tcp:127.0.0.1:{monitor},server=on,wait=off")])
                 .args((!machine.restarts).then_some("-no-reboot"))
                 .args(machine.flags)
                 .args(firmware)
@@ -231,7 +240,7 @@ impl Vm {
         if let Some(port) = gdb {
             without_aes(port);
         }
-        Self { leash, end, console, port, flash, power_on }
+        Self { leash, end, console, port, monitor, flash, power_on }
     }
 
     /// Switches it on and waits until it says that it is ready.
@@ -239,6 +248,21 @@ impl Vm {
         let vm = Self::power_on(machine);
         vm.console.expect(Mark::default(), &["cpud: ready"], BOOT_LIMIT);
         vm
+    }
+
+    /// Presses the machine's power button.
+    pub fn press_power_button(&self) {
+        let mut monitor = TcpStream::connect(("127.0.0.1", self.monitor)).expect("QEMU runs");
+        writeln!(monitor, "system_powerdown").expect("QEMU reads");
+    }
+
+    /// Waits until the machine is off. QEMU's end takes its forwarded port along.
+    pub fn expect_off(&self, limit: Duration) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(start.elapsed() < limit, "it still runs:\n{}", self.console.since(Mark::default()));
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The user and system time that QEMU has taken so far.

@@ -59,6 +59,17 @@ fn a_key_in_the_settings_takes_the_place_of_those_built_in() {
 }
 
 #[test]
+fn settings_hold_in_a_rom_that_is_booted_as_bios() {
+    or_skip!(qemu_tests::client::v3());
+    let (machine, rom) = in_rom("bios", Machine::direct());
+    let user = Key::user(Kind::Rsa2048).public.display().to_string();
+    settings(&rom, &["--key", &user, "--hostname", "box-b"]).ok();
+    let vm = Vm::boot(&Machine { bios: true, ..machine });
+    assert_eq!(v3(vm.port, &[], &["uname", "-n"]).ok(), "box-b");
+    assert!(said(&vm).contains("1 authorized keys"), "{}", said(&vm));
+}
+
+#[test]
 fn an_image_without_any_key_says_that_nobody_can_log_in() {
     let (machine, _) = in_rom("bare", Machine::bare());
     let vm = Vm::boot(&machine);
