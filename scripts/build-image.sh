@@ -140,7 +140,10 @@ free=$(free_bytes "$rom")
     printf '\nnot used: %d of %d bytes\n' "$free" "${BOARD[rom_size]}"
 } >"$out/layout.txt"
 run build-sbom.sh --board "$board" --out "$out" "${other[@]}"
-(cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json) >"$out/hashes.txt"
+{
+    (cd "$out" && sha256sum "$board.rom" "$KERNEL" initramfs.cpio.xz cpud sbom.spdx.json)
+    printf '%s  fallback/payload\n' "$(payload_hash "$rom")"
+} >"$out/hashes.txt"
 
 say "$(tail -n 1 "$out/sizes.txt")"
 case " ${coreboot[*]} " in

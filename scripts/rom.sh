@@ -72,6 +72,15 @@ cbfs_files() {
     done
 }
 
+# payload_hash ROM: SHA-256 of its payload without the CBFS header, as the word `version` on the appliance prints it.
+payload_hash() {
+    local offset size header
+    read -r offset size < <(cbfs_files "$1" | awk '$1 == "fallback/payload" { print $2, $3 }')
+    [ -n "$offset" ] || die "$1 has no payload"
+    header=$(od --endian=big -An -t u4 -j $((offset + 20)) -N 4 "$1")
+    cut_out "$1" $((offset + header)) $((size - header)) | sha256sum | cut -d' ' -f1
+}
+
 # cbfs_text ROM NAME: the content of a small file, nothing when it is not there.
 cbfs_text() {
     rm -f "$work/text"

@@ -4,8 +4,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::board::Board;
+use crate::run::feed;
 
 /// A file that a script leaves in `out/BOARD/`.
 #[derive(Clone, Copy)]
@@ -67,4 +69,18 @@ pub fn cargo_install(name: &str, version: &str) -> PathBuf {
         assert!(installed.status.success(), "{name}: {}", String::from_utf8_lossy(&installed.stderr));
     }
     program
+}
+
+/// SHA-256 of bytes, in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let sum = feed(&mut Command::new("sha256sum"), bytes.to_vec(), Duration::from_secs(60)).ok();
+    sum.split(' ').next().expect("a line begins with it").to_owned()
+}
+
+/// The content of the file `fallback/payload` in a ROM's CBFS (coreboot's commonlib/bsd/cbfs_serialized.h).
+pub fn payload(rom: &[u8]) -> &[u8] {
+    let is_payload = |file: &&[u8]| file.starts_with(b"LARCHIVE") && file[24..].starts_with(b"fallback/payload\0");
+    let file = rom.chunks(64).position(|file| is_payload(&file)).map(|n| &rom[64 * n..]).expect("a ROM has a payload");
+    let word = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize;
+    &file[word(20)..word(20) + word(8)]
 }

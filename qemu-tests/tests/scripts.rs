@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use qemu_tests::artifacts::{Artifact, root, scratch};
+use qemu_tests::artifacts::{Artifact, payload, root, scratch, sha256};
 use qemu_tests::console::{Console, Mark};
 use qemu_tests::daemon::free_port;
 use qemu_tests::keys::{Key, Kind};
@@ -176,6 +176,9 @@ fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
         fs::read_to_string(out.join("hashes.txt")).expect("it is one of the products")
     };
     let usual = hashes("usual", &mut qemu_tests::vm::script("build-image.sh"));
+    let rom = fs::read(scratch("usual").join("qemu-q35.rom")).expect("it is one of the products");
+    let payload = format!("{}  fallback/payload", sha256(payload(&rom)));
+    assert_eq!(usual.lines().last(), Some(payload.as_str()));
     let shown = run(Command::new(scratch("usual").join("cpud")).arg("--version"), LIMIT).ok();
     assert!(shown.starts_with(&version()), "{shown}");
     let folder = scratch("configured");

@@ -8,6 +8,7 @@
 //! PWD          ── directory ──> where the command starts
 //! pty request  ── terminal ───> termios, TERM
 //! flash part   ── settings ───> keys, name and address of this box
+//! flash part   ── flash ──────> where the payload lies
 //! ```
 //!
 //! Everything is borrowed bytes in slices that the caller hands in; a sentence about a refusal is
@@ -19,6 +20,7 @@ pub mod cmdline;
 pub mod directory;
 pub mod environ;
 pub mod exec_line;
+pub mod flash;
 pub mod fstab;
 pub mod kernel_line;
 pub mod mount_options;

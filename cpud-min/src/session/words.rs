@@ -2,14 +2,17 @@
 //! start it again with nothing but ssh.
 
 use core::ffi::CStr;
-use core::fmt;
+use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 use linux_raw_sys::general::{SIGTERM, SIGUSR2};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, RawDir};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
+use crate::plan::flash::{PAYLOAD, payload};
 use crate::plan::strings::{Iter, Strings};
 use crate::sys::errno::Sentence;
 use crate::sys::process::Pid;
@@ -19,12 +22,15 @@ use crate::{VERSION, cpath, say};
 /// Where each session leaves a line about itself.
 pub const RECORDS: &CStr = c"/run/cpud";
 
+/// SHA-256.
+type Hash = [u8; 32];
+
 type Answer = fn(&mut Iter<'_>) -> rustix::io::Result<()>;
 
 /// The words, what they do, and who answers, given the words behind it. The first ones go before a shell.
 const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"help", "this list", help),
-    (c"version", "the versions of cpud and of the kernel", version),
+    (c"version", "cpud's commit, the kernel's version, the hash of what runs", version),
     (c"uptime", "how long the appliance has been up", uptime),
     (c"sessions", "who is logged in and runs what", sessions),
     (c"log", "what cpud has said on the console", log),
@@ -75,9 +81,42 @@ fn help(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     WORDS.iter().try_for_each(|(word, what, _)| print(format_args!("  {:10}{what}", word.to_str().unwrap_or(""))))
 }
 
+/// The last line is as in `hashes.txt`.
 fn version(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let kernel = rustix::system::uname();
-    print(format_args!("cpud {VERSION}, Linux {} {}", text(kernel.release()), text(kernel.machine())))
+    print(format_args!("cpud {VERSION}, Linux {} {}", text(kernel.release()), text(kernel.machine())))?;
+    let (hash, name) = what_runs()?;
+    let mut line = console::Text::<128>::new();
+    hash.iter().try_for_each(|byte| write!(line, "{byte:02x}")).and_then(|()| write!(line, "  {name}")).ok();
+    line.end_line();
+    console::write_out(line.as_bytes())
+}
+
+/// SHA-256 and name of the payload in the flash part, or of this program where there is none.
+fn what_runs() -> rustix::io::Result<(Hash, &'static str)> {
+    if let Ok(flash) = fs::open(c"/dev/mtd0ro", OFlags::RDONLY)
+        && let Some(place) = payload(&|at, out| rustix::io::pread(&flash, &mut *out, at) == Ok(out.len()))
+    {
+        return Ok((hash(&flash, place)?, PAYLOAD));
+    }
+    let program = fs::open(c"/proc/self/exe", OFlags::RDONLY)?;
+    let size = rustix::fs::fstat(&program)?.st_size;
+    Ok((hash(&program, 0..size as u64)?, "cpud"))
+}
+
+fn hash(file: &OwnedFd, place: Range<u64>) -> rustix::io::Result<Hash> {
+    let (mut hash, mut at, mut buffer) = (Sha256::new(), place.start, [0; 4096]);
+    while at < place.end {
+        let most = (place.end - at).min(buffer.len() as u64) as usize;
+        match rustix::io::pread(file, &mut buffer[..most], at)? {
+            0 => return Err(Errno::IO),
+            n => {
+                hash.update(&buffer[..n]);
+                at += n as u64;
+            }
+        }
+    }
+    Ok(hash.finalize().into())
 }
 
 fn text(string: &CStr) -> &str {
@@ -98,31 +137,30 @@ fn sessions(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = text(entry.file_name());
+        if name.parse::<u32>().is_err() {
+            continue;
+        }
         let mut line = [0; 512];
         let path = cpath!("{}/{name}", text(RECORDS));
-        // `.` and `..`, and a session that ends meanwhile.
+        // It may end meanwhile.
         let Some(Ok(line)) = path.map(|p| fs::read_file(p.as_c_str(), &mut line)) else { continue };
         print(format_args!("{name} {}", core::str::from_utf8(line).unwrap_or("?")))?;
     }
     Ok(())
 }
 
+/// The kernel's messages, as many as it has kept.
 fn dmesg(_: &mut Iter<'_>) -> rustix::io::Result<()> {
-    console::write_out(kernel_log()?)
-}
-
-/// Of the kernel's messages, each of which begins with its priority, those of cpud.
-fn log(_: &mut Iter<'_>) -> rustix::io::Result<()> {
-    let lines = kernel_log()?.split_inclusive(|&byte| byte == b'\n');
-    let texts = lines.map(|line| line.iter().position(|&byte| byte == b'>').map_or(line, |at| &line[at + 1..]));
-    texts.filter(|text| text.starts_with(b"cpud")).try_for_each(console::write_out)
-}
-
-/// All that the kernel has kept of its messages.
-fn kernel_log() -> rustix::io::Result<&'static [u8]> {
     let log = memory::pages(256 * 1024)?;
     let length = process::kernel_log(log)?;
-    Ok(&log[..length])
+    console::write_out(&log[..length])
+}
+
+fn log(_: &mut Iter<'_>) -> rustix::io::Result<()> {
+    console::LOG.iter().rev().try_for_each(|path| match print_file(path) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    })
 }
 
 fn reboot(_: &mut Iter<'_>) -> rustix::io::Result<()> {
@@ -138,22 +176,29 @@ fn poweroff(_: &mut Iter<'_>) -> rustix::io::Result<()> {
 }
 
 fn cat(files: &mut Iter<'_>) -> rustix::io::Result<()> {
+    let Some(first) = files.next() else {
+        // What it is sent; the keepalive of labgrid is that.
+        return pass(console::input());
+    };
+    print_file(first)?;
+    files.try_for_each(print_file)
+}
+
+fn print_file(path: &CStr) -> rustix::io::Result<()> {
+    pass(fs::open(path, OFlags::RDONLY)?.as_fd())
+}
+
+/// Copies a file to standard output, until it ends.
+fn pass(file: BorrowedFd<'_>) -> rustix::io::Result<()> {
     let mut buffer = [0; 4096];
-    // Without a name it reads what it is sent; the keepalive of labgrid is that.
-    let mut pass = |file: BorrowedFd<'_>| loop {
+    loop {
         match rustix::io::read(file, &mut buffer) {
             Ok(0) => return Ok(()),
             Ok(n) => console::write_out(&buffer[..n])?,
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
-    };
-    let mut named = false;
-    for file in files {
-        named = true;
-        pass(fs::open(file, OFlags::RDONLY)?.as_fd())?;
     }
-    if named { Ok(()) } else { pass(console::input()) }
 }
 
 fn echo(words: &mut Iter<'_>) -> rustix::io::Result<()> {

@@ -1,10 +1,11 @@
 //! Lines for the person at the console: standard error, which the kernel opens on /dev/console for PID 1.
 
+use core::ffi::CStr;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io;
 
 /// A line of printable ASCII, at most 400 bytes, what is longer is cut: characters of a stranger's choice can turn the
@@ -73,6 +74,7 @@ pub fn write_line(text: &[u8]) {
     write_line_to(unsafe { rustix::stdio::stderr() }, &CUT, text);
     if super::process::own_pid().is_init() {
         remember(text);
+        keep(text);
     }
 }
 
@@ -83,6 +85,24 @@ fn remember(text: &[u8]) {
         let mut line = heapless::Vec::<u8, 512>::from_iter(*b"<6>");
         let _ = line.extend_from_slice(&text[..text.len().min(500)]);
         let _ = io::write(&kmsg, &line);
+    }
+}
+
+/// The last lines of PID 1's, and those before them: 64 KiB of each at most.
+pub const LOG: [&CStr; 2] = [c"/run/cpud/log", c"/run/cpud/log.1"];
+const LOG_MAX: u64 = 64 * 1024;
+
+/// Puts a line with the seconds since the start into the log, where that has a directory.
+fn keep(text: &[u8]) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC;
+    let Ok(log) = rustix::fs::open(LOG[0], flags, Mode::from_raw_mode(0o644)) else { return };
+    let (mut line, now) = (Text::<512>::new(), super::now().0);
+    let _ = write!(line, "[{:5}.{:03}] ", now / 1000, now % 1000);
+    let _ = line.0.extend_from_slice(&text[..text.len().min(480)]);
+    line.end_line();
+    let _ = io::write(&log, line.as_bytes());
+    if rustix::fs::tell(&log).is_ok_and(|end| end >= LOG_MAX) {
+        let _ = rustix::fs::rename(LOG[0], LOG[1]);
     }
 }
 

@@ -1,7 +1,11 @@
 //! Guests without files: a plain ssh, and cpu clients told to bring none.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use qemu_tests::artifacts::{Artifact, payload, sha256};
+use qemu_tests::board;
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::or_skip;
 use qemu_tests::peer::{Login, Peer, by_python, openssh, python};
@@ -29,7 +33,17 @@ fn ssh_is_told_which_words_the_appliance_answers() {
 fn ssh_reads_version_uptime_and_the_kernels_messages() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());
-    assert!(ssh(vm.port, &["version"]).ok().contains("Linux 6."));
+    let version = ssh(vm.port, &["version"]).ok();
+    assert!(version.contains("Linux 6."), "{version}");
+    let read = |path: &Path| fs::read(path).expect("it was booted");
+    let what_runs = match &vm.flash {
+        // QEMU's ARM machine keeps the part with the ROM from Linux.
+        Some(rom) if board::under_test().name == "qemu-q35" => {
+            format!("{}  fallback/payload", sha256(payload(&read(rom))))
+        }
+        _ => format!("{}  cpud", sha256(&read(&Artifact::Cpud.path(&board::under_test().name)))),
+    };
+    assert_eq!(version.lines().last(), Some(what_runs.as_str()));
     assert!(ssh(vm.port, &["uptime"]).ok().starts_with("up "));
     assert!(ssh(vm.port, &["dmesg"]).ok().contains("Linux version"));
 }
@@ -45,7 +59,9 @@ fn ssh_reads_what_the_console_says() {
     for line in ["listening on", "accepted \"root\"", "session 0 ended with", &login.key.fingerprint()] {
         assert!(log.contains(line), "{line}: {log}");
     }
-    assert_eq!(log.lines().find(|line| !line.starts_with("cpud")), None);
+    assert_eq!(log.lines().find(|line| !line.split_once("] ").is_some_and(|(_, line)| line.starts_with("cpud"))), None);
+    let file = ssh(vm.port, &["cat", "/run/cpud/log"]).ok();
+    assert!(file.contains("session 0 ended with"), "{file}");
     assert!(ssh(vm.port, &["dmesg"]).ok().contains("listening on"));
 }
 
