@@ -6,11 +6,11 @@ use core::ffi::CStr;
 use ssh_lite::keys::host_key::{HostKey, HostKeyError};
 
 use crate::keys::{self, Found, HOST_KEY_MAX};
+use crate::limits::{RELAY_LEAST, RELAY_MOST};
 use crate::plan::cmdline::Check;
 use crate::plan::kernel_line;
 use crate::plan::quoted::Quoted;
 use crate::plan::settings::{self, REGION, Settings};
-use crate::relay::{LEAST, MOST};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{console, fs, memory};
@@ -80,7 +80,7 @@ fn settings(path: &CStr) -> bool {
 
 /// The kernel's command line.
 fn cmdline(text: &CStr) -> bool {
-    let error = kernel_line::check(text.to_bytes(), LEAST..=MOST).err();
+    let error = kernel_line::check(text.to_bytes(), RELAY_LEAST..=RELAY_MOST).err();
     if let Some(error) = &error {
         say!("cpud: {error}");
     }

@@ -11,8 +11,8 @@
 //! session ─────> listener one per session with NFS; the connections of its mount
 //! ```
 //!
-//! `guard` and `wire` talk over a socketpair ([`guard::protocol`]); so do `wire` and each `session`
-//! ([`session::protocol`]), and `wire` and its user's `relay` ([`relay::protocol`]). [`plan`] is the pure half, tested
+//! `guard` and `wire` talk over a socketpair ([`protocol::guard`]); so do `wire` and each `session`
+//! ([`protocol::session`]), and `wire` and its user's `relay` ([`protocol::relay`]). [`plan`] is the pure half, tested
 //! without a machine; [`sys`] makes the system calls.
 
 #![no_std]
@@ -22,15 +22,15 @@
 extern crate std;
 
 pub mod check;
+pub mod config;
 pub mod guard;
 pub mod init;
 pub mod keys;
+pub mod limits;
 pub mod plan;
+pub mod protocol;
 pub mod relay;
+pub mod report;
 pub mod session;
 pub mod sys;
 pub mod wire;
-
-/// `cpud`'s version and the commit that it was built from, as `--version`, the word `version` and the console show them.
-/// Strangers are told the first alone, in the ssh identification.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CPUD_COMMIT"), ")");

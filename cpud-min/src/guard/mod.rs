@@ -1,11 +1,9 @@
 //! guard: holds the host key, decides who may log in, opens sessions and waits for them.
 //!
-//! It never reads the network: what wire asks for comes in a handful of small messages ([`protocol`]). The user's
+//! It never reads the network: what wire asks for comes in a handful of small messages ([`protocol::guard`](crate::protocol::guard)). The user's
 //! signature is verified here, over the session id that guard itself signed, so that a wire gone bad has nothing to
 //! forge.
 
-pub mod cgroup;
-pub mod protocol;
 mod sessions;
 
 use core::net::SocketAddr;
@@ -18,12 +16,12 @@ use ssh_lite::keys::host_key::HostKey;
 use ssh_lite::limits::LOGIN_ATTEMPTS;
 use ssh_lite::server::LOGIN_GRACE;
 
-use crate::init::Config;
-use crate::init::report::Reporter;
+use crate::config::Config;
 use crate::keys;
 use crate::plan::quoted::Quoted;
+use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
+use crate::report::Reporter;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
-use protocol::{FromGuard, ToGuard};
 use sessions::Sessions;
 
 /// The messages of a wire whose user has not logged in that cost a signature, or a look at the keys: those of the first key
@@ -90,7 +88,7 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
 
 impl Guard<'_> {
     fn serve_until_hangup(&mut self, children: &OwnedFd) {
-        let mut buffer = [0; protocol::MESSAGE_MAX];
+        let mut buffer = [0; MESSAGE_MAX];
         let login = now().0 + LOGIN_MS;
         loop {
             if self.user.is_none() && (self.tries > TRIES || now().0 >= login) {
@@ -183,7 +181,7 @@ impl Guard<'_> {
         }
     }
 
-    fn open(&mut self, session: protocol::SessionId) {
+    fn open(&mut self, session: SessionId) {
         let opened = match &self.user {
             Some(user) => self.sessions.open(session, self.config, self.peer, user, &mut self.host_key),
             None => None,
@@ -196,7 +194,7 @@ impl Guard<'_> {
 
     /// Sends one message. When wire is gone, its hang-up is seen in the next round.
     fn answer(&self, message: &FromGuard, fd: Option<&OwnedFd>) {
-        let mut out = [0; protocol::MESSAGE_MAX];
+        let mut out = [0; MESSAGE_MAX];
         if let Ok(n) = message.encode(&mut out) {
             let fd = fd.map(AsFd::as_fd);
             let _ = fdpass::send(self.wire, &out[..n], fd.as_slice());
@@ -230,7 +228,7 @@ mod tests {
             tries: 0,
             sessions: Sessions::new(false),
         };
-        let mut out = [0; protocol::MESSAGE_MAX];
+        let mut out = [0; MESSAGE_MAX];
         let query = ToGuard::Query { user: "glenda", algorithm: "ssh-ed25519", key: b"key" }.encode(&mut out).unwrap();
         (0..2 * TRIES).for_each(|_| fdpass::send(&wire, &out[..query], &[]).unwrap());
         guard.serve_until_hangup(&signal::descriptor(&[signal::SIGCHLD]).unwrap());

@@ -9,11 +9,11 @@ use rustix::fs::OFlags;
 use ssh_lite::auth::Authenticated;
 use ssh_lite::keys::host_key::HostKey;
 
-use super::cgroup::Cgroup;
-use super::protocol::{SESSIONS_MAX, SessionId};
-use crate::init::Config;
-use crate::init::report::Reporter;
+use crate::config::Config;
+use crate::protocol::guard::{SESSIONS_MAX, SessionId};
+use crate::report::Reporter;
 use crate::session;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
 use crate::sys::{fdpass, fs, now, process, signal, timespec};

@@ -6,16 +6,14 @@ use core::net::SocketAddr;
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use rustix::fd::OwnedFd;
 
-use super::Config;
-use super::report::Reporter;
 use super::strangers::{MAX as STRANGERS_MAX, Refusal, Sources, one_to_go};
+use crate::config::Config;
+use crate::limits::USERS_MAX;
+use crate::report::Reporter;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, net, now};
 use crate::{guard, say, wire};
-
-/// Connections of users. More wait in the kernel's queue.
-pub const USERS_MAX: usize = 128;
 
 /// Connections at a time, with those that have been given up and are not gone yet.
 const MAX: usize = USERS_MAX + STRANGERS_MAX;

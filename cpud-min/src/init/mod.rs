@@ -6,12 +6,9 @@
 mod connections;
 mod preflight;
 mod relays;
-pub mod report;
 mod rootfs;
 mod settings;
 mod strangers;
-
-use core::ffi::CStr;
 
 use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -19,37 +16,17 @@ use rustix::fd::OwnedFd;
 use rustix::system::RebootCommand;
 use ssh_lite::Ciphers;
 
-use crate::guard::cgroup;
+use crate::config::Config;
+use crate::limits::{RELAY_LEAST, RELAY_MOST};
 use crate::plan::cmdline::{self, Listen};
 use crate::plan::kernel_line;
-use crate::relay::{LEAST, MOST};
+use crate::report::{self, RateLimit, Report, Reporter};
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork};
-use crate::sys::{console, fdpass, fs, memory, net, now, signal, timespec};
+use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, timespec};
 use connections::Connections;
-pub use connections::USERS_MAX;
 use relays::Relays;
-use report::{RateLimit, Report, Reporter};
-
-/// What every role knows.
-#[derive(Clone)]
-pub struct Config {
-    pub authorized_keys: &'static CStr,
-    pub host_key: &'static CStr,
-    /// What this machine is fast at.
-    pub ciphers: Ciphers,
-    /// Clients may have their files mounted.
-    pub ninep: bool,
-    /// Sessions have control groups.
-    pub cgroups: bool,
-    /// This process may do everything.
-    pub root: bool,
-    /// This machine is ours: PID 1, and no other user land.
-    pub appliance: bool,
-    /// Bytes of memory of every relay; None: a part of the machine's.
-    pub relay: Option<usize>,
-}
 
 /// Listening sockets: as many as the command line may name.
 type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
@@ -129,7 +106,7 @@ fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
 fn relay_memory() -> Option<usize> {
     let mut room = [0; 4096];
     let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
-    kernel_line::relay_memory(line, LEAST..=MOST)?.inspect_err(|error| say!("cpud: {error}")).ok()
+    kernel_line::relay_memory(line, RELAY_LEAST..=RELAY_MOST)?.inspect_err(|error| say!("cpud: {error}")).ok()
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {

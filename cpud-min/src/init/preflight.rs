@@ -6,10 +6,11 @@ use core::net::SocketAddr;
 use ssh_lite::Ciphers;
 use ssh_lite::keys::{ed25519_blob, fingerprint};
 
-use super::{Config, Listeners};
+use super::Listeners;
+use crate::config::{Config, VERSION};
 use crate::sys::process::{self, Fork, Status};
 use crate::sys::{fs, nanoseconds, net, seconds_since_1970};
-use crate::{VERSION, keys, say};
+use crate::{keys, say};
 
 pub fn show_versions() {
     let kernel = rustix::system::uname();

@@ -5,8 +5,9 @@ use linux_raw_sys::general::SIGKILL;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use super::Config;
 use super::connections::Connections;
+use crate::config::Config;
+use crate::limits::{RELAY_LEAST, RELAY_MOST};
 use crate::relay;
 use crate::say;
 use crate::sys::errno::Sentence;
@@ -111,7 +112,7 @@ impl Relays {
         // A relay that does not listen must not hold up everybody.
         fs::set_nonblocking(&control).ok()?;
         // An eighth of the machine for all: three quarters of that for the first, of the rest for the next, and so on.
-        let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(relay::LEAST, relay::MOST);
+        let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(RELAY_LEAST, RELAY_MOST);
         let arena = config.relay.unwrap_or(part);
         match process::fork() {
             Ok(Fork::Child) => {
@@ -167,7 +168,7 @@ mod tests {
 
     fn config() -> Config {
         let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
-        let relay = Some(relay::LEAST);
+        let relay = Some(RELAY_LEAST);
         let (ninep, cgroups, root, appliance) = (true, false, false, false);
         Config { authorized_keys, host_key, ciphers: Ciphers::PORTABLE, ninep, cgroups, root, appliance, relay }
     }

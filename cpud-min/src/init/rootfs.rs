@@ -4,9 +4,9 @@ use core::ffi::CStr;
 
 use rustix::mount::MountFlags;
 
+use crate::limits::RECORDS;
 use crate::plan::quoted::Quoted;
 use crate::say;
-use crate::session;
 use crate::sys::errno::Sentence;
 use crate::sys::{fs, mount};
 
@@ -38,7 +38,7 @@ const MOUNTS: [Mount; 6] = [
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC);
 
 /// Directories that are mounted on later, in each session's own name space, or kept in /run.
-const DIRECTORIES: [&CStr; 3] = [c"/tmp", c"/home", session::RECORDS];
+const DIRECTORIES: [&CStr; 3] = [c"/tmp", c"/home", RECORDS];
 
 /// A row that fails is named; the rest is still worth having.
 pub fn build() {

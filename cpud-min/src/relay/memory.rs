@@ -6,14 +6,8 @@ use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Mount, Node, 
 use rustix::io::Result;
 
 use super::SESSIONS;
+use crate::limits::MSIZE;
 use crate::sys::memory;
-
-/// The least memory of a relay, and the most that one is given.
-pub const LEAST: usize = 256 * 1024;
-pub const MOST: usize = 64 * 1024 * 1024;
-
-/// The longest message from the kernel. One without `kernel-config/patches/9p-memory.patch` allocates each in one piece.
-pub const MSIZE: usize = 128 * 1024;
 
 /// So many mounts of the client's are told apart for certain.
 const MOUNTS: usize = 1024;

@@ -4,7 +4,6 @@
 //! One loop: wait until a descriptor is ready, move bytes between the kernel, [`ninep::relay`] and wire.
 
 mod memory;
-pub mod protocol;
 mod session;
 
 use heapless::{Deque, Vec};
@@ -13,16 +12,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
-use crate::init::Config;
+use crate::config::Config;
+use crate::limits::USERS_MAX;
+use crate::protocol::relay::{Begin, Fault, MESSAGE_MAX};
 use crate::sys::{fdpass, fs, now, process, sandbox, timespec};
 use memory::Room;
-pub use memory::{LEAST, MOST, MSIZE};
-use protocol::{Begin, Fault, MESSAGE_MAX};
 use session::{Over, Session};
 
 /// Sessions at a time, and connections that they come from: as many as init has.
 const SESSIONS: usize = 64;
-const CONNECTIONS: usize = crate::init::USERS_MAX;
+const CONNECTIONS: usize = USERS_MAX;
 
 /// Sessions for which there was no room, and that have not ended yet.
 const REFUSED: usize = 16;
@@ -246,12 +245,13 @@ impl Relay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::RELAY_LEAST;
 
     /// With the memory of so many sessions, and a connection; its wire, and init.
     fn relay(sessions: usize) -> (Relay, OwnedFd, OwnedFd) {
         let (init, control) = fdpass::pair().unwrap();
-        let rooms = (0..sessions).map(|place| Some(memory::session(LEAST, place).unwrap())).collect();
-        let mut relay = Relay::new(control, memory::cache(LEAST).unwrap(), rooms);
+        let rooms = (0..sessions).map(|place| Some(memory::session(RELAY_LEAST, place).unwrap())).collect();
+        let mut relay = Relay::new(control, memory::cache(RELAY_LEAST).unwrap(), rooms);
         let wire = connect(&mut relay, &init);
         (relay, wire, init)
     }

@@ -8,7 +8,7 @@ use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 
 use super::memory::Room;
-use super::protocol::Begin;
+use crate::protocol::relay::Begin;
 use crate::sys::fs::{self, Io};
 use crate::sys::now;
 

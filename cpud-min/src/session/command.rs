@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use rustix::io::Errno;
 
 use super::{Failed, parameters, words};
-use crate::init::Config;
+use crate::config::Config;
 use crate::plan::environ::Environ;
 use crate::plan::path::{self, Search};
 use crate::plan::program::{self, Machine};

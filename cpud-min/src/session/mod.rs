@@ -1,7 +1,7 @@
 //! session: takes in what the client asks for, builds the name space, becomes the command.
 //!
 //! One process per `session` channel, forked by guard when the channel is opened. Until the command runs it hears wire
-//! ([`protocol`]); from the moment the command's streams exist, whatever goes wrong is a line on its standard error.
+//! ([`protocol::session`](crate::protocol::session)); from the moment the command's streams exist, whatever goes wrong is a line on its standard error.
 
 mod command;
 mod devices;
@@ -9,12 +9,9 @@ mod namespace;
 #[cfg_attr(not(feature = "nfs"), path = "no_nfs.rs")]
 mod nfs;
 mod parameters;
-pub mod protocol;
 mod pump;
 mod streams;
 mod words;
-
-pub use words::RECORDS;
 
 use core::ffi::CStr;
 use core::net::SocketAddr;
@@ -23,21 +20,22 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::Mode;
 use ssh_lite::auth::Authenticated;
 
+use crate::config::Config;
 use crate::cpath;
-use crate::guard::cgroup::Cgroup;
-use crate::init::Config;
+use crate::limits::RECORDS;
 use crate::plan::directory::{Directory, directory};
 use crate::plan::environ;
 use crate::plan::exec_line::Generation;
 use crate::plan::path;
 use crate::plan::quoted::Quoted;
+use crate::protocol::session::{FROM_SESSION_MAX, FromSession};
 use crate::say;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::errno::Sentence;
 use crate::sys::{fs, process, signal};
 use command::SH;
 use nfs::Nfs;
 use parameters::Parameters;
-use protocol::FromSession;
 
 /// The session could not become its command: the line is on standard error, and this is the exit status.
 pub struct Failed(pub u8);
@@ -120,7 +118,7 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
 }
 
 fn tell(socket: &OwnedFd, message: &FromSession<'_>, fds: &[rustix::fd::BorrowedFd<'_>]) -> rustix::io::Result<()> {
-    let mut out = [0; protocol::FROM_SESSION_MAX];
+    let mut out = [0; FROM_SESSION_MAX];
     let n = message.encode(&mut out).map_err(|_| rustix::io::Errno::MSGSIZE)?;
     crate::sys::fdpass::send(socket, &out[..n], fds)
 }
@@ -149,7 +147,7 @@ fn enter_directory(serves: Option<Generation>, environ: &environ::Environ<'_>) -
 
 /// The file by which `sessions` shows this session; guard's end of the session removes it.
 pub fn record_path(session: process::Pid) -> Option<crate::sys::cpath::CPath> {
-    cpath!("{}/{}", words::RECORDS.to_str().ok()?, session.as_raw_nonzero())
+    cpath!("{}/{}", RECORDS.to_str().ok()?, session.as_raw_nonzero())
 }
 
 /// On the appliance, writes down who runs what since when.

@@ -15,10 +15,10 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
-use super::protocol::FromSession;
 use super::{Failed, NOT_STARTED, tell};
 use crate::cpath;
 use crate::plan::fstab::nfs_port;
+use crate::protocol::session::FromSession;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::mount::{self, MountFlags, UnmountFlags};

@@ -6,7 +6,6 @@ use core::fmt;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::protocol::{COMMAND_MAX, FromSession, MESSAGE_MAX, ToSession};
 use super::streams::Terminal;
 use super::{command::SH, streams, tell, words};
 use crate::plan::environ::{Environ, OF_THE_SESSION};
@@ -14,6 +13,7 @@ use crate::plan::exec_line::{ExecLine, ExecLineError, is_typed, is_v2, needs_she
 use crate::plan::quoted::Quoted;
 use crate::plan::strings::MAX_ARG_STRLEN;
 use crate::plan::terminal;
+use crate::protocol::session::{COMMAND_MAX, FromSession, MESSAGE_MAX, ToSession};
 use crate::sys::console::{self, Text};
 use crate::sys::errno::Sentence;
 use crate::sys::fs::{self, Access};

@@ -5,9 +5,9 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use ssh_lite::connection::TerminalModes;
 
-use super::protocol::FromSession;
 use super::{pump, tell};
 use crate::plan::terminal;
+use crate::protocol::session::FromSession;
 use crate::sys::{fs, tty};
 
 /// A pseudo terminal that was asked for.

@@ -12,15 +12,14 @@ use rustix::fs::{OFlags, RawDir};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use crate::config::VERSION;
+use crate::limits::RECORDS;
 use crate::plan::flash::{PAYLOAD, payload};
 use crate::plan::strings::{Iter, Strings};
 use crate::sys::errno::Sentence;
 use crate::sys::process::Pid;
 use crate::sys::{console, fs, memory, now, process};
-use crate::{VERSION, cpath, say};
-
-/// Where each session leaves a line about itself.
-pub const RECORDS: &CStr = c"/run/cpud";
+use crate::{cpath, say};
 
 /// SHA-256.
 type Hash = [u8; 32];

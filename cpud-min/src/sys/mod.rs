@@ -3,6 +3,7 @@
 
 pub mod args;
 mod call;
+pub mod cgroup;
 pub mod console;
 pub mod cpath;
 pub mod errno;

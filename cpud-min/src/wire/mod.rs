@@ -18,9 +18,9 @@ use ssh_lite::connection::{ChannelId, Stream};
 use ssh_lite::server::{Buffers, Config as SshConfig, Server};
 use ssh_lite::{Instant, Random, limits};
 
-use crate::guard::protocol::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
-use crate::init::Config;
-use crate::session::protocol as session_protocol;
+use crate::config::Config;
+use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
+use crate::protocol::session as session_protocol;
 use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox, timespec};

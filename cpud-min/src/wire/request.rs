@@ -5,9 +5,9 @@ use ssh_lite::connection::Request;
 
 use super::events::tell;
 use super::session::Session;
-use crate::guard::protocol::{SessionId, ToGuard};
 use crate::plan::signal;
-use crate::session::protocol::ToSession;
+use crate::protocol::guard::{SessionId, ToGuard};
+use crate::protocol::session::ToSession;
 use crate::sys::{fdpass, tty};
 
 /// Does what a session's client asks for, or passes it on. None: the session answers later.
