@@ -3,9 +3,9 @@
 
 use core::ffi::CStr;
 
-use ssh_lite::keys::host_key::{HostKey, HostKeyError};
+use ssh_lite::keys::host_key::HostKey;
 
-use crate::keys::{self, Found, HOST_KEY_MAX};
+use crate::keys::{self, Found};
 use crate::limits::{RELAY_LEAST, RELAY_MOST};
 use crate::plan::cmdline::Check;
 use crate::plan::kernel_line;
@@ -67,11 +67,7 @@ fn settings(path: &CStr) -> bool {
     let keys = settings::join(settings.authorized_keys(), room);
     let keys = keys.is_empty() || all_usable(path, &keys::look_at_lines(path, keys, SHOWN));
     let host_key = settings::join(settings.host_key(), room);
-    let error = match host_key.len() {
-        0 => None,
-        1..HOST_KEY_MAX => HostKey::from_openssh(host_key).err(),
-        _ => Some(HostKeyError::TooLong),
-    };
+    let error = if host_key.is_empty() { None } else { keys::host_key_error(host_key) };
     if let Some(error) = &error {
         say!("cpud: {name}: nobody can connect: {error}");
     }

@@ -16,7 +16,7 @@ use crate::sys::{fs, memory};
 pub const AUTHORIZED_KEYS_MAX: usize = 64 * 1024;
 
 /// The largest file that an ed25519 host key is read from.
-pub const HOST_KEY_MAX: usize = 4096;
+const HOST_KEY_MAX: usize = 4096;
 
 /// Who may write this file may log in: sshd's StrictModes.
 const WRITTEN_BY_OTHERS: u32 = 0o022;
@@ -38,6 +38,11 @@ pub fn read_host_key(path: &CStr) -> Result<HostKey, Unusable> {
     // The compiler may drop a last write to a buffer that nobody reads.
     core::hint::black_box(&buffer);
     key
+}
+
+/// What is wrong with the text of a host key that is about to be written.
+pub fn host_key_error(text: &[u8]) -> Option<HostKeyError> {
+    if text.len() < HOST_KEY_MAX { HostKey::from_openssh(text).err() } else { Some(HostKeyError::TooLong) }
 }
 
 /// Why there is no host key.

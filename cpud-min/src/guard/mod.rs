@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_wire_that_counts_no_tries_has_no_more_than_others() {
-        let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
+        let cmdline::Arguments { authorized_keys, host_key, .. } = cmdline::Arguments::APPLIANCE;
         let (ninep, cgroups, root, appliance, relay) = (false, false, false, false, None);
         let ciphers = Ciphers::PORTABLE;
         let config = &Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, relay };

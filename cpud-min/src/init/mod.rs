@@ -64,8 +64,8 @@ pub fn appliance() -> ! {
     step("tcp_retries2", fs::write_file(c"/proc/sys/net/ipv4/tcp_retries2", b"5"));
     preflight::show_versions();
     settings::apply();
-    let config = config(&cmdline::Config::APPLIANCE, true);
-    let order = match serve(&config, &cmdline::Config::APPLIANCE.listen) {
+    let config = config(&cmdline::Arguments::APPLIANCE, true);
+    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen) {
         Ok(order) => order,
         Err(reason) => {
             // Nobody can reach this machine, and the firmware's own watchdog is not ours yet: another try is all.
@@ -78,7 +78,7 @@ pub fn appliance() -> ! {
 }
 
 /// Serves until SIGTERM or SIGINT; the exit code.
-pub fn daemon(arguments: &cmdline::Config<'static>) -> i32 {
+pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     signal::block_all();
     match serve(&config(arguments, false), &arguments.listen) {
         Ok(_) => 0,
@@ -89,7 +89,7 @@ pub fn daemon(arguments: &cmdline::Config<'static>) -> i32 {
     }
 }
 
-fn config(arguments: &cmdline::Config<'static>, appliance: bool) -> Config {
+fn config(arguments: &cmdline::Arguments<'static>, appliance: bool) -> Config {
     Config {
         authorized_keys: arguments.authorized_keys,
         host_key: arguments.host_key,

@@ -167,7 +167,7 @@ mod tests {
     use ssh_lite::Ciphers;
 
     fn config() -> Config {
-        let cmdline::Config { authorized_keys, host_key, .. } = cmdline::Config::APPLIANCE;
+        let cmdline::Arguments { authorized_keys, host_key, .. } = cmdline::Arguments::APPLIANCE;
         let relay = Some(RELAY_LEAST);
         let (ninep, cgroups, root, appliance) = (true, false, false, false);
         Config { authorized_keys, host_key, ciphers: Ciphers::PORTABLE, ninep, cgroups, root, appliance, relay }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use rustix::io::{Errno, Result};
 
-use crate::plan::cmdline::Config;
+use crate::plan::cmdline::Arguments;
 use crate::plan::kernel_line;
 use crate::plan::quoted::Quoted;
 use crate::plan::settings::{REGION, Settings, join};
@@ -50,8 +50,8 @@ fn overlay() {
             if let Some(gateway) = gateway {
                 step("gateway", net::set_gateway(gateway));
             }
-            step("authorized keys", write_lines(Config::APPLIANCE.authorized_keys, settings.authorized_keys()));
-            step("host key", write_lines(Config::APPLIANCE.host_key, settings.host_key()));
+            step("authorized keys", write_lines(Arguments::APPLIANCE.authorized_keys, settings.authorized_keys()));
+            step("host key", write_lines(Arguments::APPLIANCE.host_key, settings.host_key()));
             let (keys, host_keys) = (settings.authorized_keys().count(), settings.host_key().count().min(1));
             let name = Quoted(hostname.unwrap_or_default());
             say!("cpud: settings from flash: name {name}, {keys} authorized keys, {host_keys} host key");

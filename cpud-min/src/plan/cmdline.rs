@@ -43,7 +43,7 @@ HOST is an IP address: cpud looks no names up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "main makes one, and no allocator is there to box it")]
 pub enum Command<'a> {
-    Serve(Config<'a>),
+    Serve(Arguments<'a>),
     Check(Check<'a>),
     Help,
     Version,
@@ -60,7 +60,7 @@ pub struct Check<'a> {
 
 /// How to serve.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Config<'a> {
+pub struct Arguments<'a> {
     pub listen: Listen,
     pub authorized_keys: &'a CStr,
     pub host_key: &'a CStr,
@@ -68,7 +68,7 @@ pub struct Config<'a> {
     pub ninep: bool,
 }
 
-impl Config<'static> {
+impl Arguments<'static> {
     /// What PID 1 serves with; the image is built with the two files.
     pub const APPLIANCE: Self = Self {
         listen: Listen::ANY,
@@ -176,7 +176,7 @@ pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Comman
     if files.settings.is_some() || files.cmdline.is_some() {
         return Err(CmdlineError::Unchecked);
     }
-    Ok(Command::Serve(Config {
+    Ok(Command::Serve(Arguments {
         listen,
         authorized_keys: files.authorized_keys.ok_or(CmdlineError::Missing("--authorized-keys"))?,
         host_key: files.host_key.ok_or(CmdlineError::Missing("--host-key"))?,

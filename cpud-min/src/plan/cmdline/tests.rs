@@ -4,24 +4,24 @@ use std::vec;
 
 const FILES: [&CStr; 4] = [c"--authorized-keys", c"/a", c"--host-key", c"/h"];
 
-fn config(more: &[&'static CStr]) -> Result<Config<'static>, CmdlineError<'static>> {
+fn arguments(more: &[&'static CStr]) -> Result<Arguments<'static>, CmdlineError<'static>> {
     match parse(FILES.into_iter().chain(more.iter().copied()))? {
-        Command::Serve(config) => Ok(config),
+        Command::Serve(arguments) => Ok(arguments),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn two_files_are_enough() {
-    let config = config(&[]).unwrap();
-    assert_eq!((config.authorized_keys, config.host_key, config.ninep), (c"/a", c"/h", true));
-    assert_eq!(config.listen.as_slice(), ["[::]:17010".parse().unwrap()]);
+    let found = arguments(&[]).unwrap();
+    assert_eq!((found.authorized_keys, found.host_key, found.ninep), (c"/a", c"/h", true));
+    assert_eq!(found.listen.as_slice(), ["[::]:17010".parse().unwrap()]);
 }
 
 #[test]
 fn several_addresses_in_every_form() {
     let listen = [c"--listen", c"127.0.0.1:22", c"--listen=[::1]:17010", c"--listen", c":17011"];
-    let listen = config(&listen).unwrap().listen;
+    let listen = arguments(&listen).unwrap().listen;
     let expected = ["127.0.0.1:22", "[::1]:17010", "[::]:17011"].map(|address| address.parse().unwrap());
     assert_eq!(listen.as_slice(), expected);
 }
@@ -29,7 +29,7 @@ fn several_addresses_in_every_form() {
 #[test]
 fn an_address_that_is_none_is_named() {
     for address in [c"localhost:22", c"127.0.0.1", c"::1:22", c":", c":65536", c"", c"1.2.3.4:\xff"] {
-        assert_eq!(config(&[c"--listen", address]), Err(CmdlineError::Address(address)));
+        assert_eq!(arguments(&[c"--listen", address]), Err(CmdlineError::Address(address)));
     }
     let sentence = CmdlineError::Address(c"host:22").to_string();
     assert_eq!(sentence, "--listen \"host:22\" is not HOST:PORT with an IP address as HOST");
@@ -37,14 +37,14 @@ fn an_address_that_is_none_is_named() {
 
 #[test]
 fn addresses_are_counted() {
-    assert!(config(&[c"--listen=:1"; MAX_LISTEN]).is_ok());
-    assert_eq!(config(&[c"--listen=:1"; MAX_LISTEN + 1]), Err(CmdlineError::TooMany));
+    assert!(arguments(&[c"--listen=:1"; MAX_LISTEN]).is_ok());
+    assert_eq!(arguments(&[c"--listen=:1"; MAX_LISTEN + 1]), Err(CmdlineError::TooMany));
 }
 
 #[test]
 fn a_file_may_have_an_equals_sign_in_its_name() {
-    assert_eq!(config(&[c"--host-key=/a=b", c"--no-9p"]).unwrap().host_key, c"/a=b");
-    assert!(!config(&[c"--no-9p"]).unwrap().ninep);
+    assert_eq!(arguments(&[c"--host-key=/a=b", c"--no-9p"]).unwrap().host_key, c"/a=b");
+    assert!(!arguments(&[c"--no-9p"]).unwrap().ninep);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn pid_1_serves_9p_on_the_port_of_the_protocol() {
-    let Config { listen, ninep, .. } = Config::APPLIANCE;
+    let Arguments { listen, ninep, .. } = Arguments::APPLIANCE;
     assert_eq!((listen.as_slice(), ninep), ([any(17010)].as_slice(), true));
 }
 
