@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# chipsec 1.13.16, as pip installs it, has no tpm command.
+# chipsec-tpm-command.sh
 #
-# Guess, written down before: pip's package lacks the kernel module, as its makers say, and has every command of the
-# manual.
-# Behaviour: chipsec_util says at every start that it cannot import tpm_cmd, and `tpm` is no choice: the package has
-# chipsec/utilcmd/tpm_cmd.py, and not the chipsec/library/tpm that it needs.
-# Why it matters here: docs/lab-tools.md says what of chipsec works on the appliance; with measured boot its TPM is a part
-# that one would ask for.
-# Seen:
-#   ERROR: Exception occurred during import of tpm_cmd: 'No module named 'chipsec.library.tpm''
-#   chipsec_util: error: argument Command: invalid choice: 'tpm' (choose from 'acpi', 'check', 'cmos', ...)
+# Package    chipsec 1.13.16, as pip installs it
+# Guess      it lacks the kernel module, as its makers say, and has every command of the manual
+# Behaviour  chipsec_util says at every start that it cannot import tpm_cmd, and `tpm` is no choice: the package has
+#            chipsec/utilcmd/tpm_cmd.py, and not the chipsec/library/tpm that it needs
+# Seen       ERROR: Exception occurred during import of tpm_cmd: 'No module named 'chipsec.library.tpm''
+#            chipsec_util: error: argument Command: invalid choice: 'tpm' (choose from 'acpi', 'check', 'cmos', ...)
+# Matters    docs/lab-tools.md says what of chipsec works on the appliance; with measured boot its TPM is a part that
+#            one would ask for
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# flashrom 1.3.0 (Debian 12) refuses a flash chip whose erase blocks are all of one size.
+# flashrom-one-erase-region.sh
 #
-# Guess, written down before: the kernel's map of QEMU's chip has several regions of different blocks, as the message
-# says; a map of one region of equal blocks is accepted.
-# Behaviour: any other number than 0 in numeraseregions is "Non-uniform", one region included. Linux has 1 there for
-# every CFI chip of equal blocks (drivers/mtd/chips/cfi_cmdset_0001.c), although its ABI document says 0.
-# Why it matters here: the flash part of QEMU's machines is such a chip, so flashrom could not read it on the appliance;
-# kernel-config/patches/mtd-one-region.patch has the kernel say 0.
-# Seen, with numeraseregions 1 and then 0:
-#   Non-uniform eraseblock size is unsupported.
-#   Found Programmer flash chip "Opaque flash chip" (1024 kB, Programmer-specific).
+# Package    flashrom 1.3.0-2.1 of Debian 12
+# Guess      the kernel's map of QEMU's flash chip has several regions of different erase blocks, as the message says; a
+#            map of one region of equal blocks is accepted
+# Behaviour  any number but 0 in numeraseregions is "Non-uniform", one region included. Linux has 1 there for every CFI
+#            chip of equal blocks (drivers/mtd/chips/cfi_cmdset_0001.c), although its ABI document says 0
+# Seen       with 1: Non-uniform eraseblock size is unsupported.
+#            with 0: Found Programmer flash chip "Opaque flash chip" (1024 kB, Programmer-specific).
+# Matters    the flash part of QEMU's machines is such a chip, so flashrom could not read it on the appliance;
+#            kernel-config/patches/mtd-one-region.patch has the kernel say 0
 #
 # Takes root, or a user name space of one's own, for a /sys/class/mtd and a /dev/mtd0 that only flashrom sees.
 set -euo pipefail

@@ -96,7 +96,7 @@ go_is_formatted() {
 
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
 need_packages "${PACKAGES_FOR_CPUD[@]}" shellcheck bc
-check "shell scripts" shellcheck scripts/*.sh .ci/run
+check "shell scripts" shellcheck scripts/*.sh findings/*.sh .ci/run
 check "formatting" cargo fmt --all --check
 # One crate at a time: together they would share features, and cpud would find a standard library linked in.
 for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
