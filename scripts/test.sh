@@ -5,7 +5,7 @@
 # be tested on this machine is listed with the reason.
 #
 #   --quick       only what needs no kernel: checks, unit tests, the daemon on this machine
-#   --all         also the tests that take long, and the fuzz targets still compile
+#   --all         also the tests that take long, cargo-deny, and whether the fuzz targets still compile
 #   --no-install  name missing packages instead of installing them
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -84,6 +84,17 @@ for_aarch64() (
 look_for_aarch64() {
     for_aarch64 build --package qemu-tests --bin look && # check hides a failure that is not the last
         cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
+}
+
+# deny: crates' licences, versions and sources against deny.toml, by cargo-deny, which is compiled once.
+deny() {
+    local version=0.20.2
+    local folder=$CACHE/cargo-deny-$version
+    [ -x "$folder/bin/cargo-deny" ] || (
+        exclusively cargo-deny
+        logged "$CACHE/logs/cargo-deny.log" "cargo install cargo-deny" \
+            cargo install --locked --version "$version" --root "$folder" cargo-deny
+    ) && "$folder/bin/cargo-deny" --locked check bans licenses sources
 }
 
 # go_is_formatted: a file that gofmt cannot read is an error, too.
@@ -172,6 +183,7 @@ else
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml
+    check "licences, versions and sources of crates" deny
 fi
 
 # list TITLE LINE...: nothing when there is no line.
