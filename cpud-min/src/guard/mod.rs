@@ -74,7 +74,7 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
         tries: 0,
         sessions: Sessions::new(config.cgroups),
     };
-    guard.answer(&hello, None);
+    hello.send(wire, None);
     guard.serve_until_hangup(&children);
     guard.sessions.end_all(
         &children,
@@ -103,7 +103,7 @@ impl Guard<'_> {
             }
             while signal::next(children).is_some() {}
             while let Some((session, status)) = self.sessions.next_ended() {
-                self.answer(&FromGuard::Ended { session, status }, None);
+                FromGuard::Ended { session, status }.send(self.wire, None);
                 self.reporter.line(format_args!("cpud: {}: session {session} {status}", self.peer));
             }
             if self.sessions.lingers() {
@@ -133,11 +133,11 @@ impl Guard<'_> {
                 let Some(host_key) = &self.host_key else { return };
                 let signature = host_key.sign(&hash);
                 self.session_id.get_or_insert(hash);
-                self.answer(&FromGuard::Signature { signature }, None);
+                FromGuard::Signature { signature }.send(self.wire, None);
             }
             ToGuard::Query { user, algorithm, key } => {
                 let accepted = auth::permitted(self.authorized, algorithm, key);
-                self.answer(&FromGuard::Verdict { accepted }, None);
+                FromGuard::Verdict { accepted }.send(self.wire, None);
                 if !accepted {
                     let (peer, key) = (self.peer, ssh_lite::keys::fingerprint(key));
                     let user = Quoted(user.as_bytes());
@@ -169,7 +169,7 @@ impl Guard<'_> {
             .filter(|_| self.user.is_none() && self.config.ninep)
             .and_then(|_| fdpass::pair().ok());
         let (to_relay, to_wire) = relay.unzip();
-        self.answer(&FromGuard::Verdict { accepted: verdict.is_ok() }, to_wire.as_ref());
+        FromGuard::Verdict { accepted: verdict.is_ok() }.send(self.wire, to_wire.as_ref());
         let key = ssh_lite::keys::fingerprint(request.key);
         match verdict {
             Ok(authenticated) => {
@@ -187,17 +187,8 @@ impl Guard<'_> {
             None => None,
         };
         match opened {
-            Some(socket) => self.answer(&FromGuard::Opened { opened: true }, Some(&socket)),
-            None => self.answer(&FromGuard::Opened { opened: false }, None),
-        }
-    }
-
-    /// Sends one message. When wire is gone, its hang-up is seen in the next round.
-    fn answer(&self, message: &FromGuard, fd: Option<&OwnedFd>) {
-        let mut out = [0; MESSAGE_MAX];
-        if let Ok(n) = message.encode(&mut out) {
-            let fd = fd.map(AsFd::as_fd);
-            let _ = fdpass::send(self.wire, &out[..n], fd.as_slice());
+            Some(socket) => FromGuard::Opened { opened: true }.send(self.wire, Some(&socket)),
+            None => FromGuard::Opened { opened: false }.send(self.wire, None),
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use core::net::SocketAddr;
 
+use rustix::fd::OwnedFd;
 use ssh_lite::Ciphers;
 use ssh_lite::keys::{ed25519_blob, fingerprint};
 
-use super::Listeners;
 use crate::config::{Config, VERSION};
 use crate::sys::process::{self, Fork, Status};
 use crate::sys::{fs, nanoseconds, net, seconds_since_1970};
@@ -62,7 +62,7 @@ fn show_host_key(config: &Config) -> bool {
 }
 
 /// The addresses that clients can connect to.
-pub fn show_addresses(config: &Config, listeners: &Listeners) {
+pub fn show_addresses(config: &Config, listeners: &[OwnedFd]) {
     for listener in listeners {
         let Ok(address) = net::local_address(listener) else { continue };
         if config.appliance && address.ip().is_unspecified() {

@@ -3,9 +3,11 @@
 //!
 //! wire asks one thing at a time; [`FromGuard::Ended`] may come at any moment.
 
+use rustix::fd::{AsFd, OwnedFd};
 use ssh_lite::auth;
 use ssh_lite::wire::{Reader, WireError, Writer};
 
+use crate::sys::fdpass;
 use crate::sys::process::Status;
 
 /// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (532) and names.
@@ -68,6 +70,14 @@ pub enum FromGuard {
 }
 
 impl<'a> ToGuard<'a> {
+    /// Sends it. A guard that is gone is noticed by its hang-up.
+    pub fn send(&self, guard: impl AsFd) {
+        let mut out = [0; MESSAGE_MAX];
+        if let Ok(n) = self.encode(&mut out) {
+            let _ = fdpass::send(guard, &out[..n], &[]);
+        }
+    }
+
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
         let mut w = Writer::new(out);
         match *self {
@@ -131,6 +141,15 @@ impl<'a> From<auth::Request<'a>> for ToGuard<'a> {
 }
 
 impl FromGuard {
+    /// Sends it, perhaps with a descriptor. When wire is gone, its hang-up is seen in the next round.
+    pub fn send(&self, wire: &OwnedFd, fd: Option<&OwnedFd>) {
+        let mut out = [0; MESSAGE_MAX];
+        if let Ok(n) = self.encode(&mut out) {
+            let fd = fd.map(AsFd::as_fd);
+            let _ = fdpass::send(wire, &out[..n], fd.as_slice());
+        }
+    }
+
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
         let mut w = Writer::new(out);
         match *self {

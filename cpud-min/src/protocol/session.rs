@@ -5,7 +5,11 @@
 //! `Exec` or `Shell`, which carries the ends of the command's streams, wire listens, and answers `Nfs` alone. The socket's
 //! end closes when the command starts.
 
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io;
 use ssh_lite::wire::{Reader, WireError, Writer};
+
+use crate::sys::fdpass;
 
 /// The longest message. A unix socket takes about 208 KiB in one (net.core.wmem_default); Linux allows 128 KiB in one
 /// environment variable or argument. What is longer is refused by [`ToSession::TooLong`].
@@ -100,6 +104,13 @@ impl<'a> ToSession<'a> {
 }
 
 impl<'a> FromSession<'a> {
+    /// Sends it to wire, with these descriptors.
+    pub fn send(&self, socket: &OwnedFd, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut out = [0; FROM_SESSION_MAX];
+        let n = self.encode(&mut out).map_err(|_| io::Errno::MSGSIZE)?;
+        fdpass::send(socket, &out[..n], fds)
+    }
+
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, WireError> {
         let mut w = Writer::new(out);
         match *self {

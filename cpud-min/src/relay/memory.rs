@@ -5,9 +5,11 @@ use core::mem::MaybeUninit;
 use ninep::relay::{BLOCK, Block, Cache, Content, Fid, Job, Memory, Mount, Node, Open, Request};
 use rustix::io::Result;
 
-use super::SESSIONS;
 use crate::limits::MSIZE;
 use crate::sys::memory;
+
+/// Sessions of a relay at a time.
+pub const SESSIONS: usize = 64;
 
 /// So many mounts of the client's are told apart for certain.
 const MOUNTS: usize = 1024;

@@ -16,11 +16,10 @@ use crate::config::Config;
 use crate::limits::USERS_MAX;
 use crate::protocol::relay::{Begin, Fault, MESSAGE_MAX};
 use crate::sys::{fdpass, fs, now, process, sandbox, timespec};
-use memory::Room;
+use memory::{Room, SESSIONS};
 use session::{Over, Session};
 
-/// Sessions at a time, and connections that they come from: as many as init has.
-const SESSIONS: usize = 64;
+/// Connections at a time: as many as init has.
 const CONNECTIONS: usize = USERS_MAX;
 
 /// Sessions for which there was no room, and that have not ended yet.

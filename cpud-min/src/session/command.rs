@@ -4,7 +4,9 @@ use core::ffi::CStr;
 
 use rustix::io::Errno;
 
-use super::{Failed, parameters, words};
+use super::failed::Failed;
+use super::parameters::{SH, shell};
+use super::words;
 use crate::config::Config;
 use crate::plan::environ::Environ;
 use crate::plan::path::{self, Search};
@@ -16,12 +18,9 @@ use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Pointers};
 use crate::sys::{fs, memory};
 
-/// The shell for a script without a first line that names one, and for a login on a machine that has it.
-pub const SH: &CStr = c"/bin/sh";
-
 /// Runs the command, or the user's shell when there is none. Returns when that could not be.
 pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Failed {
-    let shell = parameters::shell(environ).unwrap_or(SH);
+    let shell = shell(environ).unwrap_or(SH);
     let word = command.iter().next().unwrap_or(shell);
     let size = size_of::<usize>();
     let argv = memory::pages((command.len() + 3) * size);

@@ -5,6 +5,7 @@
 
 mod command;
 mod devices;
+mod failed;
 mod namespace;
 #[cfg_attr(not(feature = "nfs"), path = "no_nfs.rs")]
 mod nfs;
@@ -28,20 +29,13 @@ use crate::plan::environ;
 use crate::plan::exec_line::Generation;
 use crate::plan::path;
 use crate::plan::quoted::Quoted;
-use crate::protocol::session::{FROM_SESSION_MAX, FromSession};
 use crate::say;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::errno::Sentence;
 use crate::sys::{fs, process, signal};
-use command::SH;
+use failed::{Failed, NOT_STARTED};
 use nfs::Nfs;
-use parameters::Parameters;
-
-/// The session could not become its command: the line is on standard error, and this is the exit status.
-pub struct Failed(pub u8);
-
-/// The exit status of a session that did not get as far as its command.
-const NOT_STARTED: u8 = 1;
+use parameters::{Parameters, SH};
 
 /// Becomes what the user asks for on `socket`, or says why not.
 pub fn run(config: &Config, peer: SocketAddr, user: &Authenticated, cgroup: Option<&Cgroup>, socket: OwnedFd) -> ! {
@@ -115,12 +109,6 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     // Nothing of the session's own reaches the command: the socket closes as it starts.
     signal::as_at_a_start();
     command::run(config, &line.words, environ)
-}
-
-fn tell(socket: &OwnedFd, message: &FromSession<'_>, fds: &[rustix::fd::BorrowedFd<'_>]) -> rustix::io::Result<()> {
-    let mut out = [0; FROM_SESSION_MAX];
-    let n = message.encode(&mut out).map_err(|_| rustix::io::Errno::MSGSIZE)?;
-    crate::sys::fdpass::send(socket, &out[..n], fds)
 }
 
 /// `serves`: the client's files are here.

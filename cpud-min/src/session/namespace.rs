@@ -10,8 +10,9 @@ use rustix::io::{Errno, Result};
 use rustix::mount::{MountFlags, mount_remount};
 use ssh_lite::auth::Authenticated;
 
+use super::devices;
+use super::failed::{Failed, NOT_STARTED};
 use super::nfs::Nfs;
-use super::{Failed, NOT_STARTED, devices, tell};
 use crate::config::Config;
 use crate::cpath;
 use crate::limits::{MSIZE, RECORDS};
@@ -189,7 +190,7 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
     fs::make_file(COUNTERS)?;
     let counters = fs::open(COUNTERS, OFlags::WRONLY)?;
-    tell(socket, files, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
+    files.send(socket, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
     // From here on the relay alone holds the far end: when it closes that, everything that waits for a file fails.
     drop((far, relay, wire));
     let fd = kernel.as_raw_fd();
@@ -204,7 +205,7 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     );
     let options = options.ok_or(Errno::NAMETOOLONG)?;
     mount::mount(c"cpu", CLIENT, c"9p", MountFlags::from_bits_retain(CLIENT_FLAGS), options.as_c_str())?;
-    tell(socket, &FromSession::Mounted, &[])
+    FromSession::Mounted.send(socket, &[])
 }
 
 /// Every line that fails is named; one that the session cannot do without ends it.

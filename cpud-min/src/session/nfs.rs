@@ -15,7 +15,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
-use super::{Failed, NOT_STARTED, tell};
+use super::failed::{Failed, NOT_STARTED};
 use crate::cpath;
 use crate::plan::fstab::nfs_port;
 use crate::protocol::session::FromSession;
@@ -47,7 +47,7 @@ impl Nfs {
     /// None: wire knows of no such port.
     fn at(port: u16, socket: &OwnedFd) -> Result<Option<Self>> {
         let (listener, wire) = fdpass::pair()?;
-        tell(socket, &FromSession::Nfs { port: port.into() }, &[wire.as_fd()])?;
+        FromSession::Nfs { port: port.into() }.send(socket, &[wire.as_fd()])?;
         let mut forwarded = [0];
         fdpass::receive(socket, &mut forwarded, true)?;
         if forwarded == [0] {

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use rustix::fd::OwnedFd;
 use rustix::io::Result;
 
-use super::Failed;
+use super::failed::Failed;
 
 pub struct Nfs(Infallible);
 

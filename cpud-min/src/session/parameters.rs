@@ -6,8 +6,9 @@ use core::fmt;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::streams::Terminal;
-use super::{command::SH, streams, tell, words};
+use super::failed::NOT_STARTED;
+use super::streams::{self, Terminal};
+use super::words;
 use crate::plan::environ::{Environ, OF_THE_SESSION};
 use crate::plan::exec_line::{ExecLine, ExecLineError, is_typed, is_v2, needs_shell};
 use crate::plan::quoted::Quoted;
@@ -17,7 +18,10 @@ use crate::protocol::session::{COMMAND_MAX, FromSession, MESSAGE_MAX, ToSession}
 use crate::sys::console::{self, Text};
 use crate::sys::errno::Sentence;
 use crate::sys::fs::{self, Access};
-use crate::sys::{fdpass, memory};
+use crate::sys::{fdpass, memory, process};
+
+/// The shell for a script without a first line that names one, and for a login on a machine that has it.
+pub const SH: &CStr = c"/bin/sh";
 
 /// All environment variables together. Linux takes a quarter of the stack's limit, 2 MiB, with the arguments.
 const ENVIRON_ROOM: usize = 1536 * 1024;
@@ -83,7 +87,7 @@ impl Parameters {
                     Err(error) => parameters.refuse(format_args!("no terminal: {}", Sentence(error))),
                 },
             };
-            tell(socket, &FromSession::Answer { ok }, &[])?;
+            FromSession::Answer { ok }.send(socket, &[])?;
         }
         if let Some(terminal) = &parameters.terminal {
             let term = terminal::term(terminal.term.as_bytes(), parameters.environ.get(b"TERM"));
@@ -145,7 +149,7 @@ impl Parameters {
 
 fn words_room() -> &'static mut [u8] {
     // Too little memory for a command line is no memory for a command.
-    memory::pages(WORDS_ROOM).unwrap_or_else(|_| crate::sys::process::exit(super::NOT_STARTED.into()))
+    memory::pages(WORDS_ROOM).unwrap_or_else(|_| process::exit(NOT_STARTED.into()))
 }
 
 /// The shell of the client's environment.

@@ -5,7 +5,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use ssh_lite::connection::TerminalModes;
 
-use super::{pump, tell};
+use super::pump;
 use crate::plan::terminal;
 use crate::protocol::session::FromSession;
 use crate::sys::{fs, tty};
@@ -42,7 +42,7 @@ impl Terminal {
         tty::control(&self.terminal)?;
         fs::become_stdio(&self.terminal)?;
         let master = self.master.as_fd();
-        tell(socket, &FromSession::Answer { ok: true }, &[master, master])
+        FromSession::Answer { ok: true }.send(socket, &[master, master])
     }
 }
 
@@ -54,5 +54,5 @@ pub fn pipes(socket: &OwnedFd) -> Result<()> {
     let (from_stderr, stderr) = fs::pipe()?;
     let ours = pump::start(to_stdin, from_stdout, from_stderr)?;
     fs::set_stdio(stdin, stdout, stderr)?;
-    tell(socket, &FromSession::Answer { ok: true }, &ours.each_ref().map(AsFd::as_fd))
+    FromSession::Answer { ok: true }.send(socket, &ours.each_ref().map(AsFd::as_fd))
 }

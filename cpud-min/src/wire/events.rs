@@ -12,8 +12,8 @@ use ssh_lite::names::GO;
 use super::ending::Ending;
 use super::request::request_of;
 use super::session::{self, Session};
+use super::state::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use super::tunnel::{self, Kind, Nonce, Tunnel};
-use super::{End, Forward, NFS, SESSIONS, TUNNELS, Wire};
 use crate::plan::quoted::Quoted;
 use crate::plan::signal;
 use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
@@ -44,11 +44,11 @@ impl Wire<'_> {
             };
             match event {
                 Event::Progress => {}
-                Event::Sign { hash } => self.tell_guard(&ToGuard::Sign { hash }),
+                Event::Sign { hash } => ToGuard::Sign { hash }.send(&self.guard),
                 Event::AuthQuery { user, algorithm, key } => {
-                    tell(&self.guard, &ToGuard::Query { user, algorithm, key });
+                    ToGuard::Query { user, algorithm, key }.send(&self.guard);
                 }
-                Event::AuthVerify(request) => tell(&self.guard, &request.into()),
+                Event::AuthVerify(request) => ToGuard::from(request).send(&self.guard),
                 Event::AuthRefused { user, method } => {
                     refused(&self.guard, user, format_args!("{}: not offered", Quoted(method.as_bytes())));
                 }
@@ -118,7 +118,7 @@ impl Wire<'_> {
         match (0..SESSIONS).find(|&i| self.sessions[i].is_none() && self.inputs[i].is_some()) {
             Some(i) => {
                 self.opening = Some((i as SessionId, channel));
-                self.tell_guard(&ToGuard::Open { session: i as SessionId });
+                ToGuard::Open { session: i as SessionId }.send(&self.guard);
             }
             None => self.server.open_answer(channel, Err(OpenFailure::ResourceShortage)),
         }
@@ -129,7 +129,7 @@ impl Wire<'_> {
         if let Some((i, session)) = find(&mut self.sessions, channel) {
             session.closed = true;
             if session.status.is_none() {
-                self.tell_guard(&ToGuard::Close { session: i as SessionId });
+                ToGuard::Close { session: i as SessionId }.send(&self.guard);
             }
         } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
             // The channel is gone already; what is left to close is the other end.
@@ -262,16 +262,6 @@ impl Wire<'_> {
         self.pump_tunnel(t);
     }
 
-    pub(super) fn close_tunnel(&mut self, t: usize) {
-        let Some(tunnel) = self.tunnels[t].take() else { return };
-        if self.stalled == Some(t) {
-            self.stalled = None;
-        }
-        if tunnel.open {
-            self.server.close(tunnel.channel);
-        }
-    }
-
     /// Takes the files from under a session: what it asks of them from now on fails at once.
     fn close_files(&mut self, i: usize) {
         for t in 0..TUNNELS {
@@ -326,8 +316,8 @@ impl Wire<'_> {
         let n = reason.len().min(space.len());
         space[..n].copy_from_slice(&reason.as_bytes()[..n]);
         self.server.data_commit(session.channel, Stream::Stderr, n);
-        self.tell_guard(&ToGuard::Fatal { reason: reason.trim_end() });
-        self.tell_guard(&ToGuard::Close { session: i as SessionId });
+        ToGuard::Fatal { reason: reason.trim_end() }.send(&self.guard);
+        ToGuard::Close { session: i as SessionId }.send(&self.guard);
     }
 
     /// Brings sessions whose command has ended, or whose client has left, to their end.
@@ -374,14 +364,7 @@ impl Wire<'_> {
 fn refused(guard: impl AsFd, user: &str, what: core::fmt::Arguments<'_>) {
     let mut text = String::<320>::new();
     let _ = core::fmt::write(&mut text, what);
-    tell(guard, &ToGuard::Refused { user: &user[..user.floor_char_boundary(USER_MAX)], what: &text });
-}
-
-pub(super) fn tell(guard: impl AsFd, message: &ToGuard<'_>) {
-    let mut out = [0; MESSAGE_MAX];
-    if let Ok(n) = message.encode(&mut out) {
-        let _ = fdpass::send(guard, &out[..n], &[]);
-    }
+    ToGuard::Refused { user: &user[..user.floor_char_boundary(USER_MAX)], what: &text }.send(guard);
 }
 
 fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Session)> {

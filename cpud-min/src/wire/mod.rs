@@ -6,35 +6,32 @@
 
 mod ending;
 mod events;
+mod random;
 mod request;
 mod ring;
 mod session;
+mod state;
 mod tunnel;
 
 use heapless::{String, Vec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use ssh_lite::connection::{ChannelId, Stream};
+use ssh_lite::Instant;
+use ssh_lite::connection::Stream;
 use ssh_lite::server::{Buffers, Config as SshConfig, Server};
-use ssh_lite::{Instant, Random, limits};
 
 use crate::config::Config;
-use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
+use crate::protocol::guard::{FromGuard, MESSAGE_MAX, ToGuard};
 use crate::protocol::session as session_protocol;
 use crate::sys::errno::Sentence;
 use crate::sys::fs::Io;
 use crate::sys::{fdpass, fs, memory, now, process, sandbox, timespec};
-use session::Session;
+use random::Pool;
+use state::{End, NFS, SESSIONS, TUNNELS, Wire};
 use tunnel::Tunnel;
-
-const SESSIONS: usize = limits::SESSIONS;
-const TUNNELS: usize = limits::FORWARDED;
 
 /// The socket, guard and the way to the relay, five descriptors a session, and the tunnels'.
 const SOURCES: usize = 3 + 5 * SESSIONS + TUNNELS;
-
-/// Whether a session's files may come by NFS; when not, what is for that alone is not compiled in.
-const NFS: bool = cfg!(feature = "nfs");
 
 /// Go sends packets of up to 256 KiB, in an environment variable for one.
 const RX: usize = 257 * 1024;
@@ -59,43 +56,6 @@ enum Source {
     Tunnel(usize),
 }
 
-/// Why the connection ends.
-enum End {
-    /// The client is gone, or has said goodbye.
-    Gone,
-    /// The protocol was broken: DISCONNECT is in the output.
-    Protocol(ssh_lite::Error),
-    /// guard is gone.
-    Guard,
-}
-
-/// A forwarded port that exists on this connection only (RFC 4254 section 7.1).
-struct Forward {
-    address: String<46>,
-    port: u16,
-}
-
-struct Wire<'a> {
-    socket: OwnedFd,
-    guard: OwnedFd,
-    server: Server<'a>,
-    random: Pool,
-    sessions: [Option<Session>; SESSIONS],
-    tunnels: [Option<Tunnel>; TUNNELS],
-    /// The way to the user's relay, and how many sessions it was asked to serve.
-    relay: Option<OwnedFd>,
-    begun: u32,
-    /// Memory for the input of sessions that are not open.
-    inputs: [Option<&'static mut [u8]>; SESSIONS],
-    forwards: Vec<Forward, SESSIONS>,
-    /// The channel that guard is opening a session for.
-    opening: Option<(SessionId, ChannelId)>,
-    /// The tunnel that does not take the data at hand: no event before it does.
-    stalled: Option<usize>,
-    /// For messages to a session.
-    scratch: &'static mut [u8],
-}
-
 /// Serves one connection, and ends the process with it.
 pub fn run(config: &Config, socket: OwnedFd, guard: OwnedFd) -> ! {
     process::set_name(c"cpud wire");
@@ -117,7 +77,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
     if let Err(error) = sandbox::enter_wire(config.root) {
         let mut reason = String::<160>::new();
         let _ = core::fmt::write(&mut reason, format_args!("cannot give up privileges: {}", Sentence(error)));
-        events::tell(&guard, &ToGuard::Fatal { reason: &reason });
+        ToGuard::Fatal { reason: &reason }.send(&guard);
         return Err(error);
     }
 
@@ -258,93 +218,13 @@ impl Wire<'_> {
         ssh.into_iter().chain(sessions).chain(mounts).min()
     }
 
-    fn read_socket(&mut self) -> Result<(), End> {
-        let space = self.server.input_space();
-        if space.is_empty() {
-            return Ok(());
-        }
-        match fs::read(&self.socket, space) {
-            Io::Moved(n) => self.server.input_commit(n),
-            Io::Wait => {}
-            Io::Ended => return Err(End::Gone),
-        }
-        Ok(())
-    }
-
-    fn write_socket(&mut self) -> Result<(), End> {
-        while !self.server.output().is_empty() {
-            match fs::write(&self.socket, self.server.output()) {
-                Io::Moved(n) => self.server.consume(n),
-                Io::Wait => break,
-                Io::Ended => return Err(End::Gone),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads output of the command into packets, as many as can be sent now.
-    fn pump_output(&mut self, i: usize, stream: Stream) {
-        let Some(session) = &mut self.sessions[i] else { return };
-        let source = if stream == Stream::Stdout { &mut session.stdout } else { &mut session.stderr };
-        while let Some(fd) = &*source {
-            let mut dropped = [0; 4096];
-            let space = if session.closed { &mut dropped } else { self.server.data_space(session.channel, stream) };
-            let room = space.len();
-            if room == 0 {
-                break;
-            }
-            match fs::read(fd, space) {
-                Io::Moved(n) => {
-                    if !session.closed {
-                        self.server.data_commit(session.channel, stream, n);
-                    }
-                    // Less than a packet: the pipe is empty.
-                    if n < room {
-                        break;
-                    }
-                }
-                Io::Wait => break,
-                Io::Ended => *source = None,
-            }
-        }
-    }
-
-    fn pump_input(&mut self, i: usize) {
-        if let Some(session) = &mut self.sessions[i] {
-            let freed = session.pump_input();
-            self.server.grant(session.channel, freed as u32);
-        }
-    }
-
-    /// Reads what the client's file server is asked into packets.
-    fn pump_tunnel(&mut self, t: usize) {
-        let Some(tunnel) = &mut self.tunnels[t] else { return };
-        loop {
-            let space = self.server.data_space(tunnel.channel, Stream::Stdout);
-            let room = space.len();
-            if room == 0 {
-                return;
-            }
-            match tunnel.read(space) {
-                Io::Moved(n) => {
-                    self.server.data_commit(tunnel.channel, Stream::Stdout, n);
-                    if n < room {
-                        return;
-                    }
-                }
-                Io::Wait => return,
-                Io::Ended => return self.close_tunnel(t),
-            }
-        }
-    }
-
     /// The last message goes out, and what the client still sends is read until it has seen it.
     fn say_goodbye(&mut self, end: End) {
         match end {
             End::Protocol(error) => {
                 let mut reason = String::<160>::new();
                 let _ = core::fmt::write(&mut reason, format_args!("{error}"));
-                self.tell_guard(&ToGuard::Fatal { reason: &reason });
+                ToGuard::Fatal { reason: &reason }.send(&self.guard);
             }
             End::Guard => {
                 self.server.disconnect(ssh_lite::error::Reason::ByApplication, "the appliance ends this connection")
@@ -363,39 +243,6 @@ impl Wire<'_> {
             if fs::read(&self.socket, self.scratch) == Io::Ended {
                 return;
             }
-        }
-    }
-
-    fn tell_guard(&self, message: &ToGuard<'_>) {
-        let mut out = [0; MESSAGE_MAX];
-        if let Ok(n) = message.encode(&mut out) {
-            // A guard that is gone is noticed by its hang-up.
-            let _ = fdpass::send(&self.guard, &out[..n], &[]);
-        }
-    }
-}
-
-/// Random bytes, fetched from the kernel 256 at a time and wiped as they are used: each packet takes a few.
-struct Pool {
-    bytes: [u8; 256],
-    used: usize,
-}
-
-impl Pool {
-    const fn new() -> Self {
-        Self { bytes: [0; 256], used: 256 }
-    }
-}
-
-impl Random for Pool {
-    fn fill(&mut self, out: &mut [u8]) {
-        for byte in out {
-            if self.used == self.bytes.len() {
-                crate::sys::random(&mut self.bytes);
-                self.used = 0;
-            }
-            *byte = core::mem::take(&mut self.bytes[self.used]);
-            self.used += 1;
         }
     }
 }

@@ -3,7 +3,6 @@
 use rustix::fd::AsFd;
 use ssh_lite::connection::Request;
 
-use super::events::tell;
 use super::session::Session;
 use crate::plan::signal;
 use crate::protocol::guard::{SessionId, ToGuard};
@@ -34,7 +33,7 @@ pub fn request_of(
             // One that comes before the command does waits for it, blocked.
             let number = signal::number(name).filter(|_| session.parameters().is_none() && session.status.is_none());
             if let Some(signal) = number {
-                tell(guard, &ToGuard::Signal { session: i as SessionId, signal });
+                ToGuard::Signal { session: i as SessionId, signal }.send(guard);
             }
             return Some(number.is_some());
         }

@@ -1,0 +1,7 @@
+//! What is left of a session that has not become its command.
+
+/// The session could not become its command: the line is on standard error, and this is the exit status.
+pub struct Failed(pub u8);
+
+/// The exit status of a session that did not get as far as its command.
+pub const NOT_STARTED: u8 = 1;
