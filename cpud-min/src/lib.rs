@@ -21,6 +21,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(test)]
+mod imports;
+
 pub mod check;
 pub mod config;
 pub mod guard;

@@ -6,8 +6,13 @@
 //!
 //! A test belongs to the file that it tests: `tests.rs` and `mod tests` keep to the same rules.
 
+use std::borrow::ToOwned;
 use std::collections::{BTreeMap, BTreeSet};
+use std::format;
 use std::path::Path;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
 
 /// A folder or file at the top of a crate, and what it may import.
 type Table = [(&'static str, &'static str)];
