@@ -77,41 +77,31 @@ impl Wire<'_> {
                     let cancelled = found.map(|i| self.forwards.swap_remove(i).port);
                     self.server.forward_answer(cancelled);
                 }
-                Event::Data { channel, data } => {
-                    if let Some((_, session)) = find(&mut self.sessions, channel) {
-                        let (taken, freed) = (data.len(), session.input(data));
-                        self.server.data_used(channel, taken);
+                Event::Data { channel, data } => match pass(&mut self.sessions, &mut self.tunnels, channel, data) {
+                    Passed::On { used, freed } => {
+                        self.server.data_used(channel, used);
                         self.server.grant(channel, freed as u32);
-                    } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
-                        match tunnel.pass(data) {
-                            Io::Moved(n) => {
-                                self.server.data_used(channel, n);
-                                self.server.grant(channel, n as u32);
-                            }
-                            Io::Wait => self.stalled = Some(t),
-                            Io::Ended => {
-                                let n = data.len();
-                                self.server.data_used(channel, n);
-                                self.close_tunnel(t);
-                            }
-                        }
-                    } else {
-                        let n = data.len();
-                        self.server.data_used(channel, n);
                     }
-                }
-                Event::Eof { channel } => {
-                    if let Some((i, session)) = find(&mut self.sessions, channel) {
-                        session.input_ended = true;
-                        self.pump_input(i);
-                    } else if let Some((t, _)) = find_tunnel(&mut self.tunnels, channel) {
-                        self.close_tunnel(t);
+                    Passed::Stalled { tunnel } => self.stalled = Some(tunnel),
+                    Passed::Closed { used, tunnel } => {
+                        self.server.data_used(channel, used);
+                        tunnel.into_iter().for_each(|t| self.close_tunnel(t));
                     }
-                }
+                },
+                Event::Eof { channel } => self.end_input(channel),
                 Event::Disconnected { .. } => return Err(End::Gone),
             }
         }
         Ok(())
+    }
+
+    fn end_input(&mut self, channel: ChannelId) {
+        if let Some((i, session)) = find(&mut self.sessions, channel) {
+            session.input_ended = true;
+            self.pump_input(i);
+        } else if let Some((t, _)) = find_tunnel(&mut self.tunnels, channel) {
+            self.close_tunnel(t);
+        }
     }
 
     fn open_session(&mut self, channel: ChannelId) {
@@ -376,6 +366,30 @@ fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, 
 fn find_tunnel(tunnels: &mut [Option<Tunnel>], channel: ChannelId) -> Option<(usize, &mut Tunnel)> {
     let tunnels = tunnels.iter_mut().enumerate().filter_map(|(t, tunnel)| Some((t, tunnel.as_mut()?)));
     tunnels.into_iter().find(|(_, tunnel)| tunnel.channel == channel)
+}
+
+/// What has become of data from the client.
+enum Passed {
+    /// So many bytes were taken, and that much of the channel's window is free again.
+    On { used: usize, freed: usize },
+    /// This tunnel takes none now.
+    Stalled { tunnel: usize },
+    /// There is nobody to take it, or no longer: it is dropped.
+    Closed { used: usize, tunnel: Option<usize> },
+}
+
+/// Passes data to the command or the tunnel behind its channel.
+fn pass(sessions: &mut [Option<Session>], tunnels: &mut [Option<Tunnel>], channel: ChannelId, data: &[u8]) -> Passed {
+    let used = data.len();
+    if let Some((_, session)) = find(sessions, channel) {
+        return Passed::On { used, freed: session.input(data) };
+    }
+    let Some((tunnel, way)) = find_tunnel(tunnels, channel) else { return Passed::Closed { used, tunnel: None } };
+    match way.pass(data) {
+        Io::Moved(n) => Passed::On { used: n, freed: n },
+        Io::Wait => Passed::Stalled { tunnel },
+        Io::Ended => Passed::Closed { used, tunnel: Some(tunnel) },
+    }
 }
 
 /// A port for `tcpip-forward` (RFC 4254 section 7.1): a number without a listener, so only ever one of our choice.
