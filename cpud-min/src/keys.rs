@@ -51,6 +51,16 @@ pub enum Unusable {
     NoKey(HostKeyError),
 }
 
+impl Unusable {
+    /// As an error of a system call.
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::Unreadable(error) => *error,
+            Self::NoKey(_) => Errno::NOKEY,
+        }
+    }
+}
+
 /// The host key, or None after saying why nobody can connect.
 pub fn host_key_or_say(path: &CStr) -> Option<HostKey> {
     let name = Quoted(path.to_bytes());

@@ -21,6 +21,7 @@ use crate::keys;
 use crate::plan::quoted::Quoted;
 use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::report::Reporter;
+use crate::sys::errno::Failure;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use sessions::Sessions;
 
@@ -53,13 +54,15 @@ pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: &Reporter
     process::exit(0)
 }
 
-fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter) -> Result<(), &'static str> {
-    fs::fill_stdio().map_err(|_| "cannot open /dev/null")?;
-    let children = signal::descriptor(&[signal::SIGCHLD]).map_err(|_| "cannot watch for the end of sessions")?;
-    rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(|_| "cannot become a subreaper")?;
+fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
+    fs::fill_stdio().map_err(Failure::of("cannot open /dev/null"))?;
+    let children =
+        signal::descriptor(&[signal::SIGCHLD]).map_err(Failure::of("cannot watch for the end of sessions"))?;
+    rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(Failure::of("cannot become a subreaper"))?;
 
-    let host_key = keys::read_host_key(config.host_key).map_err(|_| "cannot read the host key")?;
-    let buffer = memory::pages(keys::AUTHORIZED_KEYS_MAX).map_err(|_| "out of memory")?;
+    let host_key =
+        keys::read_host_key(config.host_key).map_err(|why| Failure("cannot read the host key", why.errno()))?;
+    let buffer = memory::pages(keys::AUTHORIZED_KEYS_MAX).map_err(Failure::of("the authorized keys"))?;
     let authorized = keys::read_authorized_keys(config.authorized_keys, buffer).unwrap_or_default();
     let hello = FromGuard::Hello { host_key: host_key.public() };
     let mut guard = Guard {

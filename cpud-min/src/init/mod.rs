@@ -22,7 +22,7 @@ use crate::plan::cmdline::{self, Listen};
 use crate::plan::kernel_line;
 use crate::report::{self, RateLimit, Report, Reporter};
 use crate::say;
-use crate::sys::errno::Sentence;
+use crate::sys::errno::{Failure, Sentence};
 use crate::sys::process::{self, Fork};
 use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, timespec};
 use connections::Connections;
@@ -116,17 +116,17 @@ fn step(name: &str, result: rustix::io::Result<()>) {
 }
 
 /// Accepts connections until a signal says what to do next.
-fn serve(config: &Config, addresses: &Listen) -> Result<Order, &'static str> {
+fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     // A machine without its console starts PID 1 without standard streams.
     step("/dev/null", fs::fill_stdio());
     if !config.appliance {
         console::never_wait();
     }
     // Without it every role would hold what is init's.
-    process::can_close_all().map_err(|_| "this system refuses close_range(2), which Linux has since 5.9")?;
+    process::can_close_all().map_err(Failure::of("close_range(2), which Linux has since 5.9"))?;
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
-    let signals = signal::descriptor(&signals).map_err(|_| "cannot receive signals")?;
-    let (reports, reporter) = fdpass::pair().map_err(|_| "out of memory")?;
+    let signals = signal::descriptor(&signals).map_err(Failure::of("cannot receive signals"))?;
+    let (reports, reporter) = fdpass::pair().map_err(Failure::of("the roles' socket"))?;
     step("the console's socket", fs::set_nonblocking(&reporter));
     let config = &Config { ciphers: preflight::check(config)?, ..config.clone() };
     let listeners = listen(addresses)?;
@@ -191,7 +191,7 @@ fn wait(
     Some(fds.iter().take(listeners.len()).map(|fd| !fd.revents().is_empty()).collect())
 }
 
-fn listen(addresses: &Listen) -> Result<Listeners, &'static str> {
+fn listen(addresses: &Listen) -> Result<Listeners, Failure> {
     let mut listeners = Listeners::new();
     for &address in addresses.as_slice() {
         // A kernel without IPv6 still has IPv4.
@@ -204,7 +204,7 @@ fn listen(addresses: &Listen) -> Result<Listeners, &'static str> {
             Ok(listener) => drop(listeners.push(listener)),
             Err(error) => {
                 say!("cpud: cannot listen on {address}: {}", Sentence(error));
-                return Err("nowhere to listen");
+                return Err(Failure("nowhere to listen", error));
             }
         }
     }

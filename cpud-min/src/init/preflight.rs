@@ -4,10 +4,12 @@
 use core::net::SocketAddr;
 
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use ssh_lite::Ciphers;
 use ssh_lite::keys::{ed25519_blob, fingerprint};
 
 use crate::config::{Config, VERSION};
+use crate::sys::errno::Failure;
 use crate::sys::process::{self, Fork, Status};
 use crate::sys::{fs, nanoseconds, net, seconds_since_1970};
 use crate::{keys, say};
@@ -29,7 +31,7 @@ const AES_IS_FAST: u8 = 2;
 
 /// Shows the host key's fingerprint and what is wrong with the authorized keys, and finds the ciphers that are fast here.
 /// Err: there is no host key, so a daemon has nothing to offer; the appliance goes on all the same, for its console.
-pub fn check(config: &Config) -> Result<Ciphers, &'static str> {
+pub fn check(config: &Config) -> Result<Ciphers, Failure> {
     match process::fork() {
         Ok(Fork::Child) => {
             // The file may change while cpud runs: it is read again for each connection.
@@ -47,9 +49,9 @@ pub fn check(config: &Config) -> Result<Ciphers, &'static str> {
             Ok(Status::Exited(status)) if status & NO_HOST_KEY == 0 || config.appliance => {
                 Ok(if status & AES_IS_FAST == 0 { Ciphers::SLOW_AES } else { Ciphers::ALL })
             }
-            _ => Err("no usable host key"),
+            _ => Err(Failure("no usable host key", Errno::NOKEY)),
         },
-        Err(_) => Err("out of memory"),
+        Err(error) => Err(Failure("fork(2)", error)),
     }
 }
 

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cpud_min::sys;
 
-/// Where the stack began, for [`panic`].
+/// Where the stack began, for [`panic()`].
 static STACK: AtomicUsize = AtomicUsize::new(0);
 
 /// What the processor's own entry point calls.

@@ -23,11 +23,14 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     let shell = shell(environ).unwrap_or(SH);
     let word = command.iter().next().unwrap_or(shell);
     let size = size_of::<usize>();
-    let argv = memory::pages((command.len() + 3) * size);
-    let envp = memory::pages((environ.len() + 2) * size);
-    let (Ok(argv), Ok(envp)) = (argv, envp) else {
-        say!("cpud: out of memory");
-        return Failed(path::CANNOT_EXECUTE as u8);
+    let rooms = memory::pages((command.len() + 3) * size)
+        .and_then(|argv| Ok((argv, memory::pages((environ.len() + 2) * size)?)));
+    let (argv, envp) = match rooms {
+        Ok(rooms) => rooms,
+        Err(error) => {
+            say!("cpud: the arguments: {}", Sentence(error));
+            return Failed(path::CANNOT_EXECUTE as u8);
+        }
     };
     let mut envp = Pointers::new(envp);
     for variable in environ.iter() {

@@ -19,6 +19,7 @@ use core::net::SocketAddr;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use ssh_lite::auth::Authenticated;
 
 use crate::config::Config;
@@ -147,12 +148,9 @@ fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &CSt
     let since = crate::sys::now().0 / 1000;
     let text = format_args!("{peer} {} {} {}", user.user(), since, Quoted(command.to_bytes()));
     let _ = core::fmt::write(&mut line, text);
-    let written = record_path(process::own_pid()).map(|path| fs::create_file(path.as_c_str(), line.as_bytes()));
-    match written {
-        Some(Ok(())) => Ok(()),
-        _ => {
-            say!("cpud: out of memory");
-            Err(Failed(NOT_STARTED))
-        }
-    }
+    let path = record_path(process::own_pid()).ok_or(Errno::NAMETOOLONG);
+    path.and_then(|path| fs::create_file(path.as_c_str(), line.as_bytes())).map_err(|error| {
+        say!("cpud: cannot record this session: {}", Sentence(error));
+        Failed(NOT_STARTED)
+    })
 }

@@ -4,6 +4,22 @@ use core::fmt::{self, Display, Formatter};
 
 use rustix::io::Errno;
 
+/// A step that failed, and why.
+pub struct Failure(pub &'static str, pub Errno);
+
+impl Failure {
+    /// For `map_err`.
+    pub fn of(step: &'static str) -> impl Fn(Errno) -> Self {
+        move |error| Self(step, error)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0, Sentence(self.1))
+    }
+}
+
 /// The words of errno(3) for the errors that are to be expected; the number for the rest.
 pub struct Sentence(pub Errno);
 
@@ -31,6 +47,7 @@ impl Display for Sentence {
             Errno::PIPE | Errno::CONNRESET => "the client has closed its file server",
             Errno::PROTO => "protocol error",
             Errno::LIBBAD => "its library is corrupted",
+            Errno::NOKEY => "required key not available",
             // What fs::read_guarded_file makes of a mode.
             Errno::KEYREJECTED => {
                 "its mode leaves it open to others (chmod go-w for authorized keys, go-rwx for a host key)"

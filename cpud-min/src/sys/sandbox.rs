@@ -67,7 +67,7 @@ const fn offset_of_low_word(offset: usize) -> u32 {
     offset as u32
 }
 
-/// No way back: privileges are given up, then every system call that [`WIRE`] does not name ends the process. The one
+/// No way back: privileges are given up, then every system call that `WIRE` does not name ends the process. The one
 /// ioctl is TIOCSWINSZ, a terminal's size.
 ///
 /// `root`: the process has the privilege to become somebody else.
