@@ -1,5 +1,5 @@
-//! `--check`: whether an appliance takes what is about to be written for it. `scripts/` ask this, so that no other parser
-//! says yes to what the one at boot then refuses.
+//! `--check`: whether an appliance accepts what is about to be written for it. `scripts/` ask this, so that no other
+//! parser accepts what the one at boot then refuses.
 
 use core::ffi::CStr;
 
@@ -15,10 +15,10 @@ use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{console, fs, memory};
 
-/// Of a file that was given by mistake every line is wrong: one is enough.
+/// One refused line is enough: in a file that was given by mistake, every line is refused.
 const SHOWN: usize = 1;
 
-/// Whether all of it is as it should be, after saying what is not. Of a host key the public half goes to standard output.
+/// Reports what is wrong; true when nothing is. The public half of a good host key goes to standard output.
 pub fn run(check: &Check<'_>) -> bool {
     let keys = check.authorized_keys.is_none_or(authorized_keys);
     let host_key = check.host_key.is_none_or(|path| keys::host_key_or_say(path).is_some_and(|key| show_public(&key)));
@@ -32,7 +32,7 @@ fn authorized_keys(path: &CStr) -> bool {
 }
 
 fn all_usable(path: &CStr, found: &Found) -> bool {
-    // What is refused has a sentence already.
+    // Refused lines have been reported already.
     if found.usable + found.refused == 0 {
         keys::say_that_none_is_usable(path);
     }
@@ -46,7 +46,7 @@ fn show_public(key: &HostKey) -> bool {
     console::write_out(line.as_bytes()).is_ok()
 }
 
-/// The settings at the beginning of a ROM.
+/// Checks the settings at the beginning of a ROM.
 fn settings(path: &CStr) -> bool {
     let name = Quoted(path.to_bytes());
     let read = memory::pages(REGION).and_then(|room| Ok((fs::read_start(path, room)?, memory::pages(REGION)?)));
@@ -74,7 +74,7 @@ fn settings(path: &CStr) -> bool {
     keys && error.is_none()
 }
 
-/// The kernel's command line.
+/// Checks the kernel's command line.
 fn cmdline(text: &CStr) -> bool {
     let error = kernel_line::check(text.to_bytes(), RELAY_LEAST..=RELAY_MOST).err();
     if let Some(error) = &error {

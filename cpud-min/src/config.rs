@@ -1,28 +1,28 @@
-//! What every role knows.
+//! The configuration that every role reads.
 
 use core::ffi::CStr;
 
 use ssh_lite::Ciphers;
 
-/// Of the command line and the machine, gathered by init before the first connection.
+/// init fills it from the command line and the machine, before the first connection.
 #[derive(Clone)]
 pub struct Config {
     pub authorized_keys: &'static CStr,
     pub host_key: &'static CStr,
-    /// What this machine is fast at.
+    /// Ciphers that this CPU accelerates.
     pub ciphers: Ciphers,
-    /// Clients may have their files mounted.
+    /// Sessions may mount their clients' files.
     pub ninep: bool,
-    /// Sessions have control groups.
+    /// Each session has a control group.
     pub cgroups: bool,
-    /// This process may do everything.
+    /// cpud runs as root.
     pub root: bool,
-    /// This machine is ours: PID 1, and no other user land.
+    /// cpud is PID 1, and there is no other user land.
     pub appliance: bool,
-    /// Bytes of memory of every relay; None: a part of the machine's.
+    /// Bytes of memory of each relay; None: a share of the machine's.
     pub relay: Option<usize>,
 }
 
-/// `cpud`'s version and the commit that it was built from, as `--version`, the word `version` and the console show them.
-/// Strangers are told the first alone, in the ssh identification.
+/// The version and the commit that `cpud` was built from, as `--version`, the word `version` and the console show them.
+/// The ssh identification, which strangers read, has the version alone.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CPUD_COMMIT"), ")");

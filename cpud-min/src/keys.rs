@@ -1,5 +1,5 @@
-//! The two files of keys: authorized keys and the host key. init says at the start what is wrong with them, guard reads
-//! them for each connection, and `--check` before they are written anywhere: all by what is here.
+//! The two key files: authorized keys and the host key. init reports at start what is wrong with them, guard reads them
+//! for each connection, and `--check` looks at them before they are written. All of them call this file.
 
 use core::ffi::CStr;
 
@@ -18,10 +18,10 @@ pub const AUTHORIZED_KEYS_MAX: usize = 64 * 1024;
 /// The largest file that an ed25519 host key is read from.
 const HOST_KEY_MAX: usize = 4096;
 
-/// Who may write this file may log in: sshd's StrictModes.
+/// Whoever can write this file can log in: sshd's StrictModes.
 const WRITTEN_BY_OTHERS: u32 = 0o022;
 
-/// And who may read this one may pretend to be this machine.
+/// Whoever can read this file can impersonate this machine.
 const OPEN_TO_OTHERS: u32 = 0o077;
 
 /// Reads a file of authorized keys.
@@ -29,13 +29,13 @@ pub fn read_authorized_keys<'b>(path: &CStr, room: &'b mut [u8]) -> Result<&'b [
     fs::read_guarded_file(path, room, WRITTEN_BY_OTHERS)
 }
 
-/// Reads the host key into this process alone.
+/// Reads the host key and wipes the buffer that held its text.
 pub fn read_host_key(path: &CStr) -> Result<HostKey, Unusable> {
     let mut buffer = [0; HOST_KEY_MAX];
     let read = fs::read_guarded_file(path, &mut buffer, OPEN_TO_OTHERS).map_err(Unusable::Unreadable)?;
     let key = HostKey::from_openssh(read).map_err(Unusable::NoKey);
     buffer.fill(0);
-    // The compiler may drop a last write to a buffer that nobody reads.
+    // Without this the compiler may drop the write, since nobody reads the buffer again.
     core::hint::black_box(&buffer);
     key
 }
@@ -74,7 +74,7 @@ pub fn host_key_or_say(path: &CStr) -> Option<HostKey> {
     None
 }
 
-/// Says what is wrong with a file of authorized keys, `most` lines of it; None when it cannot be read.
+/// Reports up to `most` bad lines of a file of authorized keys; None when it cannot be read.
 pub fn look_at_authorized_keys(path: &CStr, most: usize) -> Option<Found> {
     let read = memory::pages(AUTHORIZED_KEYS_MAX).and_then(|room| read_authorized_keys(path, room));
     match read {
@@ -86,13 +86,13 @@ pub fn look_at_authorized_keys(path: &CStr, most: usize) -> Option<Found> {
     }
 }
 
-/// Lines of authorized keys.
+/// How many lines hold a usable key, and how many were refused.
 pub struct Found {
     pub usable: usize,
     pub refused: usize,
 }
 
-/// Says what is wrong with lines that stand in the file `path`, up to the `most`th that is refused.
+/// Reports up to `most` bad lines of the file `path`.
 pub fn look_at_lines(path: &CStr, text: &[u8], most: usize) -> Found {
     let mut found = Found { usable: 0, refused: 0 };
     for entry in authorized_keys::parse(text) {

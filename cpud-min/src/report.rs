@@ -1,5 +1,6 @@
-//! What the roles tell init: lines for the console, which init prints at a bounded rate, that a user has logged in and
-//! his connection wants a relay, and that something of a session has not ended, perhaps for want of its relay.
+//! Reports from the roles to init: a line for the console, which init prints at a bounded rate; that a user has logged
+//! in, whose connection needs a relay; that a killed process of a session is still there, perhaps because its relay
+//! hangs.
 
 use core::fmt;
 
@@ -18,18 +19,18 @@ pub const MESSAGE_MAX: usize = 4 + 400;
 pub struct Reporter(pub OwnedFd);
 
 impl Reporter {
-    /// A line for the console. When init is behind with its reading the line is lost, never the caller held up.
+    /// Sends a line for the console. When init is behind with its reading the line is lost; the caller never waits.
     pub fn line(&self, text: fmt::Arguments<'_>) {
         self.send(0, text, None);
     }
 
-    /// The connection of this guard is now a user's, whose key has this fingerprint. `relay` is the connection's way to
-    /// the user's relay. Waits for init.
+    /// Reports that this guard's user has logged in with a key of this fingerprint. `relay` is the connection's socket
+    /// to the user's relay. Waits for init.
     pub fn logged_in(&self, guard: Pid, key: &dyn fmt::Display, relay: Option<&OwnedFd>) {
         self.send(guard.as_raw_nonzero().get(), format_args!("{key}"), relay);
     }
 
-    /// What this guard has killed is not gone yet. Waits for init.
+    /// Reports that something which this guard has killed is still there. Waits for init.
     pub fn lingers(&self, guard: Pid) {
         self.send(guard.as_raw_nonzero().get(), format_args!(""), None);
     }
@@ -46,7 +47,7 @@ impl Reporter {
     }
 }
 
-/// What a message says.
+/// A decoded report.
 #[derive(Debug, PartialEq)]
 pub enum Report<'a> {
     Line(&'a [u8]),
@@ -79,7 +80,7 @@ impl RateLimit {
         Self { tokens: BURST, refilled: 0, left_out: 0 }
     }
 
-    /// May a line be printed now? Lines that may not are counted in `left_out`.
+    /// Whether a line may be printed now. Lines that may not are counted in `left_out`.
     pub fn allow(&mut self) -> bool {
         self.allow_at(now().0)
     }

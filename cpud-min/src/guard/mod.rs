@@ -1,8 +1,7 @@
 //! guard: holds the host key, decides who may log in, opens sessions and waits for them.
 //!
-//! It never reads the network: what wire asks for comes in a handful of small messages ([`protocol::guard`](crate::protocol::guard)). The user's
-//! signature is verified here, over the session id that guard itself signed, so that a wire gone bad has nothing to
-//! forge.
+//! It never reads the network: wire asks by a handful of small messages ([`crate::protocol::guard`]). guard verifies
+//! the user's signature over the session id that it signed itself, so a wire gone bad has nothing to forge.
 
 mod sessions;
 
@@ -25,8 +24,9 @@ use crate::sys::errno::Failure;
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use sessions::Sessions;
 
-/// The messages of a wire whose user has not logged in that cost a signature, or a look at the keys: those of the first key
-/// exchange and of as many attempts as wire allows. It counts them itself, but may have been taken over; so may its clock.
+/// How many messages that cost a signature or a look at the keys a wire may send before its user has logged in: those
+/// of the first key exchange and of as many attempts as wire allows. wire counts them too, but may have been taken
+/// over; so may its clock.
 const TRIES: u32 = LOGIN_ATTEMPTS + 1;
 const LOGIN_MS: u64 = LOGIN_GRACE.as_millis() as u64 + 5000;
 

@@ -1,4 +1,4 @@
-//! The sessions of one connection: starting them, and making sure that nothing of them is left.
+//! The sessions of one connection: starts them, and makes sure that nothing of them is left.
 
 use core::net::SocketAddr;
 
@@ -18,26 +18,26 @@ use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
 use crate::sys::{fdpass, fs, now, process, signal, timespec};
 
-/// How long guard waits for killed processes to be gone, at the end of a connection. PID 1 reaps what is later.
+/// How long guard waits, at the end of a connection, for killed processes to be gone. PID 1 reaps what takes longer.
 const LAST_WAIT_MS: u64 = 5000;
 
-/// How often init is told that something lingers which was killed, and how many times: a session's control groups of its
-/// own stay for good.
+/// How often, and how many times, guard tells init that a killed process is still there. Control groups that a session
+/// itself has made stay for good.
 const LINGERS_MS: u64 = 500;
 const LINGERS: u32 = 10;
 
-/// How long of that orphans are left alone: pumps and listeners end by themselves, and a listener that is killed before
-/// it has given its mount up leaves one that waits for good.
+/// How long orphans are left alone: pumps and listeners end by themselves, and a listener that is killed before it has
+/// given up its mount leaves a mount that waits for good.
 const GRACE_MS: u64 = 1000;
 
 pub struct Sessions {
     use_cgroups: bool,
-    /// How many have been opened: their groups' names.
+    /// Counts the sessions opened: the number names their control groups.
     opened: u32,
     table: [Option<Session>; SESSIONS_MAX],
-    /// Groups whose session has ended and that are not empty yet.
+    /// Control groups of ended sessions that are not empty yet.
     leaving: heapless::Deque<Cgroup, SESSIONS_MAX>,
-    /// When init is told next that something lingers, and how many times it still is.
+    /// When guard next tells init that something lingers, and how many times it still may.
     next: u64,
     left: u32,
 }
@@ -56,7 +56,7 @@ impl Session {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
         }
-        // The session may have neither joined that nor made itself a group's leader yet.
+        // The session may not yet have joined its control group or become a group's leader.
         process::kill(self.pid, SIGKILL);
     }
 }
@@ -67,9 +67,9 @@ impl Sessions {
         Self { use_cgroups, opened: 0, table: [const { None }; SESSIONS_MAX], leaving, next: 0, left: 0 }
     }
 
-    /// Starts a session for the user; the socket that comes back is wire's end of its parameters' way.
+    /// Starts a session for the user; returns wire's end of the session's socket.
     ///
-    /// None when the number is taken or too high, or the system has no room for a process.
+    /// None when the number is taken or too high, or the system cannot make a process.
     pub fn open(
         &mut self,
         id: SessionId,
@@ -87,7 +87,7 @@ impl Sessions {
         let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
         match process::fork() {
             Ok(Fork::Child) => {
-                // The key is guard's alone; its memory is wiped as it is dropped.
+                // Only guard keeps the key; dropping it wipes its memory.
                 *host_key = None;
                 session::run(config, peer, user, cgroup.as_ref(), ours)
             }
@@ -121,7 +121,7 @@ impl Sessions {
         }
     }
 
-    /// Something is about to be killed.
+    /// Starts counting for [`Sessions::lingers`]: something is about to be killed.
     fn watch(&mut self) {
         if self.due().is_none() {
             self.next = now().0 + LINGERS_MS;
@@ -135,7 +135,7 @@ impl Sessions {
         (waits && self.left > 0).then_some(self.next)
     }
 
-    /// Whether init is to be told that something is still there which was killed a while ago.
+    /// Whether to tell init now that something killed a while ago is still there.
     pub fn lingers(&mut self) -> bool {
         if self.due().is_none_or(|due| now().0 < due) {
             return false;
@@ -146,13 +146,13 @@ impl Sessions {
         lingers
     }
 
-    /// The next session whose command has ended. What the command left running is killed: its name space goes with
-    /// the session, so it could not go on.
+    /// The next session whose command has ended. Kills what the command left running, since its name space goes with
+    /// the session.
     pub fn next_ended(&mut self) -> Option<(SessionId, Status)> {
         loop {
             let pid = process::ended()?;
             let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
-            // The group is killed before the command is waited for, while its number cannot be another's.
+            // Kills the group before waiting for the command: until then its number cannot be reused.
             self.watch();
             if let Some(session) = slot.and_then(|slot| self.table[slot].as_mut()) {
                 session.kill();
@@ -161,7 +161,7 @@ impl Sessions {
             self.remove_empty_groups();
             if let Some(slot) = slot {
                 if let Some(record) = session::record_path(pid) {
-                    // There is none of a session whose command did not start.
+                    // A session whose command did not start has no record.
                     let _ = fs::unlink(record.as_c_str());
                 }
                 if let Some(cgroup) = self.table[slot].take().and_then(|s| s.cgroup)
@@ -184,7 +184,7 @@ impl Sessions {
         }
     }
 
-    /// The connection is over: kills every session and waits until nothing is left of them.
+    /// Kills every session at the end of the connection, and waits until nothing is left of them.
     pub fn end_all(mut self, children: &OwnedFd, ended: &dyn Fn(SessionId, Status), reporter: &Reporter) {
         let deadline = now().0 + LAST_WAIT_MS;
         let grace = now().0 + GRACE_MS;
@@ -212,7 +212,7 @@ impl Sessions {
     }
 }
 
-/// Kills the children that this process has, or only looks. False when it has none, or the kernel does not list them
+/// Kills this process's children, or only looks for them. False when it has none, or the kernel does not list them
 /// (proc_pid_task(5), `children`).
 fn kill_children(kill: bool) -> bool {
     let Ok(file) = fs::open(c"/proc/thread-self/children", OFlags::RDONLY) else { return false };
@@ -220,7 +220,7 @@ fn kill_children(kill: bool) -> bool {
     // One read: when there are more, the next round finds them.
     let Io::Moved(end) = fs::read(file, &mut buffer) else { return false };
     let mut any = false;
-    // Each number has a blank behind it; one that has not is cut.
+    // A blank ends each number; a number without one is cut off.
     for word in buffer[..end].split_inclusive(|&b| b == b' ').filter_map(|word| word.strip_suffix(b" ")) {
         let number = core::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
         if let Some(pid) = number.and_then(Pid::from_raw) {

@@ -15,19 +15,19 @@ use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, net, now};
 use crate::{guard, say, wire};
 
-/// Connections at a time, with those that have been given up and are not gone yet.
+/// The size of the table: users, strangers, and those whose processes have not ended yet.
 const MAX: usize = USERS_MAX + STRANGERS_MAX;
 
-/// A stranger whose wire, which knows his time better, does not end: it may have been taken over.
+/// wire ends a stranger after the login's grace time. init kills a wire that does not: it may have been taken over.
 const STRANGER_MS: u64 = ssh_lite::server::LOGIN_GRACE.as_millis() as u64 + 10_000;
 
-/// How long somebody who has not logged in may take to read the last that he is told.
+/// How long a stranger may take to read the last bytes that were sent to him.
 const FAREWELL_MS: u64 = 5000;
 
-/// How often it is looked whether he has.
+/// How often init checks whether he has read them.
 const LOOK_MS: u64 = 100;
 
-/// Sockets whose last words are on their way.
+/// Sockets whose last bytes are still unread.
 const LEAVING_MAX: usize = 64;
 
 struct Connection {
@@ -44,18 +44,18 @@ enum Standing {
     User {
         relay: Option<Pid>,
     },
-    /// A stranger who has left or was put out; a process of his may not have ended yet.
+    /// A stranger who has left or was evicted; a process of his may not have ended yet.
     Gone,
 }
 
-/// The socket of a stranger, which has small buffers, and those that it had.
+/// A stranger's socket, which has small buffers, and the sizes that they had before.
 struct Door {
     socket: OwnedFd,
     buffers: Option<net::Buffers>,
 }
 
 impl Door {
-    /// Where the kernel cannot undo it, the buffers stay as they are.
+    /// If the kernel could not restore the sizes later, the buffers stay as they are.
     fn new(socket: OwnedFd) -> Self {
         let before = net::Buffers::of(&socket);
         let buffers = before.and_then(|before| net::Buffers::SMALL.set(&socket, false).map(|()| before)).ok();
@@ -66,7 +66,7 @@ impl Door {
         let _ = self.buffers.map(|buffers| buffers.set(&self.socket, true));
     }
 
-    /// Whatever is under way is dropped, and nothing of the connection is left in the kernel.
+    /// Drops what is under way: the kernel keeps nothing of the connection.
     fn slam(&self) {
         net::reset_at_close(&self.socket);
     }
@@ -75,7 +75,7 @@ impl Door {
 pub struct Connections {
     table: heapless::Vec<Connection, MAX>,
     sources: Sources,
-    /// Of strangers who have not read all, and until when they may.
+    /// Sockets of strangers with unread bytes, and until when they may stay.
     leaving: heapless::Deque<(Door, u64), LEAVING_MAX>,
 }
 
@@ -92,7 +92,7 @@ impl Connections {
         Self { table: heapless::Vec::from_iter([connection]), ..Self::new() }
     }
 
-    /// Whether another is accepted: as long as a stranger can be put out for him.
+    /// Whether another connection is accepted: as long as a stranger can be evicted for it.
     pub fn has_room(&self) -> bool {
         !self.table.is_full() && self.users() < USERS_MAX
     }
@@ -109,11 +109,11 @@ impl Connections {
         self.table.is_empty()
     }
 
-    /// Lets somebody in, or tells him why not.
+    /// Admits a connection, or tells its peer why not.
     pub fn meet(&mut self, config: &Config, socket: OwnedFd, peer: SocketAddr, reporter: &Reporter) {
         let strangers = strangers(&self.table).map(|(_, c)| c.peer);
         if let Err(refusal) = self.sources.admit(peer, strangers, now().0) {
-            // Whoever reads sees it, and of who does not nothing is left.
+            // A peer that reads sees the sentence; of one that does not, the reset leaves nothing in the kernel.
             let _ = fs::write(&socket, refusal.sentence());
             net::reset_at_close(&socket);
             if let Refusal::Penalty { first: true } = refusal {
@@ -126,12 +126,12 @@ impl Connections {
         }
         let started = net::prepare(&socket).and_then(|()| self.start(config, socket, peer, reporter));
         if let Err(error) = started {
-            // By way of the reports, whose rate is bounded: strangers set the pace of these.
+            // Through the reports, whose rate is bounded: strangers decide how often this happens.
             reporter.line(format_args!("cpud: {peer}: cannot serve: {}", Sentence(error)));
         }
     }
 
-    /// Forks the two processes of a connection. The socket is wire's, and until its user has logged in ours.
+    /// Forks guard and wire. wire has the socket; init keeps a copy until the user has logged in.
     fn start(
         &mut self,
         config: &Config,
@@ -184,7 +184,7 @@ impl Connections {
         strangers.chain((!self.leaving.is_empty()).then(|| now().0 + LOOK_MS)).min()
     }
 
-    /// Ends those who have taken too long to log in, or to read what they were told last.
+    /// Evicts strangers who have taken too long to log in, or to read the last bytes.
     pub fn end_the_late(&mut self) {
         let now = now().0;
         self.leaving.retain(|(door, until)| {
@@ -202,7 +202,7 @@ impl Connections {
         }
     }
 
-    /// A wire has ended. What a stranger's wrote last is in the kernel, for who reads.
+    /// Notes the end of a wire. Its last bytes to a stranger stay in the kernel until he has read them.
     fn leave(&mut self, at: usize) {
         let connection = &mut self.table[at];
         if matches!(connection.standing, Standing::Stranger(_))
@@ -241,13 +241,12 @@ impl Connections {
         }
     }
 
-    /// Whether one is open whose files come by this relay.
+    /// Whether an open connection uses this relay.
     pub fn use_relay(&self, relay: Pid) -> bool {
         self.table.iter().any(|c| matches!(c.standing, Standing::User { relay: Some(used) } if used == relay))
     }
 
-    /// Takes note of every child that has ended: connections' processes, orphans that are init's to reap, and what `ended`
-    /// knows.
+    /// Reaps every child that has ended: processes of connections, adopted orphans, and those that `ended` knows.
     pub fn reap(&mut self, ended: &mut dyn FnMut(Pid, Status)) {
         while let Some((pid, status)) = process::reap() {
             if let Some(at) = self.table.iter().position(|c| c.wire == Some(pid)) {
@@ -261,10 +260,10 @@ impl Connections {
                 };
                 *slot = None;
                 match status {
-                    // What they had to say they have said.
+                    // They have reported what they had to.
                     Status::Exited(0 | 1) => {}
                     Status::Killed { signal, .. } if matches!(signal.into(), SIGKILL | SIGTERM) => {}
-                    // A panic is status 101: a wire and a guard have no console to say more.
+                    // Status 101 is a panic: a wire and a guard have no console to say more.
                     _ => say!("cpud: {}: {role} {status}", connection.peer),
                 }
             }

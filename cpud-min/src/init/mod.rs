@@ -1,7 +1,7 @@
 //! init: PID 1 of the appliance, or the parent process of an ordinary daemon.
 //!
-//! It prepares the machine, accepts connections, forks a guard and a wire for each, prints their lines, reaps, and
-//! ends or restarts the machine when it is told to. It parses nothing that a stranger sent and never holds a key.
+//! It prepares the machine, accepts connections, forks a guard and a wire for each, prints their lines, reaps children,
+//! and ends or restarts the machine when it is told to. It parses nothing that a stranger sent and never holds a key.
 
 mod connections;
 mod preflight;
@@ -31,19 +31,19 @@ use relays::Relays;
 /// Listening sockets: as many as the command line may name.
 type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
 
-/// Connections that are accepted in a row.
+/// Connections that are accepted in a row, before init looks at everything else.
 const ACCEPTED: usize = 16;
 
-/// How long somebody who has asked the machine to go down has to leave.
+/// How long init waits for the user who asked for the shutdown to leave.
 const ASKER_MS: u64 = 2000;
 
-/// How long guards have to end their sessions before the machine goes down.
+/// How long guards may take to end their sessions before the machine goes down.
 const GOODBYE_MS: u64 = 1000;
 
-/// How many seconds file servers have to take what is left in memory, before the machine goes down.
+/// How many seconds sync(2) may take before the machine goes down.
 const SYNC: u64 = 5;
 
-/// What init was asked to do by a signal, as busybox's init understands them.
+/// What a signal asks init to do, as in busybox's init.
 enum Order {
     /// SIGTERM
     Restart,
@@ -58,9 +58,9 @@ pub fn appliance() -> ! {
     signal::block_all();
     rootfs::build();
     step("the loopback interface", net::loopback_up());
-    // When memory is short the kernel ends what users run, not this (sessions take it back).
+    // When memory is short, the kernel kills what users run and not init: sessions undo this for themselves.
     step("/proc/self/oom_score_adj", fs::write_file(c"/proc/self/oom_score_adj", b"-1000"));
-    // Six tries, 13 seconds: a client that says nothing to what it is sent is gone (tcp(7)).
+    // Six tries, 13 seconds: then a client that acknowledges nothing is gone (tcp(7)).
     step("tcp_retries2", fs::write_file(c"/proc/sys/net/ipv4/tcp_retries2", b"5"));
     preflight::show_versions();
     settings::apply();
@@ -68,7 +68,7 @@ pub fn appliance() -> ! {
     let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen) {
         Ok(order) => order,
         Err(reason) => {
-            // Nobody can reach this machine, and the firmware's own watchdog is not ours yet: another try is all.
+            // Nobody can reach this machine, so init tries everything again.
             say!("cpud: {reason}; restarting in 10 s");
             rest(10);
             Order::Restart
@@ -102,7 +102,7 @@ fn config(arguments: &cmdline::Arguments<'static>, appliance: bool) -> Config {
     }
 }
 
-/// What the kernel's command line says a relay's memory is.
+/// A relay's memory, where the kernel's command line sets it.
 fn relay_memory() -> Option<usize> {
     let mut room = [0; 4096];
     let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
@@ -122,7 +122,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     if !config.appliance {
         console::never_wait();
     }
-    // Without it every role would hold what is init's.
+    // Without it every role would keep init's descriptors.
     process::can_close_all().map_err(Failure::of("close_range(2), which Linux has since 5.9"))?;
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
     let signals = signal::descriptor(&signals).map_err(Failure::of("cannot receive signals"))?;
@@ -133,7 +133,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     preflight::show_addresses(config, &listeners);
     say!("cpud: ready after {} ms", now().0);
     if config.appliance {
-        // Until here nothing of what it says is lost.
+        // Up to here the console may block, so that no line is lost.
         console::never_wait();
     }
 
@@ -142,13 +142,13 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     let mut limit = RateLimit::new();
     let reporter = Reporter(reporter);
     loop {
-        // Most of its time init waits here.
+        // init spends most of its time in this wait.
         memory::release_program();
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
         let Some(ready) = wait(&signals, &reports, listening, &relays, connections.due()) else { continue };
         relays.end_the_dead();
         connections.end_the_late();
-        // What roles said before they ended comes first.
+        // Reports come before reaping, since a role reports before it ends.
         hear(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
@@ -160,7 +160,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
             }
         }
         for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
-            // A queue that is longer than this is gone on with after a look at everything else.
+            // Not more in a row: a long queue must not delay everything else.
             for _ in 0..ACCEPTED {
                 if !connections.has_room() || !accept(config, listener, &mut connections, &reporter) {
                     break;
@@ -170,7 +170,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     }
 }
 
-/// Waits until there is something to do; which of the listeners have a connection.
+/// Waits for an event; tells for each listener whether it has a connection.
 fn wait(
     signals: &OwnedFd,
     reports: &OwnedFd,
@@ -211,7 +211,7 @@ fn listen(addresses: &Listen) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
-/// Takes one connection; false when there was none.
+/// Accepts one connection; false when there was none.
 fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) -> bool {
     match net::accept(listener) {
         Ok(Some((socket, peer))) => {
@@ -228,10 +228,10 @@ fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, re
     false
 }
 
-/// Prints the roles' lines, and notes who has logged in.
+/// Prints the roles' lines, and connects users who have logged in to their relays.
 fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relays: &mut Relays, limit: &mut RateLimit) {
     let mut buffer = [0; report::MESSAGE_MAX];
-    // A role that never stops talking must not keep init from everything else.
+    // Bounded: a role that reports without end must not starve everything else.
     for _ in 0..64 {
         let Ok((n @ 1.., fds)) = fdpass::receive(reports, &mut buffer, false) else { return };
         match report::decode(&buffer[..n]) {
@@ -259,7 +259,7 @@ fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relay
 
 /// Ends every connection, and gives guards a moment to end the sessions.
 fn goodbye(config: &Config, mut connections: Connections, order: Order) -> Order {
-    // The one who has asked for it with a word of ours leaves by himself, with the word's status.
+    // The user who asked for it by a word of cpud's leaves by himself, after the word's exit status.
     let (all, asked) = (connections.len(), now().0);
     while config.appliance && all > 0 && connections.len() == all && now().0 < asked + ASKER_MS {
         rest_ms(20);
@@ -274,11 +274,11 @@ fn goodbye(config: &Config, mut connections: Connections, order: Order) -> Order
     order
 }
 
-/// The end of the machine's run: everything is killed and written out first.
+/// Kills everything, writes out the file systems, and ends the machine's run.
 fn shut_down(order: &Order) -> ! {
     process::kill_all(SIGKILL);
-    // sync(2) waits for good when a user has mounted a file server that is gone. So a child goes on from here, and this
-    // process, if that takes too long.
+    // sync(2) never returns when a user has mounted a file server that is gone. So a child calls it and goes on from
+    // there; this process goes on when that takes too long.
     match process::fork() {
         Ok(Fork::Parent(_)) => rest(SYNC),
         Ok(Fork::Child) | Err(_) => rustix::fs::sync(),
@@ -297,7 +297,7 @@ fn shut_down(order: &Order) -> ! {
         }
     );
     step("reboot", rustix::system::reboot(command));
-    // A machine that cannot be switched off, or was halted.
+    // The machine is halted, or cannot be switched off.
     loop {
         rest(3600);
     }

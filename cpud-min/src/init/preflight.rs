@@ -1,5 +1,5 @@
-//! What the console says before the first connection. Keys are looked at in a child process, so that init never holds
-//! one; ciphers are timed there too, so that it needs no memory for them.
+//! What the console shows before the first connection. A child process looks at the keys and times the ciphers, so that
+//! init never holds a key and needs no memory for the timing.
 
 use core::net::SocketAddr;
 
@@ -22,15 +22,15 @@ pub fn show_versions() {
     }
 }
 
-/// Before that nobody built this program.
+/// A clock that shows an earlier time is not set: this program is younger.
 const YEAR_2025: u64 = 1_735_689_600;
 
 // The child's exit status is a sum of these.
 const NO_HOST_KEY: u8 = 1;
 const AES_IS_FAST: u8 = 2;
 
-/// Shows the host key's fingerprint and what is wrong with the authorized keys, and finds the ciphers that are fast here.
-/// Err: there is no host key, so a daemon has nothing to offer; the appliance goes on all the same, for its console.
+/// Shows the host key's fingerprint, reports what is wrong with the authorized keys, and finds the ciphers that are
+/// fast here. Err: a daemon has no host key. The appliance goes on without one, so that its console stays up.
 pub fn check(config: &Config) -> Result<Ciphers, Failure> {
     match process::fork() {
         Ok(Fork::Child) => {

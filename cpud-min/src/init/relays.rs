@@ -1,5 +1,5 @@
-//! The relays: a process for each authorized key that has logged in, which outlives its connections, so that the user's
-//! next command finds what the last one fetched.
+//! The relays: one process for each authorized key that has logged in. A relay outlives its connections, so that the
+//! user's next command finds what the last one fetched.
 
 use linux_raw_sys::general::SIGKILL;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,12 +14,12 @@ use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, memory, now};
 
-/// Keys that have a relay at a time. Of more, the one without a connection that was not used for longest loses what it
-/// knows; when all have one, the one whose user's last login is the longest ago, and its sessions their files.
+/// At most this many relays. When one more is needed, one is evicted: the least recently used without a connection, or,
+/// when all have one, the one whose user's last login is longest ago. The sessions of the latter lose their files.
 pub const MAX: usize = 8;
 
-/// How long a relay may take for a sign of life, in steps of a second: a machine that stood still for longer, as a virtual
-/// one may, has taken one step. A round of its loop takes milliseconds.
+/// How many steps of a second a relay may take to answer. A machine that stood still for longer, as a virtual one may,
+/// has taken one step. A round of the relay's loop takes milliseconds.
 const PATIENCE: u32 = 3;
 const STEP_MS: u64 = 1000;
 
@@ -29,17 +29,17 @@ type Key = heapless::Vec<u8, 64>;
 struct Relay {
     key: Key,
     pid: Pid,
-    /// By which it gets connections, and answers each message; it ends when this is closed.
+    /// init sends connections and questions here; the relay answers each message, and ends when this closes.
     control: OwnedFd,
     /// Messages that it has not answered yet.
     unanswered: u32,
-    /// How long it has not answered any, and the end of the step that is under way.
+    /// How many steps have passed without an answer, and when the current one ends.
     steps: u32,
     until: u64,
 }
 
 impl Relay {
-    /// Asks for a sign of life, and perhaps hands over a connection.
+    /// Asks for an answer, and perhaps hands over a connection.
     fn ask(&mut self, connection: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
         fdpass::send(&self.control, &[1], connection)?;
         if self.unanswered == 0 {
@@ -70,7 +70,7 @@ impl Relays {
         Self(heapless::Vec::new())
     }
 
-    /// Hands a connection to its user's relay. When that cannot be, it closes, and the connection has no files.
+    /// Hands a connection to its user's relay. If that fails the connection is closed, and its sessions have no files.
     pub fn connect(
         &mut self,
         config: &Config,
@@ -83,7 +83,7 @@ impl Relays {
             let mut relay = self.0.remove(at);
             match relay.ask(&[connection.as_fd()]) {
                 Err(Errno::PIPE | Errno::CONNRESET) => {
-                    // It has ended, which is told when it is reaped; its user begins anew.
+                    // It has ended, as will be reported when it is reaped. Its user gets another.
                     relay.key.clear();
                     let _ = self.0.insert(0, relay);
                 }
@@ -109,14 +109,15 @@ impl Relays {
             self.0.remove(self.0.iter().position(|r| !connections.use_relay(r.pid)).unwrap_or(0));
         }
         let (control, theirs) = fdpass::pair().ok()?;
-        // A relay that does not listen must not hold up everybody.
+        // init must not wait for a relay that does not read.
         fs::set_nonblocking(&control).ok()?;
-        // An eighth of the machine for all: three quarters of that for the first, of the rest for the next, and so on.
+        // All relays share an eighth of the machine: the first gets three quarters of it, the next three quarters of
+        // the rest, and so on.
         let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(RELAY_LEAST, RELAY_MOST);
         let arena = config.relay.unwrap_or(part);
         match process::fork() {
             Ok(Fork::Child) => {
-                // It goes before init does.
+                // The kernel may kill it when memory is short, unlike init.
                 let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
                 relay::run(config, theirs, arena)
             }
@@ -125,20 +126,20 @@ impl Relays {
         }
     }
 
-    /// Something that was killed is not gone yet, perhaps since it waits for this relay: does that live?
+    /// Asks whether a relay lives: a killed process is still there, perhaps because it waits for this relay.
     pub fn ask(&mut self, pid: Pid) {
         if let Some(relay) = self.0.iter_mut().find(|r| r.pid == pid) {
-            // One that has no room for the question has enough to answer.
+            // If its queue is full it has questions to answer already.
             let _ = relay.ask(&[]);
         }
     }
 
-    /// The ways by which answers are waited for, and until when.
+    /// The sockets on which answers are due, and by when.
     pub fn asked(&self) -> impl Iterator<Item = (&OwnedFd, u64)> {
         self.0.iter().filter(|r| r.unanswered > 0).map(|r| (&r.control, r.until))
     }
 
-    /// Ends those that do not answer: what waits for their sessions' files gets an error when their sockets close.
+    /// Kills relays that do not answer. Their sockets close, so what waits for their sessions' files gets an error.
     pub fn end_the_dead(&mut self) {
         self.0.retain_mut(|relay| {
             let lives = relay.lives(now().0);

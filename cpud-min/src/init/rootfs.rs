@@ -19,7 +19,7 @@ struct Mount {
 
 const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
-/// In this order.
+/// Mounted in this order.
 const MOUNTS: [Mount; 6] = [
     // Processes, for `sessions`, for programs that ask about themselves, and for kernel settings.
     Mount { kind: c"proc", target: c"/proc", flags: QUIET, options: c"" },
@@ -37,10 +37,10 @@ const MOUNTS: [Mount; 6] = [
 
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC);
 
-/// Directories that are mounted on later, in each session's own name space, or kept in /run.
+/// Mount points of the sessions' own name spaces, and the directory for their records.
 const DIRECTORIES: [&CStr; 3] = [c"/tmp", c"/home", RECORDS];
 
-/// A row that fails is named; the rest is still worth having.
+/// Mounts all rows and makes all directories. Reports one that fails, and goes on.
 pub fn build() {
     for Mount { kind, target, flags, options } in MOUNTS {
         let made = fs::make_dir(target).and_then(|()| mount::mount(kind, target, kind, flags, options));

@@ -1,5 +1,5 @@
-//! The settings in the flash part, laid over what the image was built with. A child process reads them and ends, so
-//! that init never holds the host key.
+//! Applies the settings in the flash part over what was built in. A child process does it, so that init never holds the
+//! host key.
 
 use core::ffi::CStr;
 
@@ -14,10 +14,10 @@ use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork};
 use crate::sys::{fs, memory, net};
 
-/// The flash part that the machine boots from, for reading.
+/// The flash part that the machine boots from, read-only.
 const FLASH: &CStr = c"/dev/mtd0ro";
 
-/// The interface that the address is for: the first.
+/// The interface that gets the address: the first.
 const INTERFACE: &[u8] = b"eth0";
 
 pub fn apply() {
@@ -60,7 +60,7 @@ fn overlay() {
     }
 }
 
-/// The name that the kernel's command line gives, which its `ip=dhcp` has replaced by the address.
+/// Sets the host name of the kernel's command line, which the kernel's own `ip=dhcp` has replaced by the address.
 fn name_of_kernel_line() {
     let mut room = [0; 4096];
     let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
@@ -77,7 +77,7 @@ fn step(name: &str, result: Result<()>) {
     }
 }
 
-/// Replaces the file at `path`, when there is a line.
+/// Replaces the file at `path`, unless there are no lines.
 fn write_lines<'a>(path: &CStr, lines: impl Iterator<Item = &'a [u8]>) -> Result<()> {
     let text = join(lines, memory::pages(REGION)?);
     if text.is_empty() { Ok(()) } else { fs::create_file(path, text) }

@@ -1,7 +1,8 @@
-//! Who gets in when there are many: what each address has cost lately, and who goes when the places are full.
+//! Admission when connections are many: what each address has cost lately, and who is evicted when all places are
+//! taken.
 //!
-//! The model is OpenSSH's PerSourcePenalties (a connection that ends without a login is a penalty of seconds to its address)
-//! and MaxStartups (random early drop). What a stranger does from several addresses of one network counts as one crowd.
+//! The model is OpenSSH's PerSourcePenalties (each connection that ends without a login costs its address some seconds)
+//! and MaxStartups (random early drop). Addresses of one network count as one crowd.
 
 use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr};
@@ -11,43 +12,44 @@ use crate::sys;
 /// Connections whose user has not logged in.
 pub const MAX: usize = 64;
 
-/// From so many on some are turned away at random, at [`MAX`] every second one, of addresses that have one already.
+/// From this many on, a connection from an address that has one already may be refused at random: at [`MAX`] every
+/// second one.
 const EARLY: usize = MAX / 2;
 
-/// What a connection costs its address that has ended without a login, and how much an address may owe: from [`EARLY`] on
-/// the less the more there are, at [`MAX`] nothing. One from which somebody has logged in may be everybody's behind it, his
-/// own included.
+/// What a connection that ends without a login costs its address, and how much an address may owe. From [`EARLY`] on it
+/// may owe less, at [`MAX`] nothing. A known address, from which somebody has logged in, may owe more: others behind it
+/// may be to blame.
 const PENALTY_MS: u64 = 5000;
 const OWES_MS: u64 = 30 * PENALTY_MS;
 const KNOWN_OWES_MS: u64 = 600 * PENALTY_MS;
 
-/// Addresses that are remembered.
+/// How many addresses are remembered.
 const SOURCES: usize = 512;
 
-/// The time at which an address owes nothing any more, in tenths of a second: with that one has 16 bytes.
+/// `until` is when the address owes nothing any more, in tenths of a second, so that an entry has 16 bytes.
 struct Source {
     address: u64,
     until: u32,
     /// Somebody has logged in from there.
     known: bool,
-    /// The console has a line that it was turned away.
+    /// The console has shown that it was refused.
     told: bool,
 }
 
-/// What has been seen of addresses. The one that would be forgotten soonest makes room for another, a known one last.
+/// The addresses seen lately. A new one replaces the one that would be forgotten soonest, and known ones last.
 pub struct Sources(heapless::Vec<Source, SOURCES>);
 
-/// Why somebody is turned away.
+/// Why a connection is refused.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// Of this address too many have ended without a login; `first` of a row.
+    /// Too many of this address have ended without a login; `first` of a row.
     Penalty { first: bool },
-    /// There are many, and the lot fell on him.
+    /// There are many strangers, and this one was drawn.
     Drop,
 }
 
 impl Refusal {
-    /// What he is told before he is let go (RFC 4253 section 4.2: lines before the identification).
+    /// What the peer is told (RFC 4253 section 4.2: lines before the identification).
     pub const fn sentence(&self) -> &'static [u8] {
         match self {
             Self::Penalty { .. } => b"cpud: too many connections from your address ended without a login\r\n",
@@ -73,7 +75,7 @@ impl Sources {
         Self(heapless::Vec::new())
     }
 
-    /// Whether one more of this address gets in, beside the strangers of these.
+    /// Whether one more connection of this address is admitted beside these strangers.
     pub fn admit(
         &mut self,
         peer: SocketAddr,
@@ -94,7 +96,7 @@ impl Sources {
         if crowded && random() % MAX as u64 <= early as u64 { Err(Refusal::Drop) } else { Ok(()) }
     }
 
-    /// A connection of this address has ended, or was ended, without a login.
+    /// Charges the address for a connection that has ended, or was ended, without a login.
     pub fn penalise(&mut self, peer: SocketAddr, now: u64) {
         let source = self.find(address(peer), now);
         let most = if source.known { KNOWN_OWES_MS } else { OWES_MS } + PENALTY_MS;
@@ -103,7 +105,7 @@ impl Sources {
         source.until = tenths(now + (owes + PENALTY_MS).min(most));
     }
 
-    /// Somebody has logged in from there, which pays for a connection.
+    /// Notes a login from this address, which pays for a connection.
     pub fn know(&mut self, peer: SocketAddr, now: u64) {
         let source = self.find(address(peer), now);
         source.known = true;
@@ -134,8 +136,8 @@ impl Sources {
     }
 }
 
-/// Of the strangers, whose numbers and peers these are by age, the one who goes: of those whose address nobody has logged in
-/// from the one in the largest crowd of a network, in that of an address, the oldest.
+/// The stranger to evict, of these numbers and peers, oldest first. Unknown addresses go before known ones; among them
+/// the largest crowd of a network, in that the largest of an address, in that the oldest.
 pub fn one_to_go(strangers: impl Iterator<Item = (usize, SocketAddr)> + Clone, sources: &Sources) -> Option<usize> {
     let crowd = |of: fn(SocketAddr) -> u64, peer| strangers.clone().filter(|&(_, other)| of(other) == of(peer)).count();
     let rank = |&(_, peer): &(usize, SocketAddr)| {
@@ -144,7 +146,7 @@ pub fn one_to_go(strangers: impl Iterator<Item = (usize, SocketAddr)> + Clone, s
     strangers.clone().min_by_key(rank).map(|(number, _)| number)
 }
 
-/// Who is taken for one stranger: an IPv4 address, or the 64 bits of an IPv6 address that one host gets to choose from.
+/// What counts as one stranger: an IPv4 address, or the 64 bits of an IPv6 address that one host gets to choose from.
 fn address(peer: SocketAddr) -> u64 {
     match peer.ip() {
         IpAddr::V4(address) => address.to_bits().into(),
@@ -152,7 +154,7 @@ fn address(peer: SocketAddr) -> u64 {
     }
 }
 
-/// What one owner may well have: 24 bits of an IPv4 address, 48 of an IPv6 address.
+/// What one owner may well have: 24 bits of an IPv4 address, 48 bits of an IPv6 address.
 fn network(peer: SocketAddr) -> u64 {
     if peer.is_ipv4() { address(peer) >> 8 } else { address(peer) >> 16 }
 }

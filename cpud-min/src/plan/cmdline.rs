@@ -1,4 +1,4 @@
-//! The arguments of `cpud` as an ordinary daemon, and what stands for them when it is PID 1.
+//! The command line of `cpud` as a daemon, and what stands for it when it is PID 1.
 
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
@@ -49,7 +49,7 @@ pub enum Command<'a> {
     Version,
 }
 
-/// What to look at instead of serving: at least one of these.
+/// What `--check` looks at: at least one of these.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Check<'a> {
     pub authorized_keys: Option<&'a CStr>,
@@ -69,7 +69,7 @@ pub struct Arguments<'a> {
 }
 
 impl Arguments<'static> {
-    /// What PID 1 serves with; the image is built with the two files.
+    /// PID 1's arguments; the image has the two files built in.
     pub const APPLIANCE: Self = Self {
         listen: Listen::ANY,
         authorized_keys: c"/etc/cpud/authorized_keys",
@@ -114,7 +114,7 @@ fn address(argument: &CStr) -> Option<SocketAddr> {
     }
 }
 
-/// Arguments that cannot be served with.
+/// Why the arguments are wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CmdlineError<'a> {
     Unknown(&'a CStr),
@@ -127,7 +127,7 @@ pub enum CmdlineError<'a> {
     TooMany,
     /// `--check` of nothing.
     Nothing,
-    /// What only `--check` looks at, without it.
+    /// An option of `--check` without it.
     Unchecked,
 }
 
@@ -149,8 +149,8 @@ impl Display for CmdlineError<'_> {
     }
 }
 
-/// Reads the arguments, the program's name left out. A value is the next argument or follows a `=`;
-/// of an option that takes one file the last holds.
+/// Parses the arguments, without the program's name. A value is the next argument or follows a `=`; an option that
+/// takes one file may be repeated, and the last one counts.
 pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a CStr>) -> Result<Command<'a>, CmdlineError<'a>> {
     let mut arguments = arguments.into_iter();
     let (mut listen, mut ninep, mut check, mut files) = (Listen::ANY, true, false, Check::default());

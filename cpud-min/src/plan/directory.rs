@@ -4,13 +4,13 @@ use core::ffi::CStr;
 
 use super::exec_line::Generation;
 
-/// The working directory, and what it means that it is not there.
+/// The working directory, and whether the command may run without it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Directory<'e> {
-    /// The client's own: without it the command does not run, since its relative names would mean
-    /// other files.
+    /// The client's, with its files: without it the command does not run, since its relative names would mean other
+    /// files.
     Required(&'e CStr),
-    /// The client's, of whose files there are none here: `/` does as well, with a notice.
+    /// The client's, without its files: `/` will do, with a notice.
     Wished(&'e CStr),
     /// `/`: a plain ssh client, and V2, name none.
     Root,

@@ -13,21 +13,22 @@ pub const MAX_VARIABLES: usize = 4096;
 pub const CPUNONCE: &[u8] = b"CPUNONCE";
 /// The fstab of a V3 session.
 pub const CPU_FSTAB: &[u8] = b"CPU_FSTAB";
-/// How old, in milliseconds, what a session is shown of its files may be; 0: nothing is shown from memory.
+/// The freshness bound: how old, in milliseconds, a session's view of its files may be. 0: nothing is shown from
+/// memory.
 pub const CPU_CACHE: &[u8] = b"CPU_CACHE";
-/// What [`CPU_CACHE`] is when it is not set.
+/// The value when [`CPU_CACHE`] is not set.
 const FRESHNESS_MS: u32 = 1000;
 
-/// What the value of [`CPU_CACHE`] means; one that is no number is as good as none.
+/// The freshness bound from the value of [`CPU_CACHE`]; a value that is no number counts as not set.
 pub fn freshness(value: &[u8]) -> u32 {
     core::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(FRESHNESS_MS)
 }
 
-/// What a V3 client sends for its session and not for the command; the last is `CPU_FSTAB` under a
-/// name that OpenSSH's server lets pass.
+/// Variables that a V3 client sends for its session and not for the command. The last is `CPU_FSTAB` under a name that
+/// OpenSSH's server lets pass.
 pub const OF_THE_SESSION: [&[u8]; 3] = [CPUNONCE, CPU_FSTAB, b"LC_GLENDA_CPU_FSTAB"];
 
-/// A variable that was not taken.
+/// A variable that was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EnvironError<'n> {
     pub name: &'n [u8],
@@ -65,8 +66,7 @@ impl<'a> Environ<'a> {
         Self { variables: Strings::new(room, MAX_VARIABLES) }
     }
 
-    /// Sets a variable. A name that comes again replaces the value it had; one that is refused
-    /// keeps it.
+    /// Sets a variable. A name that comes again replaces its value; if the new value is refused, the old one stays.
     pub fn set<'n>(&mut self, name: &'n [u8], value: &[u8]) -> Result<(), EnvironError<'n>> {
         if name.is_empty() || name.contains(&b'=') {
             return Err(EnvironError { name, fault: Fault::Name });
@@ -76,7 +76,7 @@ impl<'a> Environ<'a> {
             .add(&[name, b"=", value])
             .map_err(|refusal| EnvironError { name, fault: Fault::Refused(refusal) })?;
         if again {
-            // The first is the old one, as the new one is the last.
+            // The old one comes first.
             self.remove(name);
         }
         Ok(())

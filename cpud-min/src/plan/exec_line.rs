@@ -20,15 +20,15 @@ pub enum Generation {
     V3,
 }
 
-/// The 9P service that the client waits with.
+/// The 9P service that the client offers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ninep {
-    /// The port of the `tcpip-forward` request that stands for it, from 1 to 65535.
+    /// The port of its `tcpip-forward` request, from 1 to 65535.
     pub port: u16,
     pub generation: Generation,
 }
 
-/// An `exec` string, taken apart.
+/// A parsed `exec` string.
 #[derive(Debug)]
 pub struct ExecLine<'a> {
     /// `None`: the client serves no files.
@@ -61,7 +61,7 @@ impl Display for ExecLineError<'_> {
 }
 
 impl<'a> ExecLine<'a> {
-    /// A typed line, for the shell of the name space, as sshd does it.
+    /// Wraps a typed line for the shell of the name space, as sshd does.
     pub fn by_shell<'c>(shell: &CStr, command: &'c [u8], room: &'a mut [u8]) -> Result<Self, ExecLineError<'c>> {
         let mut words = Strings::new(room, MAX_WORDS);
         for word in [shell.to_bytes(), b"-c", command] {
@@ -100,7 +100,7 @@ impl<'a> ExecLine<'a> {
     }
 }
 
-/// Which 9P service the line names, and the text of the words behind that.
+/// The 9P service that the line names, and the rest of the line, its words.
 fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
     let (generation, port, words) = if let Some(rest) = command.strip_prefix(b"-port9p=") {
         let (port, words) = cut(rest);
@@ -115,8 +115,8 @@ fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
     Ok((Some(Ninep { port, generation }), words))
 }
 
-/// Whether a person, or a program that expects a shell at this end, has written the line: the stock clients serve files, or
-/// have each word in single quotes, and single quotes in double ones or behind a backslash.
+/// Whether a person, or a program that expects a shell here, wrote the line. The stock clients serve files, or quote
+/// each word in single quotes, and single quotes in double ones or behind a backslash.
 pub fn is_typed(command: &[u8]) -> bool {
     let mut text = command;
     if text.starts_with(b"-port9p=") || is_v2(text) {
@@ -135,8 +135,8 @@ pub fn is_typed(command: &[u8]) -> bool {
     }
 }
 
-/// Whether there is something in the line that only a shell does: an operator outside of quotes, or an expansion outside
-/// of single ones.
+/// Whether the line has something only a shell does: an operator outside of quotes, or an expansion outside of single
+/// quotes.
 pub fn needs_shell(mut text: &[u8]) -> bool {
     let mut doubled = false;
     loop {
@@ -155,12 +155,12 @@ pub fn needs_shell(mut text: &[u8]) -> bool {
     }
 }
 
-/// What is behind the next single quote.
+/// The text after the next single quote.
 fn after_quote(text: &[u8]) -> Option<&[u8]> {
     text.iter().position(|&byte| byte == b'\'').map(|end| &text[end + 1..])
 }
 
-/// Whether it is V2's.
+/// Whether the line is from a V2 client.
 pub fn is_v2(command: &[u8]) -> bool {
     v2(command).is_some()
 }
@@ -173,7 +173,7 @@ fn v2(command: &[u8]) -> Option<(&[u8], &[u8])> {
     (bin == again).then_some((port, words))
 }
 
-/// What stands before the first blank, and what behind it.
+/// Splits at the first blank.
 fn cut(text: &[u8]) -> (&[u8], &[u8]) {
     match text.iter().position(|&byte| byte == b' ') {
         Some(blank) => (&text[..blank], &text[blank + 1..]),
@@ -181,7 +181,7 @@ fn cut(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Every word of `text` is a word of the command.
+/// Splits `text` into the words of the command.
 fn each_word(mut text: &[u8], words: &mut Strings<'_>) -> Result<(), Fault> {
     while let Some(start) = next_word(text) {
         text = word(start, words)?;
@@ -190,8 +190,7 @@ fn each_word(mut text: &[u8], words: &mut Strings<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// V2's way with the words: their quotes are taken off, a blank goes between them, and a shell
-/// reads them again.
+/// Splits the words as V2 does: their quotes are removed, they are joined by blanks, and a shell reads them again.
 fn shell_command(mut text: &[u8], words: &mut Strings<'_>) -> Result<(), Fault> {
     let Some(mut start) = next_word(text) else {
         return Ok(());
@@ -216,7 +215,7 @@ fn next_word(mut text: &[u8]) -> Option<&[u8]> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Puts the word that `text` begins with, without its quotes. Returns what follows it.
+/// Copies the first word of `text` without its quotes. Returns what follows it.
 fn word<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
     loop {
         text = match text {
@@ -233,7 +232,7 @@ fn word<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fau
     }
 }
 
-/// Nothing has a meaning until the next `'`.
+/// Within single quotes nothing has a meaning until the next `'`.
 fn single_quoted<'c>(text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c [u8], Fault> {
     let rest = after_quote(text).ok_or(Fault::Unfinished('\''))?;
     words.put(&text[..text.len() - rest.len() - 1])?;
@@ -255,7 +254,7 @@ fn double_quoted<'c>(mut text: &'c [u8], words: &mut Strings<'_>) -> Result<&'c 
     }
 }
 
-/// What can be wrong with the words while they are split.
+/// Why the words cannot be split.
 enum Fault {
     Unfinished(char),
     Refused(Refusal),

@@ -19,14 +19,14 @@ pub struct Entry<'r> {
     pub target: &'r CStr,
     /// The third field, `fs_vfstype`.
     pub fstype: &'r CStr,
-    /// Those of the options in the fourth field, `fs_mntops`, that are `MS_*` flags.
+    /// The options in the fourth field, `fs_mntops`, that are `MS_*` flags.
     pub flags: u32,
     /// The others, comma by comma.
     pub data: &'r CStr,
 }
 
 impl Entry<'_> {
-    /// Whether it is for the kernel's client of NFS version 3.
+    /// Whether the kernel's client of NFS version 3 mounts it.
     pub fn is_nfs(&self) -> bool {
         self.fstype == NFS
     }
@@ -45,7 +45,7 @@ pub fn nfs_port(table: &[u8]) -> Option<u16> {
     })
 }
 
-/// What is wrong with a line. As a sentence it needs its line in front.
+/// What is wrong with a line. The sentence needs its line in front.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Malformed {
     /// It has this many fields, where four are needed and six are the most.
@@ -76,7 +76,7 @@ impl From<Refusal> for Malformed {
     }
 }
 
-/// A line's first four fields as they are written.
+/// The first four fields of a line, as written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fields<'t> {
     pub source: &'t [u8],
@@ -110,7 +110,7 @@ impl<'t> Fields<'t> {
             && self.options().all(|option| meaning(option) != Meaning::NotNow)
     }
 
-    /// The entry that the fields stand for, its strings in `room`.
+    /// Parses the fields into an entry, its strings in `room`.
     pub fn decode<'r>(&self, room: &'r mut [u8; ROOM]) -> Result<Entry<'r>, Malformed> {
         let mut strings = Strings::new(room, 4);
         for field in [self.source, self.target, self.fstype] {
@@ -171,8 +171,7 @@ impl<'t> Iterator for Lines<'t> {
     }
 }
 
-/// Puts `field` with each `\ooo`, three octal digits, as the byte it stands for. A NUL cannot be
-/// written.
+/// Copies `field`, decoding each `\ooo`, three octal digits. A NUL cannot be written.
 fn unescape(mut field: &[u8], strings: &mut Strings<'_>) -> Result<(), Refusal> {
     loop {
         field = match field {

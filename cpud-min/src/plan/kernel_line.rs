@@ -1,4 +1,4 @@
-//! The words of the kernel's command line that are cpud's.
+//! cpud's words on the kernel's command line.
 
 use core::fmt::{self, Display, Formatter};
 use core::ops::RangeInclusive;
@@ -6,13 +6,13 @@ use core::ops::RangeInclusive;
 use super::quoted::Quoted;
 use super::settings::is_hostname;
 
-/// What of a longer line the kernel drops without a word: COMMAND_LINE_SIZE of asm/setup.h, with the zero at the end.
+/// The kernel silently drops what is beyond this: COMMAND_LINE_SIZE of asm/setup.h, with the zero at the end.
 const MAX: usize = 2047;
 
-/// What cannot be done as the line says.
+/// Why the line cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KernelLineError<'a> {
-    /// So many bytes.
+    /// It has this many bytes.
     TooLong(usize),
     Quote,
     Relay(&'a [u8]),
@@ -30,7 +30,7 @@ impl Display for KernelLineError<'_> {
     }
 }
 
-/// Looks at the whole line, before a kernel gets it.
+/// Checks the whole line, before a kernel gets it.
 pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLineError<'_>> {
     if line.len() > MAX {
         return Err(KernelLineError::TooLong(line.len()));
@@ -43,7 +43,7 @@ pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLine
     Ok(())
 }
 
-/// What every relay gets, if the line says so, as `cpud.relay=256K` does: bytes, in the range.
+/// Each relay's memory, if the line sets it, as `cpud.relay=256K` does: bytes, in the range.
 pub fn relay_memory(line: &[u8], range: RangeInclusive<usize>) -> Option<Result<usize, KernelLineError<'_>>> {
     let value = value(line, b"cpud.relay=")?;
     let (digits, unit) = match value {
@@ -60,7 +60,7 @@ pub fn relay_memory(line: &[u8], range: RangeInclusive<usize>) -> Option<Result<
     )
 }
 
-/// The machine's name, if the line has one. `ip=` makes the kernel forget its own `hostname=` (net/ipv4/ipconfig.c).
+/// The host name, if the line sets it. `ip=` makes the kernel forget its own `hostname=` (net/ipv4/ipconfig.c).
 pub fn hostname(line: &[u8]) -> Option<Result<&[u8], KernelLineError<'_>>> {
     let value = value(line, b"hostname=")?;
     Some(is_hostname(value).then_some(value).ok_or(KernelLineError::Hostname(value)))

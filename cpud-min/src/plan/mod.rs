@@ -1,4 +1,4 @@
-//! The pure half of a session: what a client sent becomes a list of things to do, without a system
+//! The pure half of cpud, mostly of a session: what a client sent becomes a list of things to do, without a system
 //! call.
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //! flash part   ── flash ──────> where the payload lies
 //! ```
 //!
-//! Everything is borrowed bytes in slices that the caller hands in; a sentence about a refusal is
-//! the `Display` of its error. `docs/cpu-compat.md` says which client sends what.
+//! Everything is borrowed bytes in slices that the caller passes in; each error's `Display` is the sentence about the
+//! refusal. `docs/cpu-compat.md` says which client sends what.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,4 @@
-//! The options of a mount: mount(8)'s words on one side, mount(2)'s flags and the file system's own
-//! words on the other.
+//! Mount options: mount(8)'s words, as mount(2)'s flags and the file system's own options.
 
 use linux_raw_sys::general::{
     MS_BIND, MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC,
@@ -14,15 +13,15 @@ pub enum Meaning {
     Set(u32),
     /// Not these `MS_*` flags.
     Clear(u32),
-    /// Nothing here: it says who may mount and when.
+    /// Nothing: it says who may mount and when.
     Nothing,
-    /// The line is not to be mounted unless somebody asks for it.
+    /// The line is mounted only when somebody asks for it.
     NotNow,
     /// It belongs to the file system, as mount(2)'s `data`.
     Data,
 }
 
-/// The words that set flags, and those that clear them.
+/// The words that set flags, and the words that clear them.
 const FLAGS: &[(&str, &str, u32)] = &[
     ("ro", "rw", MS_RDONLY),
     ("nosuid", "suid", MS_NOSUID),
@@ -50,7 +49,7 @@ const FLAGS: &[(&str, &str, u32)] = &[
     ("rshared", "", MS_SHARED | MS_REC),
     ("unbindable", "", MS_UNBINDABLE),
     ("runbindable", "", MS_UNBINDABLE | MS_REC),
-    // The reference server's own words.
+    // Words of the reference server.
     ("rdonly", "", MS_RDONLY),
     ("synchronous", "", MS_SYNCHRONOUS),
     ("rec", "", MS_REC),

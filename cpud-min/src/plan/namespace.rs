@@ -13,10 +13,10 @@ use super::quoted::Quoted;
 /// Where the client's files are mounted.
 pub const CLIENT: &CStr = c"/tmp/cpu";
 
-/// The flags of that mount: a set-user-ID bit or a device node of the client's means nothing here.
+/// The flags of that mount: the client's set-user-ID bits and device nodes mean nothing here.
 pub const CLIENT_FLAGS: u32 = MS_NOSUID | MS_NODEV;
 
-/// V2 has no fstab; this is the one that its `-bindover` stands for.
+/// V2 has no fstab; its `-bindover` stands for this one.
 const V2_FSTAB: &[u8] = b"\
 /tmp/cpu/lib /lib none bind
 /tmp/cpu/lib64 /lib64 none bind
@@ -55,13 +55,13 @@ pub enum Action<'r> {
         /// `MS_*` flags for a second mount(2) with `MS_REMOUNT | MS_BIND`, as the first one takes
         /// no others, beside those that the mount has to keep. 0: none.
         remount: u32,
-        /// Without it another command than the client's could run: when the bind fails the session
-        /// ends, unless the client has no such file (`ENOENT` although the mount point is there).
+        /// Without it another command than the client's could run. So when the bind fails the session ends, unless the
+        /// client has no such file (`ENOENT` although the mount point is there).
         vital: bool,
     },
-    /// Call mount(2) with the entry as it is.
+    /// Call mount(2) with the entry unchanged.
     Mount(Entry<'r>),
-    /// Only say so: this line and all others that bind files of the client's are left out.
+    /// Report that this line and all others that bind files of the client's are left out.
     LeaveOut,
 }
 
@@ -72,7 +72,7 @@ pub struct Step<'r> {
     pub action: Action<'r>,
 }
 
-/// The beginning of a sentence on how the step went; for [`Action::LeaveOut`] the whole.
+/// The beginning of a sentence on the step's result; for [`Action::LeaveOut`] the whole.
 impl Display for Step<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (source, target) = match self.action {
@@ -135,7 +135,7 @@ impl<'t> Namespace<'t> {
                     }
                 }
                 Ok(fields) => {
-                    // The NFS mode of the stock client serves its files by a line of the table.
+                    // In its NFS mode the stock client's files come by a line of the table.
                     self.client |= fields.target == CLIENT.to_bytes();
                     let step = fields.decode(room).map(|entry| Step { place, action: action(entry) });
                     return Some(step.map_err(|fault| LineError { place, fault }));
@@ -146,7 +146,7 @@ impl<'t> Namespace<'t> {
     }
 }
 
-/// Whether a link in the root that leads to `target` leads into a directory of the client's that is bound at its own place.
+/// Whether a link in the root to `target` leads into a directory of the client's that is bound at its own place.
 pub fn shows(ninep: Option<Generation>, table: &[u8], target: &[u8]) -> bool {
     let first = target.split(|&b| b == b'/').find(|name| !matches!(*name, [] | b"." | b".."));
     let mut room = [0; fstab::ROOM];

@@ -1,4 +1,4 @@
-//! Which file a command's first word means: the search in `PATH` (POSIX XBD 8.3), without looking.
+//! The files that a command's first word may mean: the search in `PATH` (POSIX XBD 8.3), without looking.
 
 use core::ffi::CStr;
 
@@ -11,9 +11,9 @@ pub const ROOM: usize = PATH_MAX as usize;
 /// Where execvp(3) searches when there is no `PATH`.
 pub const DEFAULT: &[u8] = b"/bin:/usr/bin";
 
-/// The exit status of a shell for a command that was found but is not to be executed (XCU 2.8.2).
+/// A shell's exit status for a command that was found but cannot be executed (XCU 2.8.2).
 pub const CANNOT_EXECUTE: u32 = 126;
-/// The exit status of a shell for a command that was not found.
+/// A shell's exit status for a command that was not found.
 pub const NOT_FOUND: u32 = 127;
 
 /// The files to try, in order, and what became of them.
@@ -22,7 +22,7 @@ pub struct Search<'p> {
     /// The prefixes not tried yet; `None` when there are no more.
     prefixes: Option<&'p [u8]>,
     word: &'p CStr,
-    /// Why none was executed so far, an errno.
+    /// Why none was executed so far: an errno.
     why: u32,
 }
 
@@ -38,8 +38,7 @@ impl<'p> Search<'p> {
         Self { prefixes, word, why: ENOENT }
     }
 
-    /// The next file to execute. Those with names longer than `PATH_MAX` are passed over, as no
-    /// file has one.
+    /// The next file to execute. Names longer than `PATH_MAX` are skipped, as no file has one.
     pub fn next<'r>(&mut self, room: &'r mut [u8; ROOM]) -> Option<&'r CStr> {
         let word = self.word.to_bytes_with_nul();
         loop {
@@ -58,8 +57,8 @@ impl<'p> Search<'p> {
         }
     }
 
-    /// Records why the file just tried was not executed, an errno. Whether the search goes on: a
-    /// file that cannot be had does not end it, one that is there and fails does.
+    /// Records why the last file was not executed, an errno. False ends the search: a missing file does not end it, one
+    /// that is there and fails does.
     pub const fn failed(&mut self, errno: u32) -> bool {
         if self.why != EACCES {
             self.why = errno;
@@ -67,8 +66,8 @@ impl<'p> Search<'p> {
         matches!(errno, ENOENT | ENOTDIR | EACCES)
     }
 
-    /// Why no file was executed, an errno. As execvp(3): what may not be executed is the reason, not what is not there
-    /// behind it in `PATH`.
+    /// Why no file was executed: an errno. As in execvp(3), a file that may not be executed is the reason, rather than
+    /// a missing one later in `PATH`.
     pub const fn why(&self) -> u32 {
         self.why
     }

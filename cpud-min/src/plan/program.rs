@@ -1,12 +1,12 @@
-//! What a file that the kernel would not execute is: a program for another machine, or a script whose interpreter may
-//! be one.
+//! Why the kernel would not execute a file: it is a program for another machine, or a script whose interpreter may be
+//! one.
 
 use core::ffi::CStr;
 
-/// As much of a file's beginning as the kernel itself looks at for `#!` (`BINPRM_BUF_SIZE`).
+/// How much of a file's beginning the kernel looks at for `#!` (`BINPRM_BUF_SIZE`).
 pub const HEAD: usize = 256;
 
-/// What an ELF file is for: class, byte order, and the two bytes of `e_machine` (elf(5)).
+/// The machine that an ELF file is for: class, byte order, and the two bytes of `e_machine` (elf(5)).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Machine(u32);
 
@@ -17,10 +17,10 @@ const I386: Machine = Machine(0x0101_0300);
 const ARM: Machine = Machine(0x0101_2800);
 
 impl Machine {
-    /// This program's own.
+    /// This program's machine.
     pub const OURS: Self = if cfg!(target_arch = "x86_64") { X86_64 } else { AARCH64 };
 
-    /// What the file is for that begins with `head`; None when it is no ELF file.
+    /// The machine of the file that begins with `head`; None when it is no ELF file.
     pub fn of(head: &[u8]) -> Option<Self> {
         match *head {
             [0x7f, b'E', b'L', b'F', class, order, ..] if head.len() >= 20 => {
@@ -42,8 +42,8 @@ impl Machine {
     }
 }
 
-/// The interpreter that the script names whose first bytes, at most [`HEAD`], are `head`; blanks there are overwritten.
-/// None when it is no script, or the name has no end.
+/// The interpreter of the script that begins with `head`, at most [`HEAD`] bytes, whose blanks are overwritten. None
+/// when it is no script, or the name has no end.
 pub fn interpreter(head: &mut [u8]) -> Option<&CStr> {
     let [b'#', b'!', line @ ..] = head else { return None };
     line.iter_mut().filter(|byte| b" \t\n".contains(byte)).for_each(|byte| *byte = 0);

@@ -2,11 +2,11 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-/// How many bytes are shown; what is cut off ends in `...`.
+/// How many bytes are shown; `...` stands for the rest.
 const SHOWN: usize = 128;
 
-/// Shows bytes in double quotes, with control characters (they could move the reader's cursor) and
-/// what is not UTF-8 as `\xNN`, and a backslash before quotes and backslashes: what it holds has one end.
+/// Shows bytes in double quotes. Control characters, which could move the reader's cursor, and what is not UTF-8 become
+/// `\xNN`; quotes and backslashes get a backslash, so the end is unambiguous.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quoted<'a>(pub &'a [u8]);
 

@@ -1,4 +1,4 @@
-//! What the first 64 KiB of the flash part say about one box: who may log in, its own key, its name and address.
+//! The settings of one box, in the first 64 KiB of its flash part: who may log in, its own key, its name and address.
 //!
 //! ```text
 //! offset  0  "cpud-set"
@@ -8,8 +8,8 @@
 //!        48  the text: lines of a word, a blank, and its value; empty lines and those with # are nothing
 //! ```
 //!
-//! `scripts/settings.sh` writes it. A text with a line that is not understood is not used at all: half of the settings
-//! could let in whom the other half keeps out.
+//! `scripts/settings.sh` writes it. If one line is not understood, no line is used: half of the settings could admit
+//! whom the other half keeps out.
 
 use core::fmt::{self, Display, Formatter};
 use core::net::Ipv4Addr;
@@ -28,7 +28,7 @@ const HEADER: usize = 48;
 /// HOST_NAME_MAX of gethostname(2).
 const HOSTNAME_MAX: usize = 64;
 
-/// Settings that are whole.
+/// Settings that passed every check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings<'a> {
     text: &'a [u8],
@@ -57,7 +57,7 @@ impl Address {
     }
 }
 
-/// Why there are none.
+/// Why there are no settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SettingsError<'a> {
     /// Erased flash.
@@ -82,7 +82,7 @@ impl Display for SettingsError<'_> {
             Self::Checksum => f.write_str("damaged: the checksum differs"),
             Self::Line(number, text) => {
                 write!(f, "not understood: line {number}")?;
-                // Another may be part of a secret.
+                // Other words may be part of a secret.
                 let shown = matches!(split(text), (b"hostname" | b"address" | b"gateway", _));
                 if shown { write!(f, ": {}", Quoted(text)) } else { Ok(()) }
             }
@@ -91,7 +91,7 @@ impl Display for SettingsError<'_> {
 }
 
 impl<'a> Settings<'a> {
-    /// Reads a region, or as much of it as there is.
+    /// Parses a region, or as much of it as there is.
     pub fn parse(region: &'a [u8]) -> Result<Self, SettingsError<'a>> {
         if region.iter().all(|&byte| byte == 0xff) {
             return Err(SettingsError::Empty);
@@ -146,7 +146,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// A file of these lines, in `room`, which is as large as the region that they are from.
+/// Joins lines into a file, in `room`, which is as large as the region that they are from.
 pub fn join<'b, 'l>(lines: impl Iterator<Item = &'l [u8]>, room: &'b mut [u8]) -> &'b [u8] {
     let mut end = 0;
     for line in lines {
@@ -157,7 +157,7 @@ pub fn join<'b, 'l>(lines: impl Iterator<Item = &'l [u8]>, room: &'b mut [u8]) -
     &room[..end]
 }
 
-/// The first word of a line, and what comes after one blank.
+/// A line's first word, and the text after one blank.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
     (&line[..end], line.get(end + 1..).unwrap_or_default())

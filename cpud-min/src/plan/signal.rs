@@ -26,8 +26,8 @@ pub fn number(name: &str) -> Option<u32> {
     NAMES.iter().find(|row| row.0 == name).map(|row| row.1)
 }
 
-/// The name to put into an `exit-signal`. For a signal without one, send the `exit-status` that a
-/// shell has for it: 128 and its number.
+/// The name for an `exit-signal`. A signal without one is sent as the `exit-status` that a shell gives it: 128 and its
+/// number.
 pub fn name(number: u32) -> Option<&'static str> {
     NAMES.iter().find(|row| row.1 == number).map(|row| row.0)
 }

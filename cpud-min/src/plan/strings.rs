@@ -1,5 +1,4 @@
-//! C strings one after the other in one slice, as execve(2) lays them out on the new program's
-//! stack.
+//! Consecutive C strings in one slice, as execve(2) lays them out on the new program's stack.
 
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
@@ -8,16 +7,16 @@ use core::fmt::{self, Display, Formatter};
 /// of 4 KiB.
 pub const MAX_ARG_STRLEN: usize = 32 * 4096;
 
-/// Why a string was not taken. As a sentence it needs its subject in front.
+/// Why a string was refused. The sentence needs its subject in front.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
     /// There is a NUL byte in it.
     Nul,
-    /// It has [`MAX_ARG_STRLEN`] bytes or more, before its NUL.
+    /// With its NUL it is longer than [`MAX_ARG_STRLEN`] bytes.
     TooLong,
-    /// There are as many strings already as there may be.
+    /// The list has as many strings as it may.
     TooMany { most: usize },
-    /// All strings together do not fit into this many bytes.
+    /// Together the strings do not fit into this many bytes.
     NoRoom { bytes: usize },
 }
 
@@ -65,7 +64,7 @@ impl<'a> Strings<'a> {
         Iter { rest: &self.room[..self.finished] }
     }
 
-    /// Lengthens the unfinished string, which begins with the first byte put.
+    /// Appends to the unfinished string, or begins one.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         if bytes.contains(&0) {
             return Err(Refusal::Nul);
@@ -83,7 +82,7 @@ impl<'a> Strings<'a> {
         Ok(())
     }
 
-    /// Ends the unfinished string; without a byte put since the last one it is empty.
+    /// Ends the unfinished string, which is empty if nothing was appended since the last.
     pub fn finish(&mut self) -> Result<(), Refusal> {
         if self.count == self.most {
             return Err(Refusal::TooMany { most: self.most });
@@ -96,14 +95,14 @@ impl<'a> Strings<'a> {
         Ok(())
     }
 
-    /// Adds the string that `parts` make one after the other. A refusal leaves the list as it was.
+    /// Adds the concatenation of `parts` as one string. A refusal leaves the list as it was.
     pub fn add(&mut self, parts: &[&[u8]]) -> Result<(), Refusal> {
         let added = parts.iter().try_for_each(|part| self.put(part)).and_then(|()| self.finish());
         self.end = self.finished;
         added
     }
 
-    /// Takes the first string out that `is_it` holds for; the others keep their order.
+    /// Removes the first string for which `is_it` holds; the others keep their order.
     pub fn remove(&mut self, is_it: impl Fn(&CStr) -> bool) {
         let mut start = 0;
         for string in self.iter() {
@@ -119,7 +118,7 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// The first `N` finished strings; one that is missing is empty.
+    /// The first `N` finished strings; missing ones are empty.
     pub fn into_array<const N: usize>(self) -> [&'a CStr; N] {
         let room: &'a [u8] = self.room;
         let mut strings = Iter { rest: &room[..self.finished] };

@@ -1,4 +1,4 @@
-//! A pty request's terminal modes (RFC 4254 section 8) on Linux's `termios`, and its terminal type.
+//! The terminal modes of a pty request (RFC 4254 section 8) as Linux's `termios`, and the terminal type.
 
 use core::ffi::CStr;
 
@@ -24,8 +24,8 @@ pub enum Mode {
 
 /// The mode that an opcode stands for.
 ///
-/// Without a row: VDSUSP, FLUSH and STATUS, which Linux does not have; and 90 to 93, 128 and 129,
-/// character size, parity and speeds, which a Linux pty either holds fixed or does not use.
+/// VDSUSP, FLUSH and STATUS have no row, since Linux lacks them. Nor have 90 to 93, 128 and 129, character size, parity
+/// and speeds, which a Linux pty holds fixed or does not use.
 pub const fn mode(opcode: u8) -> Option<Mode> {
     use Mode::{Character, Input, Local, Output};
     Some(match opcode {
@@ -97,14 +97,13 @@ pub fn apply(settings: &mut termios, opcode: u8, value: u32) {
     if value == 0 { *flags &= !bit } else { *flags |= bit }
 }
 
-/// Switches echo on. V2's stock client asks for none, and relies on the server to do it all the
-/// same.
+/// Switches echo on. V2's stock client asks for no echo, and relies on the server to do it.
 pub fn echo(settings: &mut termios) {
     settings.c_lflag |= ECHO;
 }
 
-/// The command's `TERM`: the pty request's, unless that is the stock client's `ansi`, which it
-/// writes whatever the terminal is; then the variable of the client's environment, if it sent one.
+/// The command's `TERM`: the pty request's, unless that is `ansi`, which the stock client sends whatever the terminal
+/// is; then the client's variable, if it sent one.
 pub fn term<'t>(pty: &'t [u8], environment: Option<&'t CStr>) -> &'t [u8] {
     match environment {
         Some(term) if pty == b"ansi" && !term.is_empty() => term.to_bytes(),

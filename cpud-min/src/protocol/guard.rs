@@ -1,5 +1,5 @@
-//! What wire and guard say to each other: one message per packet of a SOCK_SEQPACKET socketpair, a byte for the kind
-//! and then fields in the types of RFC 4251 section 5.
+//! The messages between wire and guard: one per packet of a SOCK_SEQPACKET socketpair, a byte for the kind and then
+//! fields in the types of RFC 4251 section 5.
 //!
 //! wire asks one thing at a time; [`FromGuard::Ended`] may come at any moment.
 
@@ -13,7 +13,8 @@ use crate::sys::process::Status;
 /// The longest message: a signature request with a 4096-bit RSA key (535 bytes), its signature (532) and names.
 pub const MESSAGE_MAX: usize = 2048;
 
-/// Whatever passes [`ssh_lite::Server`] fits: a byte, a boolean, then user, service, algorithm, key and signature as strings.
+/// Every request that passes [`ssh_lite::Server`] fits: a byte, a boolean, then user, service, algorithm, key and
+/// signature as strings.
 const _: () = assert!(
     2 + 5 * 4 + auth::USER_MAX + 14 + 19 + ssh_lite::limits::KEY_BLOB + ssh_lite::limits::SIGNATURE_BLOB <= MESSAGE_MAX
 );
@@ -31,8 +32,8 @@ pub enum ToGuard<'a> {
     Sign { hash: [u8; 32] },
     /// Would this key be accepted? Answer: `Verdict`.
     Query { user: &'a str, algorithm: &'a str, key: &'a [u8] },
-    /// Is this user's signature right, and the key permitted? Answer: `Verdict`.
-    /// `bound`: it is over the host key, too.
+    /// Is this user's signature valid, and the key permitted? Answer: `Verdict`. `bound`: the signature covers the host
+    /// key, too.
     Verify { user: &'a str, service: &'a str, algorithm: &'a str, key: &'a [u8], bound: bool, signature: &'a [u8] },
     /// Open a session. Answer: `Opened`, with wire's end of the session's socket when it worked.
     Open { session: SessionId },
@@ -40,7 +41,7 @@ pub enum ToGuard<'a> {
     Signal { session: SessionId, signal: u32 },
     /// The client has closed the session: end what runs in it. No answer but the `Ended` that follows.
     Close { session: SessionId },
-    /// The user tried to log in by what is not offered, or cannot be used: a line for the console. No answer.
+    /// The user tried a method that is not offered, or a key that cannot be used: a line for the console. No answer.
     Refused { user: &'a str, what: &'a str },
     /// The connection ends for this reason: a line for the console. No answer.
     Fatal { reason: &'a str },
@@ -70,7 +71,7 @@ pub enum FromGuard {
 }
 
 impl<'a> ToGuard<'a> {
-    /// Sends it. A guard that is gone is noticed by its hang-up.
+    /// Sends the message. When guard is gone, wire sees its hang-up.
     pub fn send(&self, guard: impl AsFd) {
         let mut out = [0; MESSAGE_MAX];
         if let Ok(n) = self.encode(&mut out) {
@@ -141,7 +142,7 @@ impl<'a> From<auth::Request<'a>> for ToGuard<'a> {
 }
 
 impl FromGuard {
-    /// Sends it, perhaps with a descriptor. When wire is gone, its hang-up is seen in the next round.
+    /// Sends the message, perhaps with a descriptor. When wire is gone, guard sees its hang-up in the next round.
     pub fn send(&self, wire: &OwnedFd, fd: Option<&OwnedFd>) {
         let mut out = [0; MESSAGE_MAX];
         if let Ok(n) = self.encode(&mut out) {

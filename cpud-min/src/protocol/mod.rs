@@ -1,4 +1,4 @@
-//! The messages between the roles, one file for each role that answers wire.
+//! The messages between wire and the other roles, a file for each of those.
 
 pub mod guard;
 pub mod relay;

@@ -1,26 +1,26 @@
-//! What wire and a relay say to each other: one message per packet of a SOCK_SEQPACKET socketpair that guard has made
-//! for the connection, in the types of RFC 4251 section 5.
+//! The messages between wire and a relay: one per packet of a SOCK_SEQPACKET socketpair that guard has made for the
+//! connection, in the types of RFC 4251 section 5.
 
 use ssh_lite::wire::{Reader, WireError, Writer};
 
 /// The longest message.
 pub const MESSAGE_MAX: usize = 600;
 
-/// From wire: the files of a session. Three descriptors come along: the far end of the kernel's 9P socket, the end of
-/// the byte stream to the channel, and the file for the counters.
+/// From wire: serve the files of a session. Three descriptors come along: the relay's end of the kernel's 9P socket,
+/// its end of the byte stream to the channel, and the file for the counters.
 #[derive(Debug, PartialEq)]
 pub struct Begin<'a> {
-    /// A number that no other of the connection has, or has had.
+    /// Unique among all sessions that this connection has or had.
     pub session: u32,
-    /// Milliseconds for which an answer may be reused.
+    /// The freshness bound: for how many milliseconds an answer may be reused.
     pub freshness_ms: u32,
     /// The user's home directory at the client, empty when it is not known.
     pub home: &'a [u8],
-    /// Names in the client's root that the session will ask for, with a slash between two.
+    /// Names in the client's root that the session will ask for, separated by slashes.
     pub names: &'a [u8],
 }
 
-/// From a relay: why this session has no files, or none any more.
+/// From a relay: why this session has no files, or has lost them.
 #[derive(Debug, PartialEq)]
 pub struct Fault<'a> {
     pub session: u32,

@@ -1,9 +1,9 @@
-//! What wire and a session say to each other before the command runs: one message per packet of a SOCK_SEQPACKET
-//! socketpair, a byte for the kind and then fields in the types of RFC 4251 section 5.
+//! The messages between wire and a session before the command runs: one per packet of a SOCK_SEQPACKET socketpair, a
+//! byte for the kind and then fields in the types of RFC 4251 section 5.
 //!
-//! wire passes on what the client asks for, in the client's order; each is answered by `Answer`. After the answer to
-//! `Exec` or `Shell`, which carries the ends of the command's streams, wire listens, and answers `Nfs` alone. The socket's
-//! end closes when the command starts.
+//! wire forwards the client's requests in the client's order; the session answers each with `Answer`. The answer to
+//! `Exec` or `Shell` carries wire's ends of the command's streams; after it wire only listens, and answers `Nfs` alone.
+//! The session's end closes when the command starts.
 
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io;
@@ -32,28 +32,28 @@ pub enum ToSession<'a> {
     Exec { command: &'a [u8] },
     /// Run the user's shell (section 6.5).
     Shell,
-    /// A variable of so many bytes was not passed on: a line for the user.
+    /// wire dropped a variable of this length: the session tells the user.
     TooLong { what: &'a [u8], length: u32 },
-    /// A command line of so many bytes was not passed on: the line for the user is all there is to do.
+    /// wire dropped a command line of this length: the session tells the user, and runs nothing.
     CommandTooLong { length: u32 },
 }
 
 /// From a session to wire.
 #[derive(Debug, PartialEq)]
 pub enum FromSession<'a> {
-    /// To every message. That to `Exec` or `Shell` carries descriptors: standard input, output and error, or the
-    /// terminal's master.
+    /// The answer to every message. After `Exec` or `Shell` it carries descriptors: standard input, output and error,
+    /// or the terminal's master.
     Answer { ok: bool },
-    /// Connect the kernel's 9P client, by way of the user's relay, with the client's file server on this forwarded port.
-    /// `nonce` is written first; it is empty for a V2 client. What is known of a file may be `freshness_ms` old; `home`
-    /// is the user's directory there, and `names`, with a slash between two, is what the session will ask for in its
-    /// root. The descriptors are the far end of the kernel's socket, both ends of the stream between relay and wire, and
-    /// the file for the relay's counters.
+    /// Connect the kernel's 9P client, through the user's relay, to the client's file server on this forwarded port.
+    /// `nonce` is written first; it is empty for a V2 client. `freshness_ms` is the freshness bound. `home` is the
+    /// user's directory there; `names`, separated by slashes, are what the session will look up in its root. The
+    /// descriptors are the relay's end of the kernel's socket, both ends of the stream between relay and wire, and the
+    /// file for the relay's counters.
     Ninep { port: u32, nonce: &'a [u8], freshness_ms: u32, home: &'a [u8], names: &'a [u8] },
     /// The kernel has the file server mounted.
     Mounted,
-    /// The kernel's NFS client will connect to the client's file server on this forwarded port. Each message on the
-    /// descriptor that comes along carries one such connection. The answer is one byte: 1 when the port is forwarded.
+    /// The kernel's NFS client will connect to the client's file server on this forwarded port. The descriptor that
+    /// comes along carries one such connection in each message. The answer is one byte: 1 when the port is forwarded.
     Nfs { port: u32 },
 }
 
@@ -104,7 +104,7 @@ impl<'a> ToSession<'a> {
 }
 
 impl<'a> FromSession<'a> {
-    /// Sends it to wire, with these descriptors.
+    /// Sends the message to wire, with these descriptors.
     pub fn send(&self, socket: &OwnedFd, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut out = [0; FROM_SESSION_MAX];
         let n = self.encode(&mut out).map_err(|_| io::Errno::MSGSIZE)?;

@@ -11,13 +11,13 @@ use crate::sys::memory;
 /// Sessions of a relay at a time.
 pub const SESSIONS: usize = 64;
 
-/// So many mounts of the client's are told apart for certain.
+/// Up to this many of the client's mounts are told apart for certain.
 const MOUNTS: usize = 1024;
 
-/// Small messages from the far side: a link's target has up to 4095 bytes.
+/// A buffer for small messages from the client's server: a link's target has up to 4095 bytes.
 const SMALL: usize = 8192;
 
-/// Half of a relay's memory, as blocks with a content for each four of them.
+/// The cache: half of a relay's memory, as blocks with a content for each four of them.
 pub fn cache(arena: usize) -> Result<Cache<'static>> {
     let blocks = (arena / 2 / (BLOCK + size_of::<Block>() + size_of::<Content>() / 4)).max(16);
     let contents = (blocks / 4).max(64);
@@ -26,16 +26,24 @@ pub fn cache(arena: usize) -> Result<Cache<'static>> {
 
 /// The memory of a session that is not open: hardly any of it is resident.
 pub struct Room {
-    /// All but these.
+    /// All but the fields below.
     memory: Memory<'static>,
     jobs: &'static mut [MaybeUninit<Job>],
     requests: &'static mut [MaybeUninit<Request>],
     held: &'static mut [u8],
 }
 
-/// The tables and buffers of the session in a place: of the half of a relay's memory that is not the cache the first has
-/// a quarter, the next two have one together, the next four, and all others; each about 170 KiB at least, for 200 open
-/// files. Pages that are not used cost nothing.
+/// The tables and buffers of the session in a place. Half of a relay's memory is the cache; the sessions share the
+/// rest:
+///
+/// | place | share of the relay's memory |
+/// |---|---|
+/// | 0 | 1/8 |
+/// | 1, 2 | 1/16 each |
+/// | 3 to 6 | 1/32 each |
+/// | all others | 1/8 together |
+///
+/// Each gets about 170 KiB at least, for 200 open files. Pages that are not used cost nothing.
 pub fn session(arena: usize, place: usize) -> Result<Room> {
     let bytes = match place {
         0 => arena / 8,
@@ -64,14 +72,14 @@ pub fn session(arena: usize, place: usize) -> Result<Room> {
 }
 
 impl Room {
-    /// The memory of a session, and that for bytes that have come from the far side.
+    /// The memory of a session, and a buffer for bytes from the client's server.
     pub fn open(self) -> (Memory<'static>, &'static mut [u8]) {
         let jobs = memory::fill(self.jobs, Job::default());
         let requests = memory::fill(self.requests, Request::default());
         (Memory { jobs, requests, ..self.memory }, self.held)
     }
 
-    /// The same after the session's end.
+    /// Takes the memory back after the session's end.
     pub fn close(memory: Memory<'static>, held: &'static mut [u8]) -> Self {
         let (jobs, requests) = (memory::unfill(memory.jobs), memory::unfill(memory.requests));
         let memory = Memory { jobs: &mut [], requests: &mut [], ..memory };

@@ -1,5 +1,5 @@
-//! relay: between the kernel's 9P client and the client's file server, for all sessions of one authorized key, so that
-//! the second command finds what the first one fetched. It has no key, no file system and hardly a system call.
+//! relay: sits between the kernel's 9P client and the client's file server, for all sessions of one authorized key, so
+//! that the second command finds what the first one fetched. It has no key, no file system and hardly a system call.
 //!
 //! One loop: wait until a descriptor is ready, move bytes between the kernel, [`ninep::relay`] and wire.
 
@@ -22,13 +22,13 @@ use session::{Over, Session};
 /// Connections at a time: as many as init has.
 const CONNECTIONS: usize = USERS_MAX;
 
-/// Sessions for which there was no room, and that have not ended yet.
+/// Refused sessions that have not ended yet.
 const REFUSED: usize = 16;
 
-/// How long what was fetched belongs to the cache, before the kernel may take it when memory is short.
+/// How often the cache's pages are offered to the kernel, which may then take them when memory is short.
 const KEPT_MS: u64 = 1000;
 
-/// Serves one user until `control`, by which connections come, is closed.
+/// Serves one user until init closes `control`, by which it sends connections.
 pub fn run(config: &Config, control: OwnedFd, arena: usize) -> ! {
     process::set_name(c"cpud relay");
     process::close_all_but(0, &[control.as_fd()]);
@@ -41,18 +41,19 @@ struct Relay {
     connections: [Option<Connection>; CONNECTIONS],
     /// How many connections there have been.
     met: u32,
-    /// The kernel's sockets of sessions that were refused, and their connections: they close when those have been told why.
+    /// The kernel's sockets of refused sessions, and the numbers of their connections: a socket stays open until its
+    /// wire has been told why.
     refused: Deque<(u32, OwnedFd), REFUSED>,
-    /// As many as were open at a time, so that the memory of others is not touched.
+    /// Grows to the most that were open at a time, so that the memory of the others is not touched.
     sessions: Vec<Option<Session>, SESSIONS>,
-    /// When the cache's memory was last offered to the kernel; since then something has happened.
+    /// When the cache's pages were last offered to the kernel, and whether anything has happened since.
     offered: u64,
     busy: bool,
-    /// The memory of each session's place, unless it is open: the lowest, which is taken first, has the most.
+    /// The memory of each place without an open session. The lowest place is taken first and has the most.
     rooms: Vec<Option<Room>, SESSIONS>,
 }
 
-/// A way to a wire, and its own number: its place is another's when it has ended.
+/// A socket to a wire. Its place in the table may be reused, its number is not.
 struct Connection {
     number: u32,
     wire: OwnedFd,
@@ -66,7 +67,7 @@ enum Source {
     Far(usize),
 }
 
-/// All that is waited for, and what of it is ready.
+/// Everything that is polled, with what is ready.
 const SOURCES: usize = 1 + CONNECTIONS + 2 * SESSIONS;
 type Ready = Vec<(Source, PollFlags), SOURCES>;
 
@@ -124,7 +125,7 @@ impl Relay {
                     let mut byte = [0; 1];
                     match fdpass::receive(&self.control, &mut byte, false) {
                         Ok((1.., fds)) => {
-                            // The sign of life that init waits for; when it does not, it has ended.
+                            // The answer that init waits for; if sending fails, init has ended.
                             let _ = fdpass::send(&self.control, &[1], &[]);
                             let free = self.connections.iter_mut().find(|c| c.is_none());
                             if let Some((free, wire)) = free.zip(fds.into_iter().next()) {
@@ -152,7 +153,7 @@ impl Relay {
         true
     }
 
-    /// Fills `ready`, which stays where it is: its 5 kB cost more to move than a request of the kernel to answer.
+    /// Fills `ready` in place: moving its 5 kB costs more than answering a request of the kernel.
     fn wait(&mut self, ready: &mut Ready, due: Option<u64>) {
         ready.clear();
         let mut fds = Vec::<_, SOURCES>::new();
@@ -172,7 +173,7 @@ impl Relay {
             let (kernel, far) = session.wants();
             watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
             if !far.is_empty() {
-                // Whatever it is watched for, poll(2) says over and over that it is gone.
+                // Otherwise poll(2) would report its hang-up over and over.
                 watch(Source::Far(i), session.far.as_fd(), far);
             }
         }
@@ -196,7 +197,7 @@ impl Relay {
                 }
             }
             Err(Errno::AGAIN) => {}
-            // wire is gone, and with it the streams of its sessions.
+            // wire is gone, and with it its sessions' streams.
             Ok((0, _)) | Err(_) => {
                 self.connections[c] = None;
                 self.refused.retain(|(of, _)| *of != number);
@@ -208,7 +209,7 @@ impl Relay {
         let place = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
         let Some(room) = self.rooms.get_mut(place).and_then(Option::take) else {
             let [kernel, ..] = fds;
-            // Its mount waits until wire has been told, and ends the session; the oldest has long been.
+            // The mount waits until wire has been told and ends the session. The oldest refused one was told long ago.
             if self.refused.is_full() {
                 self.refused.pop_front();
             }
@@ -246,7 +247,7 @@ mod tests {
     use super::*;
     use crate::limits::RELAY_LEAST;
 
-    /// With the memory of so many sessions, and a connection; its wire, and init.
+    /// A relay with the memory of so many sessions and one connection; then its wire, and init.
     fn relay(sessions: usize) -> (Relay, OwnedFd, OwnedFd) {
         let (init, control) = fdpass::pair().unwrap();
         let rooms = (0..sessions).map(|place| Some(memory::session(RELAY_LEAST, place).unwrap())).collect();
@@ -262,7 +263,7 @@ mod tests {
         wire
     }
 
-    /// A session's descriptors, and the other ends of its mount and of its way to the client.
+    /// A session's descriptors, then the other ends of its mount and of its stream to the client.
     fn files() -> ([OwnedFd; 3], OwnedFd, OwnedFd) {
         let [(kernel, mount), (far, client), (counters, _)] = [(); 3].map(|()| fdpass::stream_pair().unwrap());
         [&kernel, &mount, &far].into_iter().for_each(|fd| fs::set_nonblocking(fd).unwrap());

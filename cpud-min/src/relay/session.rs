@@ -1,4 +1,4 @@
-//! One session: the kernel on one side, wire on the other.
+//! One session of a relay: the kernel on one side, wire, and behind it the client's server, on the other.
 
 use core::fmt::Write;
 
@@ -13,14 +13,14 @@ use crate::sys::fs::{self, Io};
 use crate::sys::now;
 
 pub struct Session {
-    /// The connection's number, and the session's there.
+    /// The connection's number, and the session's number there.
     pub connection: u32,
     pub number: u32,
     pub kernel: OwnedFd,
     pub far: OwnedFd,
     counters: OwnedFd,
     relay: Relay<'static>,
-    /// What was read from the far side. Bytes are left when the kernel has to take replies first.
+    /// Bytes from the client's server. Some are left when the kernel has to take replies first.
     held: &'static mut [u8],
     held_end: usize,
 }
@@ -46,7 +46,7 @@ impl Session {
         Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
     }
 
-    /// What the kernel's and the far side's descriptors are to be watched for.
+    /// The poll flags for the kernel's descriptor and for the stream to the client's server.
     pub fn wants(&mut self) -> (PollFlags, PollFlags) {
         let (mut kernel, mut far) = (PollFlags::empty(), PollFlags::empty());
         kernel.set(PollFlags::IN, !self.relay.kernel_space().is_empty());
@@ -58,7 +58,7 @@ impl Session {
 
     pub fn serve_kernel(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
         if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            // Without room only its end is told, and reading nothing says so, too.
+            // Reading nothing, when there is no room, still tells its end.
             match fs::read(&self.kernel, self.relay.kernel_space()) {
                 Io::Moved(n) => self.relay.kernel_commit(n),
                 Io::Wait => {}
@@ -96,12 +96,12 @@ impl Session {
         }
     }
 
-    /// After so many milliseconds it is to be served, whatever its descriptors say.
+    /// In how many milliseconds the session has work to do, whatever its descriptors say.
     pub fn due(&self) -> Option<u64> {
         self.relay.due()
     }
 
-    /// Whether anything was written.
+    /// Writes what can be written; whether anything was.
     fn write(&mut self) -> Result<bool, Over> {
         let mut moved = false;
         while !self.relay.kernel_output().is_empty() {
@@ -123,7 +123,7 @@ impl Session {
         Ok(moved)
     }
 
-    /// For the user, as lines of the same length whatever the numbers are.
+    /// Writes the counters for the user, in lines of the same length whatever the numbers are.
     pub fn show_counters(&self, cache: &Cache<'_>) {
         let Counters { asked, waited, sent, read, written } = self.relay.counters;
         let lines = [
@@ -143,7 +143,7 @@ impl Session {
         fs::write_start(&self.counters, text.as_bytes());
     }
 
-    /// Its memory, as it was.
+    /// Ends the session and returns its memory.
     pub fn close(self, cache: &mut Cache<'_>) -> Room {
         Room::close(self.relay.into_memory(cache), self.held)
     }

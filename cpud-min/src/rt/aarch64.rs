@@ -148,6 +148,6 @@ core::arch::global_asm!(
 #[unsafe(no_mangle)]
 extern "C" fn getauxval(kind: usize) -> usize {
     let stack = core::ptr::with_exposed_provenance(super::STACK.load(Relaxed));
-    // SAFETY: `start`, before which nothing calls, was given this stack by the kernel.
+    // SAFETY: `start` runs before anything else and has stored the stack that the kernel gave it.
     unsafe { Args::new(stack) }.auxiliary(kind).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Becoming a process without a C library: the entry point, the functions that compilers call by name, the end after
-//! a panic. It is part of the program and not of the library, whose tests link the real C library.
+//! What a C library would do: the entry point, the functions that compilers call by name, the end after a panic. It is
+//! part of the program and not of the library, whose tests link the real C library.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
@@ -12,10 +12,10 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cpud_min::sys;
 
-/// Where the stack began, for [`panic()`].
+/// The beginning of the stack, for [`panic()`].
 static STACK: AtomicUsize = AtomicUsize::new(0);
 
-/// What the processor's own entry point calls.
+/// The entry points of the architectures call this.
 ///
 /// # Safety
 ///
@@ -27,9 +27,9 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     sys::process::exit(crate::main(args))
 }
 
-/// A panic is a bug: it says where, and ends this process. Only PID 1's end would end the appliance.
+/// A panic is a bug: it prints where, and ends this process. Only PID 1's end would end the appliance.
 ///
-/// Where it is, is what the stack says: words that point into the program, the callers among them, for `addr2line -e
+/// "Where" is what the stack says: words that point into the program, the callers among them, for `addr2line -e
 /// cpud.debug`. File names and lines would be a tenth of the program.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -43,7 +43,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     let words = STACK.load(Relaxed).saturating_sub(here.addr()) / size_of::<usize>();
     let mut line = sys::console::Line::new();
     let _ = write!(line, "cpud: panic at");
-    // SAFETY: the words between here and the beginning of the stack are the stack, and all of it is mapped.
+    // SAFETY: the words from here to the beginning of the stack are mapped.
     let stack = (0..words).map(|i| unsafe { here.add(i).read_volatile() });
     for word in stack.filter(|word| program.contains(word) && *word != program.start).take(SHOWN) {
         let _ = write!(line, " {word:x}");

@@ -1,4 +1,4 @@
-//! Becoming the command.
+//! The last step of a session: it becomes the command.
 
 use core::ffi::CStr;
 
@@ -18,7 +18,7 @@ use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Pointers};
 use crate::sys::{fs, memory};
 
-/// Runs the command, or the user's shell when there is none. Returns when that could not be.
+/// Runs the command, or the user's shell when there is none. Returns only on failure.
 pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Failed {
     let shell = shell(environ).unwrap_or(SH);
     let word = command.iter().next().unwrap_or(shell);
@@ -34,7 +34,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     };
     let mut envp = Pointers::new(envp);
     for variable in environ.iter() {
-        // There is room: one more than there are variables, and the NULL.
+        // There is room: for one more than there are variables, and the NULL.
         let _ = envp.push(variable);
     }
 
@@ -50,7 +50,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
             }
             let _ = exec(SH, [SH, file].into_iter().chain(arguments.skip(1)), argv, &envp);
         }
-        // execve(2): ENOENT is also for a loader or an interpreter that is not there.
+        // execve(2) says ENOENT for a missing loader or interpreter, too.
         no_loader |= error == Errno::NOENT && fs::stat(file).is_ok();
         if !search.failed(error.raw_os_error().unsigned_abs()) {
             break;
@@ -58,7 +58,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     }
     let status = search.exit_status() as u8;
     let error = Errno::from_raw_os_error(search.why().cast_signed());
-    // No program of that name: on the appliance cpud itself has some words.
+    // No program has this name: on the appliance it may be one of cpud's own words.
     if config.appliance
         && status == path::NOT_FOUND as u8
         && let Some(answered) = words::answer(command)
@@ -81,7 +81,7 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     Failed(status)
 }
 
-/// Says so when `file`, or the interpreter of the script that it is, is for another machine.
+/// Reports it when `file`, or the interpreter of the script that it is, is for another machine.
 #[inline(never)] // twice in the caller otherwise
 fn report_foreign(file: &CStr) -> bool {
     let mut rooms = [[0; program::HEAD]; 2];

@@ -1,4 +1,4 @@
-//! The session's own /dev, with what udev adds to the kernel's: what programs leave there is gone with the session, and
+//! The session's own /dev, with what udev adds to the kernel's. What programs leave there is gone with the session, and
 //! nobody else sees it. Each device is made anew; one that is plugged in later is in the machine's /dev only.
 
 use core::ffi::CStr;
@@ -10,7 +10,7 @@ use rustix::io::Result;
 
 use crate::sys::fs;
 
-/// As udevd makes them (systemd, src/shared/dev-setup.c).
+/// The links that udevd makes (systemd, src/shared/dev-setup.c).
 const LINKS: [(&CStr, &CStr); 4] = [
     (c"/proc/self/fd", c"fd"),
     (c"/proc/self/fd/0", c"stdin"),
@@ -18,7 +18,7 @@ const LINKS: [(&CStr, &CStr); 4] = [
     (c"/proc/self/fd/2", c"stderr"),
 ];
 
-/// Makes it in the directory `own`.
+/// Fills the directory `own`.
 pub fn make(own: &CStr) -> Result<()> {
     let (machine, own) = (fs::open(c"/dev", OFlags::DIRECTORY)?, fs::open(own, OFlags::DIRECTORY)?);
     // Everybody may write to some of them.
@@ -28,7 +28,7 @@ pub fn make(own: &CStr) -> Result<()> {
     LINKS.into_iter().try_for_each(|(to, name)| symlinkat(to, &own, name))
 }
 
-/// Devices and directories. Of one that is unplugged meanwhile nothing is said.
+/// Copies devices and directories; skips a device that is unplugged meanwhile.
 fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
     let mut buffer = [MaybeUninit::uninit(); 1024];
     let mut entries = RawDir::new(from, &mut buffer);
@@ -38,7 +38,7 @@ fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
         let Ok(stat) = statat(from, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let mode = Mode::from_raw_mode(stat.st_mode);
         match FileType::from_raw_mode(stat.st_mode) {
-            // The terminals have a file system of their own.
+            // Terminals are in a file system of their own.
             FileType::Directory if ![c".", c"..", c"pts"].contains(&name) => {
                 let open = |at| openat(at, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
                 let Ok(below) = open(from) else { continue };

@@ -1,7 +1,8 @@
-//! session: takes in what the client asks for, builds the name space, becomes the command.
+//! session: reads what the client asks for, builds the name space, becomes the command.
 //!
-//! One process per `session` channel, forked by guard when the channel is opened. Until the command runs it hears wire
-//! ([`protocol::session`](crate::protocol::session)); from the moment the command's streams exist, whatever goes wrong is a line on its standard error.
+//! One process per `session` channel; guard forks it when the channel is opened. Until the command runs it reads wire's
+//! messages ([`crate::protocol::session`]). Once the command's streams exist, whatever goes wrong is a line on its
+//! standard error.
 
 mod command;
 mod devices;
@@ -38,24 +39,24 @@ use failed::{Failed, NOT_STARTED};
 use nfs::Nfs;
 use parameters::{Parameters, SH};
 
-/// Becomes what the user asks for on `socket`, or says why not.
+/// Becomes what the user asks for on `socket`, or reports why not.
 pub fn run(config: &Config, peer: SocketAddr, user: &Authenticated, cgroup: Option<&Cgroup>, socket: OwnedFd) -> ! {
     process::set_name(c"cpud session");
-    // Standard streams lead to /dev/null already.
+    // guard's standard streams are /dev/null.
     process::close_all_but(3, &[socket.as_fd()]);
     let _ = process::die_with_parent();
     let _ = rustix::process::setsid();
-    // Who makes files with more permissions has set a umask himself, and the relay sees to it that it holds.
+    // A user who wants other modes sets a umask himself; the relay makes sure that it holds.
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    // What a user runs is what the kernel may end when memory is short; cpud itself is not (init sets that).
+    // What a user runs may be killed when memory is short, cpud itself not (init sees to that).
     let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
     let Failed(status) = start(config, peer, user, &socket, cgroup);
     process::exit(status.into())
 }
 
-/// Returns when the command did not start.
+/// Returns only when the command did not start.
 fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &OwnedFd, cgroup: Option<&Cgroup>) -> Failed {
-    // Without its parameters, or when the client has gone, there is nobody to tell anything.
+    // Without parameters, or without the client, there is nobody to tell anything.
     let Ok(mut parameters) = Parameters::receive(socket) else { return Failed(NOT_STARTED) };
     if parameters.open_streams(socket).is_err() {
         return Failed(NOT_STARTED);
@@ -67,12 +68,12 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
         Ok(nfs) => nfs,
         Err(failed) => return failed,
     };
-    // From here on: the pump and the listener outlive the group.
+    // Only here: the pump and the listener must outlive the group.
     if cgroup.is_some_and(|cgroup| cgroup.join().is_err()) {
         say!("cpud: this session cannot join its control group");
         return Failed(NOT_STARTED);
     }
-    // Of a line that a shell may read it is not known yet whether there is one.
+    // Whether there is a shell to read the line is not known before the name space is built.
     let line = parameters.exec_line();
     let (ninep, first) = match &line {
         Ok(line) => (line.ninep, line.words.iter().next().unwrap_or(c"")),
@@ -107,12 +108,12 @@ fn start(config: &Config, peer: SocketAddr, user: &Authenticated, socket: &Owned
     };
     let environ = &mut parameters.environ;
     environ::OF_THE_SESSION.iter().for_each(|name| environ.remove(name));
-    // Nothing of the session's own reaches the command: the socket closes as it starts.
+    // The command inherits nothing of the session: the socket closes as it starts.
     signal::as_at_a_start();
     command::run(config, &line.words, environ)
 }
 
-/// `serves`: the client's files are here.
+/// Enters `$PWD`. `serves`: how the client serves its files, if it does.
 fn enter_directory(serves: Option<Generation>, environ: &environ::Environ<'_>) -> Result<(), Failed> {
     let wanted = directory(serves, environ.get(b"PWD"));
     let entered = match wanted {
@@ -134,12 +135,12 @@ fn enter_directory(serves: Option<Generation>, environ: &environ::Environ<'_>) -
     }
 }
 
-/// The file by which `sessions` shows this session; guard's end of the session removes it.
+/// The file by which `sessions` shows this session; guard removes it at the session's end.
 pub fn record_path(session: process::Pid) -> Option<crate::sys::cpath::CPath> {
     cpath!("{}/{}", RECORDS.to_str().ok()?, session.as_raw_nonzero())
 }
 
-/// On the appliance, writes down who runs what since when.
+/// On the appliance, records who runs what, and since when.
 fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &CStr) -> Result<(), Failed> {
     if !config.appliance {
         return Ok(());

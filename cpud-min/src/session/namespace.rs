@@ -1,4 +1,4 @@
-//! The session's name space: private mounts, the client's files on /tmp/cpu, and the binds of its fstab.
+//! Builds the session's name space: private mounts, the client's files on /tmp/cpu, and the binds of its fstab.
 
 use core::ffi::CStr;
 use core::fmt::Display;
@@ -22,21 +22,20 @@ use crate::plan::fstab;
 use crate::plan::namespace::{self, Action, CLIENT, CLIENT_FLAGS, Namespace, Step};
 use crate::protocol::session::FromSession;
 use crate::say;
-use crate::sys::errno::Sentence;
+use crate::sys::errno::{Failure, Sentence};
 use crate::sys::{fdpass, fs, mount};
 
-/// Where the relay shows what it has done for the session, about once a second as long as it does something. Empty at
-/// first.
+/// Where the relay writes its counters for the session, about once a second while it is busy. Empty at first.
 const COUNTERS: &CStr = c"/tmp/cpu-stats";
 
 const TMPFS: MountFlags = MountFlags::NOSUID;
 const TREE: MountFlags = MountFlags::BIND.union(MountFlags::REC);
 
-/// What a session's root is made of on the appliance, at /tmp, with what is made of each: bound, or a tmpfs with these
-/// options. Only what is bound outlives the session, and is seen by others.
+/// A session's root on the appliance, assembled at /tmp: each row is a bind, or a tmpfs with these options. Only what
+/// is bound outlives the session and is seen by others.
 const ROOT: [(&CStr, &CStr, MountFlags, &CStr); 11] = [
     (c"tmpfs", c"/tmp", TMPFS, c"mode=755"),
-    // A name with an error in it, behind `of=`, must not fill the machine's memory.
+    // A misspelt `of=/dev/...` writes here, and must not fill the machine's memory.
     (c"dev", c"/tmp/dev", TMPFS, c"mode=755,size=4m"),
     (c"/dev/pts", c"/tmp/dev/pts", MountFlags::BIND, c""),
     (c"tmpfs", c"/tmp/dev/shm", TMPFS.union(MountFlags::NODEV), c"mode=1777"),
@@ -47,14 +46,14 @@ const ROOT: [(&CStr, &CStr, MountFlags, &CStr); 11] = [
     (RECORDS, c"/tmp/run/cpud", MountFlags::BIND, c""),
     (c"tmpfs", c"/tmp/tmp", TMPFS, c"mode=1777"),
     (c"/", c"/tmp/tmp/local", MountFlags::BIND, c""),
-    // With the devices that are plugged in later.
+    // It has the devices that are plugged in later.
     (c"/dev", c"/tmp/tmp/local/dev", MountFlags::BIND, c""),
 ];
 
 /// Directories that clients of every generation expect, under the private /tmp.
 const UNDER_TMP: [&CStr; 4] = [CLIENT, c"/tmp/local", c"/tmp/merge", c"/tmp/root"];
 
-/// Builds the name space that the client asks for. Without its files and without mounts it is the machine's own.
+/// Builds the name space that the client asks for. A session without files and without mounts keeps the machine's.
 pub fn build(
     config: &Config,
     ninep: Option<Ninep>,
@@ -64,7 +63,7 @@ pub fn build(
     socket: &OwnedFd,
 ) -> core::result::Result<(), Failed> {
     let table = environ.get(environ::CPU_FSTAB).map_or(&[][..], CStr::to_bytes);
-    let no_name_space = |error| fail(&Because("cannot make a name space", error));
+    let no_name_space = |error| fail(&Failure("cannot make a name space", error));
     let mut wanted = heapless::Vec::new();
     if let Some(ninep) = ninep {
         if !config.ninep {
@@ -88,9 +87,9 @@ pub fn build(
             names: names(config, ninep.generation, table, &mut wanted),
         };
         mount_client(&ninep_message, cache, user, socket)
-            .or_else(|error| fail(&Because("the client's files cannot be mounted", error)))?;
+            .or_else(|error| fail(&Failure("the client's files cannot be mounted", error)))?;
     } else if nfs.is_some() || mentions_mounts(table) {
-        // On an ordinary machine such mounts are made among its own files.
+        // On an ordinary machine such mounts are among its own files.
         let private = if nfs.is_some() || config.appliance { private_root(config) } else { mount::private_namespace() };
         private.or_else(no_name_space)?;
     }
@@ -99,12 +98,12 @@ pub fn build(
         link_sbin(ninep.map(|n| n.generation), table);
     }
     match nfs {
-        Some(nfs) => nfs.leave().or_else(|error| fail(&Because("cannot go back to the machine's network", error))),
+        Some(nfs) => nfs.leave().or_else(|error| fail(&Failure("cannot go back to the machine's network", error))),
         None => Ok(()),
     }
 }
 
-/// What the name space will look for in the client's root, with a slash between two names, as far as there is room.
+/// The names that the name space will look up in the client's root, separated by slashes, as far as there is room.
 fn names<'n>(config: &Config, generation: Generation, table: &[u8], names: &'n mut heapless::Vec<u8, 256>) -> &'n [u8] {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(Some(generation), table);
@@ -113,7 +112,7 @@ fn names<'n>(config: &Config, generation: Generation, table: &[u8], names: &'n m
             && let Some(path) = source.to_bytes().strip_prefix(CLIENT.to_bytes())
             && let Some(name) = path.split(|&b| b == b'/').nth(1)
         {
-            // What does not fit is asked for when its turn comes.
+            // A name that does not fit is asked for when it is needed.
             let _ = names.extend_from_slice(name).and_then(|()| names.extend_from_slice(b"/"));
         }
     }
@@ -123,11 +122,11 @@ fn names<'n>(config: &Config, generation: Generation, table: &[u8], names: &'n m
     names
 }
 
-/// Makes /sbin the link that it is at the client, where it leads into a directory that is bound at its own place: programs
-/// look there, and no stock client binds it. Each further name would cost a question.
+/// Makes /sbin the same link as at the client, if that leads into a directory that is bound at its own place: programs
+/// look there, and no stock client binds it. Only /sbin, since each further name would cost a question.
 fn link_sbin(ninep: Option<Generation>, table: &[u8]) {
     let mut room = [0; 256];
-    // What is there already, a line has bound; a directory of the client's, or nothing, is no link.
+    // If /sbin is there, a line has bound it; if the client's is a directory or missing, read_link fails.
     if fs::access(c"/sbin", fs::Access::EXISTS).is_err()
         && let Ok(target) = fs::read_link(c"/tmp/cpu/sbin", &mut room)
         && namespace::shows(ninep, table, target.to_bytes())
@@ -136,7 +135,7 @@ fn link_sbin(ninep: Option<Generation>, table: &[u8]) {
     }
 }
 
-/// Is there a line that is more than the default name space of a client without files?
+/// Whether the table has more than the default name space of a client without files.
 fn mentions_mounts(table: &[u8]) -> bool {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(None, table);
@@ -148,21 +147,13 @@ fn mentions_mounts(table: &[u8]) -> bool {
     false
 }
 
-struct Because(&'static str, Errno);
-
-impl Display for Because {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.0, Sentence(self.1))
-    }
-}
-
 fn fail(why: &dyn Display) -> core::result::Result<(), Failed> {
     say!("cpud: {why}");
     Err(Failed(NOT_STARTED))
 }
 
-/// A mount name space of our own with a private /tmp. On the appliance the root is private too, so that mount points
-/// and files that a session makes are gone with it and no other sees them; the machine's own is at /tmp/local.
+/// Makes a mount name space with a private /tmp. On the appliance the root is private too, so that mount points and
+/// files of a session are gone with it and no other session sees them; the machine's root is at /tmp/local.
 fn private_root(config: &Config) -> Result<()> {
     mount::private_namespace()?;
     if config.appliance {
@@ -170,7 +161,7 @@ fn private_root(config: &Config) -> Result<()> {
             fs::make_dir(target)?;
             mount::mount(*source, *target, c"tmpfs", *flags, *options)?;
         }
-        // Nothing can be left there, and devices can be written to all the same.
+        // Read-only: nothing can be left there, but devices can be written to.
         mount_remount(c"/tmp/tmp/local/dev", MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
         devices::make(c"/tmp/dev")?;
         mount::switch_root(c"/tmp")?;
@@ -182,8 +173,8 @@ fn private_root(config: &Config) -> Result<()> {
     UNDER_TMP.into_iter().chain([c"/home"]).try_for_each(fs::make_dir)
 }
 
-/// Mounts the client's files: one end of a socketpair for the kernel, the other for the user's relay, which has a stream
-/// to wire; and no port anybody else could connect to.
+/// Mounts the client's files. The kernel gets one end of a socketpair, the user's relay the other, and a stream to
+/// wire; there is no port for anybody else to connect to.
 fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
     let (kernel, far) = fdpass::stream_pair()?;
     let (relay, wire) = fdpass::stream_pair()?;
@@ -191,13 +182,13 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     fs::make_file(COUNTERS)?;
     let counters = fs::open(COUNTERS, OFlags::WRONLY)?;
     files.send(socket, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
-    // From here on the relay alone holds the far end: when it closes that, everything that waits for a file fails.
+    // From here on only the relay holds its end: when it closes that, whatever waits for a file fails.
     drop((far, relay, wire));
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };
-    // The last three are of kernel-config/patches; an ordinary kernel does not heed them. What the relay answers may be as
-    // old as the bound, so the kernel takes it for granted for a part of that only.
+    // The last three options are of kernel-config/patches; an ordinary kernel ignores them. The relay's answers may be
+    // as old as the freshness bound, so the kernel may reuse them for a part of it only.
     let revalidate = freshness_ms / 4;
     let options = cpath!(
         "trans=fd,rfdno={fd},wfdno={fd},version=9p2000.L,uname={uname},access=user,cache=mmap,directio,noxattr,\
@@ -208,7 +199,7 @@ fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated
     FromSession::Mounted.send(socket, &[])
 }
 
-/// Every line that fails is named; one that the session cannot do without ends it.
+/// Makes the mounts of the table. Reports each line that fails; one that the session needs ends it.
 fn mount_table(ninep: Option<Ninep>, nfs: Option<&Nfs>, table: &[u8]) -> core::result::Result<(), Failed> {
     let mut room = [0; fstab::ROOM];
     let mut steps = Namespace::new(ninep.map(|n| n.generation), table);
@@ -228,7 +219,8 @@ fn mount_table(ninep: Option<Ninep>, nfs: Option<&Nfs>, table: &[u8]) -> core::r
                 );
             }
             let vital = match step.action {
-                // The client may well have no /lib32; any other error would let the machine's own files stand in.
+                // A client without, say, /lib32 is normal. After any other error the machine's own files would stand
+                // in.
                 Action::Bind { vital, .. } => vital && error != Errno::NOENT,
                 Action::Mount(entry) => entry.target == CLIENT,
                 Action::LeaveOut => false,
@@ -248,8 +240,8 @@ fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
             Ok(())
         }
         Action::Bind { source, target, flags, remount, .. } => {
-            // Whether the source is there is asked before its mount point is made; without stat(2), which waits for what
-            // the client says of its mounts.
+            // The source is opened before its mount point is made; not by stat(2), which waits until the client has
+            // listed its mounts.
             match fs::open(source, OFlags::PATH | OFlags::DIRECTORY) {
                 Ok(_) => fs::make_dirs(target)?,
                 Err(Errno::NOTDIR) => fs::make_file(target)?,
@@ -267,7 +259,7 @@ fn perform(step: &Step<'_>, nfs: Option<&Nfs>) -> Result<()> {
         Action::Mount(entry) => {
             fs::make_dirs(entry.target)?;
             let flags = MountFlags::from_bits_retain(entry.flags);
-            // As mount(2) takes it, MS_REMOUNT is one of the flags.
+            // mount(2) takes MS_REMOUNT as one of the flags.
             let anew = entry.flags & MS_REMOUNT != 0;
             let flags = if anew { flags | mount::kept_flags(entry.target) } else { flags };
             mount::mount(entry.source, entry.target, entry.fstype, flags, entry.data)?;

@@ -1,11 +1,11 @@
 //! The stock client's `-nfs`: its files by NFS version 3 on a forwarded port, for the kernel's NFS client.
 //!
-//! The kernel connects by TCP. So that it can and nobody else here does, the session's mounts are made in a network name
-//! space of their own, where a process of ours, the listener, accepts at the forwarded port and hands the connections to
-//! wire. What the command runs in is the machine's network.
+//! The kernel connects by TCP. So that only the kernel can, the session's mounts are made in a network name space of
+//! their own, where a process of cpud, the listener, accepts at the forwarded port and hands the connections to wire.
+//! The command runs in the machine's network.
 //!
-//! An NFS mount waits for its server for good, even when all that used it is killed. So the listener outlives the
-//! session, and tells the kernel to give the mount up when wire has let go of it.
+//! An NFS mount waits for its server for good, even when everything that used it is killed. So the listener outlives
+//! the session, and tells the kernel to give the mount up when wire has closed its socket.
 
 use core::ffi::CStr;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -24,7 +24,7 @@ use crate::sys::errno::Sentence;
 use crate::sys::mount::{self, MountFlags, UnmountFlags};
 use crate::sys::{fdpass, fs, net, process};
 
-/// The network name space in which the mounts are made, and the way to the listener.
+/// The machine's network name space to go back to, and the socket to the listener.
 pub struct Nfs {
     /// The name space that the session came from.
     machine: OwnedFd,
@@ -32,8 +32,8 @@ pub struct Nfs {
 }
 
 impl Nfs {
-    /// Begins what the table asks for, if it has a line for NFS on this machine's loopback interface. From here on this
-    /// process is in the new name space.
+    /// Starts the listener if the table mounts NFS from this machine's loopback interface. From then on this process is
+    /// in the new network name space.
     pub fn begin(table: &[u8], socket: &OwnedFd) -> core::result::Result<Option<Self>, Failed> {
         let Some(port) = nfs_port(table) else { return Ok(None) };
         match Self::at(port, socket) {
@@ -44,7 +44,7 @@ impl Nfs {
         Err(Failed(NOT_STARTED))
     }
 
-    /// None: wire knows of no such port.
+    /// None: wire has not forwarded this port.
     fn at(port: u16, socket: &OwnedFd) -> Result<Option<Self>> {
         let (listener, wire) = fdpass::pair()?;
         FromSession::Nfs { port: port.into() }.send(socket, &[wire.as_fd()])?;
@@ -61,12 +61,12 @@ impl Nfs {
             drop((machine, wire));
             listen(&server, &listener);
         }
-        // What the session says on wire's end is heard by the listener.
+        // The listener reads what the session sends on wire's end.
         Ok(Some(Self { machine, listener: wire }))
     }
 
-    /// The mount at `target` is there: the listener gets the file by which it is given up. Only a sysfs that was mounted
-    /// in the mount's network name space shows it.
+    /// Gives the listener the file that gives the mount at `target` up. Only a sysfs that was mounted in the mount's
+    /// network name space shows it.
     pub fn mounted(&self, target: &CStr) -> Result<()> {
         let device = fs::stat(target)?.st_dev;
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -77,13 +77,13 @@ impl Nfs {
         fdpass::send(&self.listener, &[0], &[file?.as_fd()])
     }
 
-    /// Back to the machine's network.
+    /// Returns to the machine's network.
     pub fn leave(self) -> Result<()> {
         mount::enter_network(&self.machine)
     }
 }
 
-/// Accepts connections for wire until it lets go, and then ends the process.
+/// Accepts connections for wire until that closes its socket, then ends the process.
 fn listen(server: &OwnedFd, wire: &OwnedFd) -> ! {
     process::set_name(c"cpud listener");
     process::close_all_but(0, &[server.as_fd(), wire.as_fd()]);

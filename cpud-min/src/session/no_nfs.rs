@@ -1,4 +1,4 @@
-//! In an image whose kernel has no NFS client there is no way for one.
+//! Stands in for `nfs.rs` in an image whose kernel has no NFS client.
 
 use core::convert::Infallible;
 use core::ffi::CStr;

@@ -1,4 +1,4 @@
-//! What the client says before the command: environment, terminal, command line.
+//! What the client sends before the command: environment, terminal, command line.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -20,29 +20,29 @@ use crate::sys::errno::Sentence;
 use crate::sys::fs::{self, Access};
 use crate::sys::{fdpass, memory, process};
 
-/// The shell for a script without a first line that names one, and for a login on a machine that has it.
+/// The shell for a script whose first line names none, and for a login on a machine that has it.
 pub const SH: &CStr = c"/bin/sh";
 
-/// All environment variables together. Linux takes a quarter of the stack's limit, 2 MiB, with the arguments.
+/// Room for all environment variables. Linux takes a quarter of the stack's limit, 2 MiB, with the arguments.
 const ENVIRON_ROOM: usize = 1536 * 1024;
 
-/// All words of the command line: no more than the message has bytes, and a NUL each.
+/// Room for all words of the command line: no more than the message has bytes, and a NUL each.
 const WORDS_ROOM: usize = MESSAGE_MAX + 4096;
 
 pub struct Parameters {
     pub environ: Environ<'static>,
-    /// Lines for the user about what was refused, until there is a standard error to write them to.
+    /// Lines about what was refused, kept until there is a standard error to write them to.
     notices: Text<2048>,
     terminal: Option<Terminal>,
-    /// The command was refused, or a variable that the name space is made of, without which another command than meant
-    /// could run.
+    /// The command was refused, or a variable that shapes the name space: without it another command than meant could
+    /// run.
     vital_refused: bool,
     /// The message with the command line.
     command: &'static [u8],
 }
 
 impl Parameters {
-    /// Hears wire until it asks for a command or a shell.
+    /// Reads wire's messages until one asks for a command or a shell.
     pub fn receive(socket: &OwnedFd) -> Result<Self, Errno> {
         let buffer = memory::pages(MESSAGE_MAX)?;
         let mut parameters = Self {
@@ -105,12 +105,12 @@ impl Parameters {
         false
     }
 
-    /// Makes the command's streams, this process's standard ones from now on, and gives wire the other ends with the
-    /// answer that it waits for.
+    /// Makes the command's streams this process's standard ones, and gives wire the other ends with the answer that it
+    /// waits for.
     pub fn open_streams(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
         match self.terminal.take() {
             Some(terminal) => {
-                // V2's client asks for none, and its server echoes all the same.
+                // V2's client asks for no echo, and its server echoes all the same.
                 if is_v2(self.command) {
                     terminal.echo()?;
                 }
@@ -128,13 +128,13 @@ impl Parameters {
         !self.vital_refused
     }
 
-    /// The words of the command; without any it is the user's shell.
+    /// The words of the command; none stand for the user's shell.
     pub fn exec_line(&self) -> Result<ExecLine<'static>, ExecLineError<'static>> {
         ExecLine::parse(self.command, words_room())
     }
 
-    /// The words by which the name space's shell reads a line as people type it. None when it is none, or there is no
-    /// shell, or the line is one of our own words.
+    /// The words that make the name space's shell read a line as people type it. None when nobody typed the line, there
+    /// is no shell, or the line is one of cpud's own words.
     pub fn shell_line(&self, appliance: bool) -> Option<Result<ExecLine<'static>, ExecLineError<'static>>> {
         let own = || appliance && !needs_shell(self.command) && words::is_own(self.command);
         let shell = is_typed(self.command) && fs::access(SH, Access::EXEC_OK).is_ok() && !own();
@@ -148,11 +148,11 @@ impl Parameters {
 }
 
 fn words_room() -> &'static mut [u8] {
-    // Too little memory for a command line is no memory for a command.
+    // Without memory for a command line there is none for a command.
     memory::pages(WORDS_ROOM).unwrap_or_else(|_| process::exit(NOT_STARTED.into()))
 }
 
-/// The shell of the client's environment.
+/// The client's `$SHELL`.
 pub fn shell<'e>(environ: &'e Environ<'_>) -> Option<&'e CStr> {
     environ.get(b"SHELL").filter(|s| !s.is_empty())
 }

@@ -1,9 +1,9 @@
-//! The process between a command's pipes and wire.
+//! pump: the process between a command's pipes and wire.
 //!
-//! write(2) to a pipe holds the pipe's lock while it copies from the writer's memory, and so does read(2) into the
-//! reader's. When that memory is a page of a file of the client's that is not here yet, the lock is held until wire has
-//! fetched it; a wire that waits for the same lock never would. So wire has sockets, which copy before they lock, and
-//! somebody else waits at the pipes.
+//! write(2) to a pipe holds the pipe's lock while it copies from the writer's memory; so does read(2) while it copies
+//! to the reader's. When that memory is a page of a client's file that is not here yet, the lock is held until wire has
+//! fetched it: a wire that waited for the same lock would never do so. So wire has sockets, which copy before they
+//! lock, and the pump waits at the pipes.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -12,14 +12,14 @@ use rustix::pipe::{SpliceFlags, splice};
 
 use crate::sys::{fdpass, fs, process};
 
-/// Bytes that are moved at a time: a pipe's worth (pipe(7), capacity).
+/// Bytes moved at a time: a pipe's worth (pipe(7), capacity).
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes from one descriptor to the other, until either is closed.
+/// A flow of bytes from one descriptor to another, until either is closed.
 struct Flow {
     from: OwnedFd,
     to: OwnedFd,
-    /// There is something to move, and no room for it.
+    /// There are bytes to move, and no room for them.
     full: bool,
 }
 
@@ -44,7 +44,7 @@ impl Flow {
         if self.full { PollFd::new(&self.to, PollFlags::OUT) } else { PollFd::new(&self.from, PollFlags::IN) }
     }
 
-    /// Moves what can be moved now. False when it is over.
+    /// Moves what can be moved now. False when the flow is over.
     fn advance(&mut self) -> bool {
         match splice(&self.from, None, &self.to, None, CHUNK, SpliceFlags::MOVE | SpliceFlags::NONBLOCK) {
             Ok(0) => false,
@@ -52,7 +52,7 @@ impl Flow {
                 self.full = false;
                 true
             }
-            // One of the two is not ready: after one that was, it is the other.
+            // EAGAIN does not say which end was not ready: try the other than last time.
             Err(Errno::AGAIN) => {
                 self.full = !self.full;
                 true
@@ -62,11 +62,11 @@ impl Flow {
     }
 }
 
-/// Starts the pump of a command whose standard streams have these far ends. What comes back is for wire, in the same
-/// order: input, output, error.
+/// Starts the pump of a command, given the far ends of its standard streams. Returns wire's ends in the same order:
+/// input, output, error.
 ///
-/// It is guard's child and no member of the session's groups, so that it outlives the command until all that the command
-/// wrote is on its way.
+/// The pump is guard's child and in none of the session's groups, so it outlives the command until everything that the
+/// command wrote is under way.
 pub fn start(input: OwnedFd, output: OwnedFd, error: OwnedFd) -> Result<[OwnedFd; 3]> {
     let (input, to_input) = Flow::to_pipe(input)?;
     let (output, from_output) = Flow::from_pipe(output)?;

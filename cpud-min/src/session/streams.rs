@@ -10,7 +10,7 @@ use crate::plan::terminal;
 use crate::protocol::session::FromSession;
 use crate::sys::{fs, tty};
 
-/// A pseudo terminal that was asked for.
+/// The pseudo terminal of a pty request.
 pub struct Terminal {
     pub term: String<64>,
     master: OwnedFd,
@@ -18,7 +18,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal with the size and modes of a pty request (RFC 4254 sections 6.2 and 8).
+    /// Opens a terminal with the size and modes of a pty request (RFC 4254 sections 6.2 and 8).
     pub fn open(term: &str, [columns, rows, width, height]: [u32; 4], modes: &[u8]) -> Result<Self> {
         let term = String::try_from(term).map_err(|_| Errno::NAMETOOLONG)?;
         let (master, terminal) = tty::open()?;
@@ -31,7 +31,7 @@ impl Terminal {
         Ok(Self { term, master, terminal })
     }
 
-    /// Lets it echo what is typed, whatever the client has asked for.
+    /// Makes it echo what is typed, whatever the client has asked for.
     pub fn echo(&self) -> Result<()> {
         let mut settings = tty::settings(&self.terminal)?;
         terminal::echo(&mut settings);
@@ -46,8 +46,8 @@ impl Terminal {
     }
 }
 
-/// Three pipes for the command, and three sockets for wire, with the pump between them. wire's ends do not block, the
-/// command's do.
+/// Makes three pipes for the command and three sockets for wire, with the pump between them. wire's ends do not block,
+/// the command's do.
 pub fn pipes(socket: &OwnedFd) -> Result<()> {
     let (stdin, to_stdin) = fs::pipe()?;
     let (from_stdout, stdout) = fs::pipe()?;

@@ -1,5 +1,5 @@
-//! The few words that cpud answers itself on the appliance, where there is no program: enough to look at a box and to
-//! start it again with nothing but ssh.
+//! The words that cpud answers itself on the appliance, which has no programs: enough to look at a box and to restart
+//! it with nothing but ssh.
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
@@ -26,7 +26,8 @@ type Hash = [u8; 32];
 
 type Answer = fn(&mut Iter<'_>) -> rustix::io::Result<()>;
 
-/// The words, what they do, and who answers, given the words behind it. The first ones go before a shell.
+/// The words, what they do, and the function that answers, given the arguments. The first [`OWN`] ones go before a
+/// shell.
 const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"help", "this list", help),
     (c"version", "cpud's commit, the kernel's version, the hash of what runs", version),
@@ -36,7 +37,7 @@ const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"dmesg", "the kernel's messages, and cpud's", dmesg),
     (c"reboot", "start again", reboot),
     (c"poweroff", "switch off", poweroff),
-    // What other programs run to see whether a box is there.
+    // Other programs run these to see whether a box is there.
     (c"cat", "what it reads, until that ends", cat),
     (c"echo", "the words behind it", echo),
     (c"ls", "the names in a directory", ls),
@@ -44,13 +45,13 @@ const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
 ];
 const OWN: usize = 8;
 
-/// Whether the first word of a line is one that no shell is asked for.
+/// Whether the first word of a line is one that goes before a shell.
 pub fn is_own(line: &[u8]) -> bool {
     let word = line.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default();
     WORDS[..OWN].iter().any(|(known, ..)| known.to_bytes() == word)
 }
 
-/// Answers the command if it is one of the words: whether that worked.
+/// Answers the command if it is one of the words; whether that worked.
 pub fn answer(command: &Strings<'_>) -> Option<bool> {
     let mut words = command.iter();
     let word = words.next()?;
@@ -141,7 +142,7 @@ fn sessions(_: &mut Iter<'_>) -> rustix::io::Result<()> {
         }
         let mut line = [0; 512];
         let path = cpath!("{}/{name}", text(RECORDS));
-        // It may end meanwhile.
+        // The session may end meanwhile.
         let Some(Ok(line)) = path.map(|p| fs::read_file(p.as_c_str(), &mut line)) else { continue };
         print(format_args!("{name} {}", core::str::from_utf8(line).unwrap_or("?")))?;
     }
@@ -209,7 +210,7 @@ fn echo(words: &mut Iter<'_>) -> rustix::io::Result<()> {
 }
 
 fn ls(directories: &mut Iter<'_>) -> rustix::io::Result<()> {
-    // Options are for how it looks, and it has one look.
+    // Options change the form of the list, and there is one form.
     let named = directories.find(|word| !word.to_bytes().starts_with(b"-"));
     let directory = fs::open(named.unwrap_or(c"."), OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut buffer = [MaybeUninit::uninit(); 4096];

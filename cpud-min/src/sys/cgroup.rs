@@ -8,8 +8,8 @@ use crate::sys::process::Pid;
 /// The group that holds the sessions' groups.
 const PARENT: &core::ffi::CStr = c"/sys/fs/cgroup/cpud";
 
-/// Makes the parent group, once. False where version 2 is not mounted or not ours to use, and before Linux 5.14, which
-/// kills no groups: a session's end is then the end of its process group only.
+/// Makes the parent group, once. False where version 2 is not mounted or not writable, and before Linux 5.14, which
+/// cannot kill a group: then only a session's process group ends with it.
 pub fn prepare() -> bool {
     let there = |path| fs::access(path, fs::Access::EXISTS).is_ok();
     there(c"/sys/fs/cgroup/cgroup.controllers")
@@ -38,17 +38,17 @@ impl Cgroup {
         Some(group)
     }
 
-    /// Moves this process into the group; its children will be born there.
+    /// Moves this process into the group, and so its later children.
     pub fn join(&self) -> rustix::io::Result<()> {
         fs::write_file(self.processes.as_c_str(), b"0")
     }
 
-    /// Kills all that is in the group.
+    /// Kills every process in the group.
     pub fn kill(&self) {
         let _ = fs::write_file(self.kill.as_c_str(), b"1");
     }
 
-    /// Removes the group: true when it is gone, false while something in it has not quite ended.
+    /// Removes the group. False while something in it has not quite ended.
     pub fn remove(&self) -> bool {
         !matches!(fs::rmdir(self.directory.as_c_str()), Err(rustix::io::Errno::BUSY))
     }

@@ -8,12 +8,12 @@ use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io;
 
-/// A line of printable ASCII, at most 400 bytes, what is longer is cut: characters of a stranger's choice can turn the
-/// direction of a terminal, or look like others.
+/// A line of printable ASCII, cut to 400 bytes. Other characters, chosen by a stranger, can turn a terminal's direction
+/// or look like ASCII.
 pub type Line = Text<400, true>;
 
-/// Text of at most `N` bytes, in which control characters, ends of lines too, become `\u{...}`: what somebody else chose
-/// can be shown, and makes no line of its own. `ASCII`: so do all beyond ASCII.
+/// Text of at most `N` bytes in which control characters, ends of lines too, become `\u{...}`: a peer's text can be
+/// shown and cannot start a line of its own. `ASCII`: so does everything beyond ASCII.
 pub struct Text<const N: usize, const ASCII: bool = false>(heapless::Vec<u8, N>);
 
 impl<const N: usize, const ASCII: bool> Text<N, ASCII> {
@@ -25,7 +25,7 @@ impl<const N: usize, const ASCII: bool> Text<N, ASCII> {
         &self.0
     }
 
-    /// What is written from here on is another line.
+    /// Ends the line.
     pub fn end_line(&mut self) {
         let _ = self.0.push(b'\n');
     }
@@ -38,7 +38,7 @@ impl<const N: usize, const ASCII: bool> Default for Text<N, ASCII> {
 }
 
 impl<const N: usize, const ASCII: bool> core::fmt::Write for Text<N, ASCII> {
-    /// What does not fit is left out.
+    /// Text that does not fit is dropped.
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
         let mut utf8 = [0; 4];
         for c in s.chars() {
@@ -59,7 +59,7 @@ impl<const N: usize, const ASCII: bool> core::fmt::Write for Text<N, ASCII> {
 /// The longest `\u{...}`.
 const ESCAPE: usize = 10;
 
-/// What [`say!`](crate::say) does, once for all its places.
+/// The one function behind [`say!`](crate::say).
 #[inline(never)]
 pub fn say(text: core::fmt::Arguments<'_>) {
     let mut line = Text::<400>::new();
@@ -78,8 +78,8 @@ pub fn write_line(text: &[u8]) {
     }
 }
 
-/// Puts a line among the kernel's messages (kernel/printk/printk.c, devkmsg_write), at a level that its console does not
-/// show. An open file of its own is not held to ten lines in five seconds.
+/// Adds a line to the kernel's messages (kernel/printk/printk.c, devkmsg_write), at a level that its console does not
+/// show. Opened each time: an open file is held to ten lines in five seconds.
 fn remember(text: &[u8]) {
     if let Ok(kmsg) = super::fs::open(c"/dev/kmsg", OFlags::WRONLY) {
         let mut line = heapless::Vec::<u8, 512>::from_iter(*b"<6>");
@@ -119,13 +119,13 @@ fn write_line_to(console: BorrowedFd<'_>, cut: &AtomicBool, text: &[u8]) {
     }
 }
 
-/// From now on what standard error does not take of a line is lost: a ^S that came by the console's wire, or a pipe that
-/// nobody reads, would hold init up for good.
+/// Makes standard error drop what it cannot take. A ^S on the console's wire, or a pipe that nobody reads, would hold
+/// init up for good.
 pub fn never_wait() {
     // SAFETY: standard error is open, and init does not close it.
     let stderr = unsafe { rustix::stdio::stderr() };
-    // A pipe and a terminal are opened anew, so that others who have the same are not told of it. A file never waits, and
-    // would begin anew.
+    // Pipes and terminals are opened anew, so that others who share them stay blocking. A file never waits, and a new
+    // opening would start at its beginning.
     match rustix::fs::fstat(stderr).map(|status| FileType::from_raw_mode(status.st_mode)) {
         Ok(FileType::Fifo | FileType::CharacterDevice) => {
             let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -200,7 +200,7 @@ mod tests {
         let (master, console) = crate::sys::tty::open().unwrap();
         crate::sys::fs::set_nonblocking(&console).unwrap();
         let (cut, mut shown, mut room) = (AtomicBool::new(false), std::vec::Vec::new(), [0; 1000]);
-        // It is slower than they come; what it holds is read before the last.
+        // The console is slower than the lines come; it is drained before the last.
         for round in 0..200 {
             for _ in 0..if round < 199 { 1000 } else { 1 } {
                 write_line_to(console.as_fd(), &cut, b"cpud: a line of a stranger's");

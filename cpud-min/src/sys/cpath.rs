@@ -1,4 +1,4 @@
-//! Paths that are put together at run time.
+//! Paths that are formatted at run time.
 
 use core::ffi::CStr;
 use core::fmt;

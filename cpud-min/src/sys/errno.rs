@@ -1,4 +1,4 @@
-//! Errors of system calls as a person reads them.
+//! Errors of system calls as sentences.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 pub struct Failure(pub &'static str, pub Errno);
 
 impl Failure {
-    /// For `map_err`.
+    /// For `map_err`: names the step that failed.
     pub fn of(step: &'static str) -> impl Fn(Errno) -> Self {
         move |error| Self(step, error)
     }
@@ -20,7 +20,7 @@ impl Display for Failure {
     }
 }
 
-/// The words of errno(3) for the errors that are to be expected; the number for the rest.
+/// Displays the words of errno(3) for the errors that are to be expected, else the number.
 pub struct Sentence(pub Errno);
 
 impl Display for Sentence {
@@ -48,7 +48,7 @@ impl Display for Sentence {
             Errno::PROTO => "protocol error",
             Errno::LIBBAD => "its library is corrupted",
             Errno::NOKEY => "required key not available",
-            // What fs::read_guarded_file makes of a mode.
+            // Also what fs::read_guarded_file returns for a mode.
             Errno::KEYREJECTED => {
                 "its mode leaves it open to others (chmod go-w for authorized keys, go-rwx for a host key)"
             }

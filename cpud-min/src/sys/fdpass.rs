@@ -1,5 +1,5 @@
-//! Messages with descriptors between two roles (unix(7), SCM_RIGHTS). The sockets are SOCK_SEQPACKET: one message is
-//! one call, whole or not at all.
+//! Messages with descriptors between two roles (unix(7), SCM_RIGHTS). The sockets are SOCK_SEQPACKET: each message is
+//! sent and received whole or not at all.
 
 use core::mem::MaybeUninit;
 
@@ -11,7 +11,7 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType,
 };
 
-/// How many descriptors one message can carry: those of a session's files.
+/// The most descriptors in one message: those of a session's files.
 pub const FDS_MAX: usize = 4;
 
 pub type Fds = Vec<OwnedFd, FDS_MAX>;
@@ -41,7 +41,7 @@ pub fn send(socket: impl AsFd, message: &[u8], fds: &[BorrowedFd<'_>]) -> Result
     }
 }
 
-/// Receives one message into `buffer`: its length, and its descriptors. Length 0 means that the other end is closed.
+/// Receives one message into `buffer`; returns its length and its descriptors. Length 0: the other end is closed.
 ///
 /// Errors: EMSGSIZE when the message is longer than `buffer` (it is lost), and those of recvmsg(2).
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], wait: bool) -> Result<(usize, Fds)> {

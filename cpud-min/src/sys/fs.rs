@@ -8,18 +8,18 @@ use rustix::io::{Errno, Result};
 
 pub use rustix::fs::{Access, AtFlags, CWD, access, rmdir, stat, symlink, unlink};
 
-/// What reading or writing without waiting came to.
+/// The result of a read or write that does not wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Io {
-    /// So many bytes, at least one.
+    /// This many bytes, at least one.
     Moved(usize),
-    /// None at the moment.
+    /// Nothing can be moved now.
     Wait,
-    /// The other side is gone, or the file is at its end.
+    /// The peer is gone, or the file is at its end.
     Ended,
 }
 
-/// read(2); of nothing, it is the end. An error ends the stream: nobody could do more about it.
+/// read(2). Into an empty buffer it reports the end. An error ends the stream: nobody could do more about it.
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Io {
     loop {
         match rustix::io::read(&fd, &mut *buffer) {
@@ -32,7 +32,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Io {
     }
 }
 
-/// write(2) of bytes that are not none.
+/// write(2) of at least one byte.
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Io {
     loop {
         match rustix::io::write(&fd, bytes) {
@@ -44,9 +44,9 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Io {
     }
 }
 
-/// Writes to the beginning of a file of its own, on a file system in memory.
+/// Overwrites the beginning of a file in memory.
 pub fn write_start(file: impl AsFd, bytes: &[u8]) {
-    // Whoever reads it sees what was there before.
+    // On an error readers see what was there before.
     let _ = rustix::io::pwrite(file, bytes, 0);
 }
 
@@ -57,7 +57,7 @@ pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     read_all(&open(path, OFlags::RDONLY)?, buffer)
 }
 
-/// The same of a file whose mode has none of the bits `forbidden`; else the error is KEYREJECTED.
+/// Reads a file whose mode has none of the bits `forbidden`; else the error is KEYREJECTED.
 pub fn read_guarded_file<'b>(path: &CStr, buffer: &'b mut [u8], forbidden: u32) -> Result<&'b [u8]> {
     let file = open(path, OFlags::RDONLY)?;
     if rustix::fs::fstat(&file)?.st_mode & forbidden != 0 {
@@ -96,7 +96,7 @@ pub fn read_start<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b mut [u8]>
     Ok(&mut buffer[..end])
 }
 
-/// readlink(2). FBIG when the target does not fit with a NUL behind it.
+/// readlink(2). FBIG when the target and a NUL do not fit.
 pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8; 256]) -> Result<&'b CStr> {
     let n = rustix::fs::readlinkat_raw(CWD, path, &mut buffer[..])?;
     *buffer.get_mut(n).ok_or(Errno::FBIG)? = 0;
@@ -108,7 +108,7 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     rustix::io::write(open(path, OFlags::WRONLY)?, text).map(drop)
 }
 
-/// Makes or empties the file at `path` and writes `text` to it.
+/// Creates or truncates the file at `path` and writes `text` to it.
 pub fn create_file(path: &CStr, text: &[u8]) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     rustix::io::write(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?, text).map(drop)
@@ -118,12 +118,12 @@ pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Standard streams that are not open lead nowhere from now on, so that no later descriptor gets one of their numbers:
-/// what a panic says goes to 2.
+/// Opens /dev/null for each standard stream that is not open, so that no later descriptor gets its number: a panic
+/// writes to 2.
 pub fn fill_stdio() -> Result<()> {
     loop {
         let null = open(c"/dev/null", OFlags::RDWR)?;
-        // The lowest number that was free.
+        // open(2) takes the lowest free number.
         if null.as_raw_fd() > 2 {
             return Ok(());
         }
@@ -136,9 +136,9 @@ pub fn become_stdio(fd: impl AsFd) -> Result<()> {
     set_stdio(&fd, &fd, &fd)
 }
 
-/// Makes the three descriptors standard input, output and error; they are inherited by a program.
+/// Makes the three descriptors standard input, output and error, which a program inherits.
 pub fn set_stdio(input: impl AsFd, output: impl AsFd, error: impl AsFd) -> Result<()> {
-    // Copies above 2 first, since one of the three may have such a number itself.
+    // Copies above 2 first, since one of the three may itself be below.
     let input = rustix::io::fcntl_dupfd_cloexec(input, 3)?;
     let output = rustix::io::fcntl_dupfd_cloexec(output, 3)?;
     let error = rustix::io::fcntl_dupfd_cloexec(error, 3)?;
@@ -147,7 +147,7 @@ pub fn set_stdio(input: impl AsFd, output: impl AsFd, error: impl AsFd) -> Resul
     rustix::stdio::dup2_stderr(error)
 }
 
-/// mkdir(2), with parents; a directory that exists is no error.
+/// Makes a directory and its parents. One that exists is no error.
 pub fn make_dirs(path: &CStr) -> Result<()> {
     make_parents(path)?;
     make_dir(path)
@@ -175,7 +175,7 @@ pub fn make_dir(path: &CStr) -> Result<()> {
     }
 }
 
-/// An empty file, with parents, unless something is there: what a file is bound on.
+/// Makes an empty file and its parents, unless something is there, as a target for a bind.
 pub fn make_file(path: &CStr) -> Result<()> {
     if access(path, Access::EXISTS).is_ok() {
         return Ok(());

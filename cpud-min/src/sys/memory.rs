@@ -8,7 +8,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 /// The smallest page of the machines that cpud runs on.
 const PAGE: usize = 4096;
 
-/// Bytes of memory that this machine has.
+/// The machine's memory in bytes.
 pub fn total() -> usize {
     let info = rustix::system::sysinfo();
     (info.totalram as usize).saturating_mul(info.mem_unit as usize)
@@ -34,8 +34,8 @@ pub fn release(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().add(start).cast(), whole, Advice::LinuxDontNeed) };
 }
 
-/// The kernel may take pages of `bytes` back when memory is short, until they are written to again: their content becomes
-/// zeroes.
+/// Lets the kernel take pages of `bytes` back when memory is short, until they are written to again: their content
+/// becomes zeroes.
 ///
 /// `bytes` is what [`pages`] returned.
 pub fn offer(bytes: &mut [u8]) {
@@ -43,10 +43,10 @@ pub fn offer(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().cast(), bytes.len(), Advice::LinuxFree) };
 }
 
-/// Types for which bytes of zeroes are a value.
+/// Types of which all-zero bytes are a value.
 ///
 /// # Safety
-/// They are, and the type has no destructor.
+/// All-zero bytes are a value, and the type has no destructor.
 pub unsafe trait Zeroes: Copy {}
 
 // SAFETY: an integer.
@@ -70,7 +70,7 @@ pub fn table<T: Zeroes>(n: usize) -> Result<&'static mut [T]> {
     unfilled(n).map(|room| unsafe { filled(room) })
 }
 
-/// Room for a table of `n` entries, which costs memory once it is filled.
+/// Memory for a table of `n` entries, resident only once it is filled.
 pub fn unfilled<T: Copy>(n: usize) -> Result<&'static mut [MaybeUninit<T>]> {
     const { assert!(align_of::<T>() <= PAGE) };
     let bytes = pages((n * size_of::<T>()).next_multiple_of(PAGE))?;
@@ -78,7 +78,7 @@ pub fn unfilled<T: Copy>(n: usize) -> Result<&'static mut [MaybeUninit<T>]> {
     Ok(unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), n) })
 }
 
-/// The table, all of its entries being `value`.
+/// Fills such memory with `value`.
 pub fn fill<T: Copy>(room: &'static mut [MaybeUninit<T>], value: T) -> &'static mut [T] {
     room.fill(MaybeUninit::new(value));
     // SAFETY: all entries have been written.
@@ -92,7 +92,7 @@ const unsafe fn filled<T>(room: &'static mut [MaybeUninit<T>]) -> &'static mut [
     unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
 }
 
-/// The room of such a table again; its whole pages go back to the kernel.
+/// Turns a table back into such memory, whose whole pages go back to the kernel.
 pub fn unfill<T: Copy>(table: &'static mut [T]) -> &'static mut [MaybeUninit<T>] {
     // SAFETY: the room of a table that nobody refers to any more, as bytes and then as what it was.
     unsafe {
@@ -101,7 +101,7 @@ pub fn unfill<T: Copy>(table: &'static mut [T]) -> &'static mut [MaybeUninit<T>]
     }
 }
 
-/// Makes all entries zeroes again, and gives their pages back.
+/// Zeroes all entries, and gives their pages back.
 pub fn clear<T: Zeroes>(table: &mut [T]) {
     // SAFETY: zeroes are values of T, as bytes and again as T.
     let bytes = unsafe { core::slice::from_raw_parts_mut(table.as_mut_ptr().cast::<u8>(), size_of_val(table)) };
@@ -111,8 +111,8 @@ pub fn clear<T: Zeroes>(table: &mut [T]) {
     release(bytes);
 }
 
-/// Drops the program's own text and constants from this process's memory; what is used again is mapped again, 64 KiB at
-/// a time, from the file system's one copy. For a process that will wait for long after work that it does once.
+/// Drops the program's own text and constants from this process's memory. What is used again is mapped again from the
+/// file system's one copy, 64 KiB at a time. For a process that waits for long after work that it does once.
 pub fn release_program() {
     unsafe extern "C" {
         // The linker's marks of the first byte and of the end of the text.

@@ -1,4 +1,5 @@
-//! System calls: one file per chapter, over rustix where it has them. With `rt/` the only place of unsafe code.
+//! System calls: one file per chapter, over rustix where it has them. Together with `rt/`, the only place of unsafe
+//! code.
 #![allow(unsafe_code)]
 
 pub mod args;
@@ -38,12 +39,12 @@ pub fn nanoseconds() -> u64 {
     t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
 }
 
-/// What the machine takes for the time of day.
+/// The time of day, as the machine's clock has it.
 pub fn seconds_since_1970() -> u64 {
     clock(general::CLOCK_REALTIME).tv_sec.unsigned_abs()
 }
 
-/// By a system call: rustix's way around one is 2 kB, and cpud asks once a round.
+/// By a system call: rustix's way around it costs 2 kB, and cpud asks once a round.
 fn clock(which: u32) -> general::timespec {
     let mut t = general::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime(2) writes one timespec.
@@ -51,14 +52,14 @@ fn clock(which: u32) -> general::timespec {
     t
 }
 
-/// Fills `out` from the kernel's random number generator; waits while that is not seeded yet, at boot.
+/// Fills `out` from the kernel's random number generator; waits until that is seeded, at boot.
 pub fn random(out: &mut [u8]) {
     let mut start = 0;
     while start < out.len() {
         match rustix::rand::getrandom(&mut out[start..], rustix::rand::GetRandomFlags::empty()) {
             Ok(n) => start += n,
             Err(Errno::INTR) => {}
-            // Documented errors are bad arguments only; without randomness there is no ssh.
+            // The documented errors are bad arguments only; without randomness there is no ssh.
             Err(_) => process::exit(101),
         }
     }

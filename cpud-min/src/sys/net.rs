@@ -1,4 +1,4 @@
-//! TCP: listeners, what a connection is told before it is handed on, the loopback interface, our addresses.
+//! TCP: listeners, socket options, the loopback interface, addresses and routes.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -11,16 +11,15 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::call::syscall;
 
-/// How long the far side may be silent before the kernel asks, and how often it asks: a cable that is pulled is
-/// noticed after 5 + 3 x 3 seconds when nothing is under way. When something is, it is a matter of tcp_retries2, which
-/// init sets on the appliance, and not of TCP_USER_TIMEOUT: that ends a client, too, who answers that he has no room
-/// now, such as one that is stopped.
+/// How long a peer may be silent before the kernel probes it, and how often: a pulled cable is noticed after 5 + 3 x 3
+/// seconds when nothing is under way. When data is under way, tcp_retries2 decides, which init sets on the appliance.
+/// TCP_USER_TIMEOUT would also end a client who answers that he has no room now, such as one that is stopped.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(3), 3);
 
-/// The queue of connections that nobody has accepted yet.
+/// The length of the queue of connections that are not accepted yet.
 const BACKLOG: i32 = 128;
 
-/// A listening TCP socket, not blocking. An unspecified IPv6 address takes IPv4 connections too.
+/// Makes a listening TCP socket, not blocking. An unspecified IPv6 address takes IPv4 connections too.
 pub fn listen(address: SocketAddr) -> Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -34,7 +33,7 @@ pub fn listen(address: SocketAddr) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The address that a listener got, with its port.
+/// The address and port that a listener got.
 pub fn local_address(socket: impl AsFd) -> Result<SocketAddr> {
     SocketAddr::try_from(rustix::net::getsockname(socket)?)
 }
@@ -50,7 +49,7 @@ pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, SocketAddr)>> {
     }
 }
 
-/// What every connection is given: no delay of Nagle's, keepalives.
+/// Sets the options of every connection: no Nagle delay, keepalives.
 pub fn prepare(socket: impl AsFd) -> Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
@@ -59,7 +58,7 @@ pub fn prepare(socket: impl AsFd) -> Result<()> {
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVE.2)
 }
 
-/// The bytes of kernel memory that a socket may hold each way.
+/// How many bytes of kernel memory a socket may hold each way.
 #[derive(Clone, Copy)]
 pub struct Buffers {
     receive: u32,
@@ -67,7 +66,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// A stranger's. socket(7): the kernel doubles what it is given, and returns the doubled value.
+    /// A stranger's. The kernel doubles the value that is set, and returns the doubled one (socket(7)).
     pub const SMALL: Self = Self { receive: 12 * 1024, send: 8 * 1024 };
 
     pub fn of(socket: impl AsFd) -> Result<Self> {
@@ -75,8 +74,8 @@ impl Buffers {
         Ok(Self { receive: receive as u32, send: send as u32 })
     }
 
-    /// Sets them, and leaves it to the kernel to raise them if `grow`. It does not by itself once they were set, and
-    /// before Linux 5.14 nothing can tell it to: an error then, and they stay as they were.
+    /// Sets the sizes; with `grow` the kernel may raise them later. Once set it does not, and before Linux 5.14 nothing
+    /// can make it: then this is an error and changes nothing.
     pub fn set(self, socket: impl AsFd, grow: bool) -> Result<()> {
         /// SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK of <linux/socket.h>.
         const LOCKED: u32 = 1 | 2;
@@ -94,12 +93,12 @@ fn lock_buffers(socket: impl AsFd, locked: u32) -> Result<()> {
     unsafe { syscall(linux_raw_sys::general::__NR_setsockopt, args) }.map(drop)
 }
 
-/// Whether the far side is there and has not acknowledged all that was written (SIOCOUTQ of tcp(7)).
+/// Whether the peer is there and has not acknowledged everything that was written (SIOCOUTQ of tcp(7)).
 pub fn is_unread(socket: impl AsFd) -> bool {
     !is_closed(&socket) && has_output(socket)
 }
 
-/// Whether the connection is over on both sides, by a reset for one: TCP_CLOSE, in the first byte of TCP_INFO.
+/// Whether the connection is over on both sides, for example by a reset: TCP_CLOSE, in the first byte of TCP_INFO.
 fn is_closed(socket: impl AsFd) -> bool {
     const TCP_CLOSE: u8 = 7;
     let (mut state, mut size) = (0_u8, 1_u32);
@@ -116,12 +115,12 @@ fn has_output(socket: impl AsFd) -> bool {
     unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.is_ok() && bytes > 0
 }
 
-/// When its last descriptor is closed, the connection is reset and leaves nothing in the kernel (socket(7), SO_LINGER).
+/// Makes the last close(2) reset the connection, which leaves nothing in the kernel (socket(7), SO_LINGER).
 pub fn reset_at_close(socket: impl AsFd) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
-/// An IPv4 client of an IPv6 socket under its own address (RFC 4291 section 2.5.5.2).
+/// Shows an IPv4 client of an IPv6 socket under its IPv4 address (RFC 4291 section 2.5.5.2).
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -154,7 +153,7 @@ fn interface_up(name: &[u8]) -> Result<()> {
     set(name, ioctl::SIOCSIFFLAGS, &(raw::net_device_flags::IFF_UP as u16).to_ne_bytes())
 }
 
-/// One of the SIOCSIF* requests of netdevice(7), which read an ifreq with `value`, at most 24 bytes.
+/// Makes one of the SIOCSIF* requests of netdevice(7), which read an ifreq with `value`, at most 24 bytes.
 fn set(name: &[u8], request: u32, value: &[u8]) -> Result<()> {
     let socket = control_socket()?;
     let mut ifreq = Ifreq { name: [0; 16], value: [0; 24] };
@@ -173,7 +172,7 @@ fn sockaddr(address: Ipv4Addr) -> [u8; 16] {
     out
 }
 
-/// Gives an interface its one IPv4 address in place of what it had, and sets it up.
+/// Replaces an interface's IPv4 address, and sets it up.
 pub fn set_address(name: &[u8], address: Ipv4Addr, netmask: Ipv4Addr) -> Result<()> {
     set(name, ioctl::SIOCSIFADDR, &sockaddr(address))?;
     set(name, ioctl::SIOCSIFNETMASK, &sockaddr(netmask))?;
@@ -191,7 +190,7 @@ struct Route {
     rest: [usize; 7],
 }
 
-/// The default route.
+/// Sets the default route.
 pub fn set_gateway(gateway: Ipv4Addr) -> Result<()> {
     /// RTF_UP and RTF_GATEWAY of <linux/route.h>.
     const FLAGS: u16 = 0x0001 | 0x0002;

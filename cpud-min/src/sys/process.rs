@@ -1,4 +1,4 @@
-//! Processes: making, ending, waiting for and becoming them.
+//! Processes: fork, exec, wait, kill.
 
 use core::ffi::CStr;
 
@@ -24,14 +24,15 @@ pub enum Fork {
     Parent(Pid),
 }
 
-/// fork(2). The child has a copy of everything: its first step is to let go of what is not its own.
+/// fork(2). The child has a copy of everything: its first step is to close what is not its own.
 pub fn fork() -> Result<Fork> {
     // SAFETY: cpud has one thread per process, so the copy is a whole program.
     let pid = unsafe { syscall(g::__NR_clone, [g::SIGCHLD as usize, 0, 0, 0, 0]) }?;
     Ok(Pid::from_raw(pid as i32).map_or(Fork::Child, Fork::Parent))
 }
 
-/// A process that is in none of this one's groups and not its child, but its subreaper's. True in that process.
+/// Forks a process that is in none of this one's groups, and is not its child but its subreaper's. True in that
+/// process.
 pub fn fork_apart() -> Result<bool> {
     match fork()? {
         Fork::Child => {
@@ -66,7 +67,7 @@ pub struct Pointers<'a> {
 }
 
 impl<'a> Pointers<'a> {
-    /// An empty array in `memory`, which bounds it: 8 bytes each, and the NULL.
+    /// An empty array in `memory`: 8 bytes for each pointer, and the NULL.
     pub fn new(memory: &'a mut [u8]) -> Self {
         // SAFETY: any bytes make valid integers; the parts that are not aligned are left out.
         let (_, slots, _) = unsafe { memory.align_to_mut() };
@@ -132,7 +133,7 @@ const fn decode(status: i32) -> Status {
     }
 }
 
-/// kill(2) of one process. The process being gone already is no error.
+/// kill(2) of one process. A process that is gone is no error.
 pub fn kill(pid: Pid, signal: u32) {
     send(pid.as_raw_nonzero().get(), signal);
 }
@@ -142,7 +143,7 @@ pub fn kill_group(leader: Pid, signal: u32) {
     send(-leader.as_raw_nonzero().get(), signal);
 }
 
-/// kill(2) of every process but this one and, in PID 1's hands, of everything.
+/// kill(2) of every other process; from PID 1 that is everything.
 pub fn kill_all(signal: u32) {
     send(-1, signal);
 }
@@ -152,7 +153,7 @@ fn send(pid: i32, signal: u32) {
     let _ = unsafe { syscall(g::__NR_kill, [pid as usize, signal as usize, 0, 0, 0]) };
 }
 
-/// The next child that has ended, not waited for yet: its number is nobody else's until it is.
+/// The next child that has ended and is not waited for: until then its number is not reused.
 pub fn ended() -> Option<Pid> {
     // SAFETY: a structure of integers and pointers; zeroes are valid.
     let mut info: g::siginfo_t = unsafe { core::mem::zeroed() };
@@ -160,13 +161,13 @@ pub fn ended() -> Option<Pid> {
     let args = [g::P_ALL as usize, 0, &raw mut info as usize, options as usize, 0];
     // SAFETY: waitid(2) writes one siginfo_t.
     unsafe { syscall(g::__NR_waitid, args) }.ok()?;
-    // SAFETY: of the union waitid(2) fills this member, or leaves it at zero when no child has ended.
+    // SAFETY: waitid(2) fills this member of the union, or leaves it zero when no child has ended.
     Pid::from_raw(unsafe { info.__bindgen_anon_1.__bindgen_anon_1._sifields._sigchld._pid })
 }
 
-/// Closes every descriptor from `first` on but `keep`, whatever its flags: the first step of a role after its fork.
+/// Closes every descriptor from `first` on except `keep`, whatever its flags: the first step of a role after its fork.
 pub fn close_all_but(mut first: u32, keep: &[BorrowedFd<'_>]) {
-    // In rising order without sorting: each round closes up to the lowest one that is left.
+    // In rising order without sorting: each round closes up to the lowest one that is left to keep.
     while let Some(next) = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).filter(|&fd| fd >= first).min() {
         if next > first {
             let _ = close_range(first, next - 1);
@@ -176,7 +177,7 @@ pub fn close_all_but(mut first: u32, keep: &[BorrowedFd<'_>]) {
     let _ = close_range(first, u32::MAX);
 }
 
-/// Whether [`close_all_but`] closes anything here.
+/// Whether [`close_all_but`] works here.
 pub fn can_close_all() -> Result<()> {
     close_range(u32::MAX, u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Taking away what a role does not need: privileges, and system calls (seccomp(2)).
+//! Drops what a role does not need: privileges, and system calls (seccomp(2)).
 
 use core::mem::{offset_of, size_of};
 
@@ -22,7 +22,7 @@ const LOAD_WORD: u16 = 0x20;
 const JUMP_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// `struct sock_filter`: an operation, where to go on when it holds and when not, a constant.
+/// `struct sock_filter`: an operation, the jumps when it is true and false, a constant.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Op(u16, u8, u8, u32);
@@ -42,7 +42,8 @@ struct Data {
     args: [u64; 6],
 }
 
-/// What wire may do: move bytes on descriptors it was given, receive more of them, wait, know the time, end.
+/// The system calls of wire and of relays: move bytes on descriptors they were given, receive more of them, wait, read
+/// the clock, exit.
 const WIRE: [u32; 15] = [
     g::__NR_read,
     g::__NR_write,
@@ -58,7 +59,7 @@ const WIRE: [u32; 15] = [
     g::__NR_exit,
     g::__NR_restart_syscall,
     g::__NR_rt_sigreturn,
-    // Half-closing the socket before it is closed, so that the last words are not lost (tcp(7), linger).
+    // To half-close the socket before closing it, so that the last message is not lost (tcp(7), linger).
     g::__NR_shutdown,
 ];
 
@@ -67,10 +68,10 @@ const fn offset_of_low_word(offset: usize) -> u32 {
     offset as u32
 }
 
-/// No way back: privileges are given up, then every system call that `WIRE` does not name ends the process. The one
-/// ioctl is TIOCSWINSZ, a terminal's size.
+/// Drops privileges, then enters the filter: any system call that `WIRE` does not list kills the process. The one ioctl
+/// is TIOCSWINSZ, a terminal's size. There is no way back.
 ///
-/// `root`: the process has the privilege to become somebody else.
+/// `root`: the process may change its user.
 pub fn enter_wire(root: bool) -> Result<()> {
     if root {
         let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));

@@ -1,4 +1,4 @@
-//! Signals. Every role but a session blocks them all; init and guard read those they care for from a descriptor.
+//! Signals. Every role but a session blocks them all; init and guard read the ones they need from a descriptor.
 
 use core::mem::size_of;
 
@@ -28,12 +28,12 @@ pub fn block_all() {
     set_mask(u64::MAX);
 }
 
-/// No signal blocked and none ignored, which a program expects at its start. Nothing in cpud ignores a signal, but who
-/// started it may have, as nohup(1) does.
+/// Unblocks all signals and ignores none, as a program expects at its start. cpud ignores none, but whoever started it
+/// may have, as nohup(1) does.
 pub fn as_at_a_start() {
     /// SIG_DFL, no flags, no restorer, an empty mask.
     const DEFAULT: [u64; 4] = [0; 4];
-    // The two that cannot be set are as they should be.
+    // SIGKILL and SIGSTOP cannot be set, and need not be.
     for signal in 1..=64 {
         let args = [signal, DEFAULT.as_ptr() as usize, 0, size_of::<u64>(), 0];
         // SAFETY: reads a `struct sigaction` of the kernel's, 32 bytes or less.

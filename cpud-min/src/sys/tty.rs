@@ -9,7 +9,7 @@ use rustix::termios::Winsize;
 
 use super::call::syscall;
 
-/// A new pseudo terminal: the master's end, not blocking, and the terminal itself.
+/// Opens a pseudo terminal: the master, not blocking, and the terminal.
 pub fn open() -> Result<(OwnedFd, OwnedFd)> {
     let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     rustix::pty::unlockpt(&master)?;
@@ -19,7 +19,7 @@ pub fn open() -> Result<(OwnedFd, OwnedFd)> {
     Ok((master, terminal))
 }
 
-/// Makes the terminal that of this session (setsid(2) has been called).
+/// Makes it the controlling terminal of this session (setsid(2) has been called).
 pub fn control(terminal: impl AsFd) -> Result<()> {
     rustix::process::ioctl_tiocsctty(terminal)
 }

@@ -1,30 +1,30 @@
 //! When a session's channel may be closed after its command has ended.
 //!
 //! The stock cpu client exits as soon as the channel closes, whether or not it has copied all output to its own. So
-//! CLOSE waits until the client has given back the window for what was sent: then it has read it. Go's ssh library
-//! keeps the credit of the last 96 KiB to itself, and for those it is a matter of time: as much as the client took for
-//! what it read before, within limits. Other clients read on after CLOSE, and some give the window back much later.
+//! CLOSE waits until the client has returned the window for what was sent, which shows that it has read it. Go's ssh
+//! library withholds the credit of the last 96 KiB. For those wire waits as long as the client took for what it read
+//! before, within limits. Other clients read on after CLOSE, and some return the window much later.
 
-/// Output that Go's ssh library may have read without giving the window back: three packets of 32 KiB.
+/// Output that Go's ssh library may have read without returning the window: three packets of 32 KiB.
 const WITHHELD: u64 = 96 * 1024;
 
-/// Output that fits into the pipe behind the client (pipe(7), capacity): its copier does not wait for a reader.
+/// Output that fits into the pipe behind the client (pipe(7), capacity), which takes it without waiting for a reader.
 const PIPE: u64 = 64 * 1024;
 
-/// What a client gets to hand a pipe's worth of output on.
+/// How long a client may take to hand on a pipe's worth of output.
 const SHORT_MS: u64 = 10;
 
-/// What a client gets at least when it may have a reader who is slow.
+/// The shortest wait for a client whose reader may be slow.
 const READER_MS: u64 = 300;
 
-/// However slow the client has been, so long is what it may have read waited for after its last word.
+/// The longest wait after a client's last sign, however slow it has been.
 const LONG_MS: u64 = 10_000;
 
-/// The client's pace, and since when it has been waited for.
+/// The client's pace, and the time of its last sign.
 pub struct Ending {
-    /// The last time the client gave window back, and the unacknowledged bytes then.
+    /// When the client last returned window, and the unacknowledged bytes then.
     last: (u64, u64),
-    /// Milliseconds that the client last took for [`WITHHELD`] bytes, if that is known.
+    /// Milliseconds that the client last took for [`WITHHELD`] bytes, if known.
     pace: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What the client, guard and the sessions say to wire, and what wire does about it.
+//! What the client, guard, the sessions and the relay say to wire, and what wire does about it.
 
 use heapless::String;
 use rustix::fd::{AsFd, OwnedFd};
@@ -23,18 +23,19 @@ use crate::sys::fs::Io;
 use crate::sys::process::Status;
 use crate::sys::{fdpass, now};
 
-/// The ports that are handed out; they name a channel, and nothing listens on them where others could connect.
+/// The first port that is handed out. A port names a channel; nothing listens on it where others could connect.
 const FIRST_PORT: u16 = 17011;
 
-/// The originator that a forwarded channel names (RFC 4254 section 7.2): Go wants an address and a port.
+/// The originator that a forwarded channel names (RFC 4254 section 7.2): Go requires an address and a port.
 const ORIGINATOR: (&str, u16) = ("127.0.0.1", 17010);
 
 impl Wire<'_> {
-    /// Takes in all that the client has sent.
+    /// Handles everything that the client has sent.
     pub(super) fn take_events(&mut self) -> Result<(), End> {
         while self.stalled.is_none() {
             let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else {
-                // Packets may wait for room in the output. Once all of that is written, nothing would tell of them.
+                // Packets may wait for room in the output. Once all output is written, nothing would wake wire for
+                // them.
                 let waited = !self.server.output().is_empty();
                 self.write_socket()?;
                 if waited && self.server.output().is_empty() {
@@ -114,7 +115,7 @@ impl Wire<'_> {
         }
     }
 
-    /// The client has closed a channel, or not opened it.
+    /// The client has closed a channel, or refused to open one.
     fn closed(&mut self, channel: ChannelId) {
         if let Some((i, session)) = find(&mut self.sessions, channel) {
             session.closed = true;
@@ -122,7 +123,7 @@ impl Wire<'_> {
                 ToGuard::Close { session: i as SessionId }.send(&self.guard);
             }
         } else if let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) {
-            // The channel is gone already; what is left to close is the other end.
+            // The channel is gone already; only this end is left to close.
             tunnel.open = false;
             self.close_tunnel(t);
         }
@@ -148,7 +149,7 @@ impl Wire<'_> {
                 let Some((id, channel)) = self.opening.take() else { return Err(End::Guard) };
                 let i = id as usize;
                 let control = fds.into_iter().next().filter(|_| opened);
-                // The memory stays when there is no session that needs it.
+                // The memory stays in place when there is no session to use it.
                 match control.and_then(|control| Some((control, self.inputs[i].take()?))) {
                     Some((control, memory)) => {
                         self.sessions[i] = Some(Session::new(channel, control, memory));
@@ -214,7 +215,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Opens the channel to the client's file server. When that cannot be, the descriptors close, and the mount fails.
+    /// Opens the channel to the client's file server. If that fails the descriptors close, and so the mount fails.
     fn open_files(&mut self, i: usize, port: u32, nonce: Nonce, begin: &Begin<'_>, fds: fdpass::Fds) {
         let Ok([kernel, theirs, ours, counters]) = fds.into_array() else { return };
         let Some(relay) = &self.relay else {
@@ -234,7 +235,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Asks the client for a channel to what it has at `port`, for `fd`.
+    /// Asks the client for a channel to its `port`, for the bytes of `fd`.
     fn open_tunnel(&mut self, session: usize, port: u32, fd: OwnedFd, kind: Kind, nonce: Nonce) {
         let Some(forward) = self.forwards.iter().find(|f| u32::from(f.port) == port) else { return };
         let Some(place) = self.tunnels.iter_mut().find(|t| t.is_none()) else { return };
@@ -244,15 +245,15 @@ impl Wire<'_> {
         }
     }
 
-    /// The client has opened the channel: the nonce is the first thing on it.
+    /// The client has opened the channel: the nonce goes first.
     fn start_tunnel(&mut self, channel: ChannelId) {
-        // Its session may have ended while the client was being asked.
+        // The session may have ended while the client was being asked.
         let Some((t, tunnel)) = find_tunnel(&mut self.tunnels, channel) else { return self.server.close(channel) };
         tunnel.open = true;
         self.pump_tunnel(t);
     }
 
-    /// Takes the files from under a session: what it asks of them from now on fails at once.
+    /// Closes a session's files: whatever it asks of them from now on fails at once.
     fn close_files(&mut self, i: usize) {
         for t in 0..TUNNELS {
             if self.tunnels[t].as_ref().is_some_and(|t| t.session == i) {
@@ -261,7 +262,7 @@ impl Wire<'_> {
         }
     }
 
-    /// A connection of the kernel's NFS client.
+    /// Opens a channel for a connection of the kernel's NFS client.
     pub(super) fn hear_listener(&mut self, i: usize) {
         let Some(session) = self.sessions[i].as_mut().filter(|_| NFS) else { return };
         let Some((port, listener)) = &session.listener else { return };
@@ -277,13 +278,13 @@ impl Wire<'_> {
         }
     }
 
-    /// The relay says what was wrong with the files of a session, or is gone.
+    /// The relay reports what is wrong with a session's files, or is gone.
     pub(super) fn hear_relay(&mut self) {
         let Some(relay) = &self.relay else { return };
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         match fdpass::receive(relay, &mut message, false) {
             Ok((n @ 1.., _)) => {
-                // What is closed by now is nobody's fault any more.
+                // A tunnel that is closed by now needs no report.
                 if let Ok(Fault { session, text }) = Fault::decode(&message[..n])
                     && let Some(files) =
                         self.tunnels.iter().flatten().find(|t| t.begun == session && t.kind != Kind::Nfs)
@@ -296,7 +297,7 @@ impl Wire<'_> {
         }
     }
 
-    /// A 9P message that must not reach the other side ends the session, and so does it to have nobody who serves it.
+    /// Ends a session whose files failed: by a 9P message that must not be passed on, or for want of a relay.
     fn fail_files(&mut self, i: usize, fault: &str) {
         let mut reason = String::<200>::new();
         let _ = core::fmt::write(&mut reason, format_args!("cpud: the session's files: {fault}\n"));
@@ -310,7 +311,7 @@ impl Wire<'_> {
         ToGuard::Close { session: i as SessionId }.send(&self.guard);
     }
 
-    /// Brings sessions whose command has ended, or whose client has left, to their end.
+    /// Ends the sessions whose command has ended, or whose client has left.
     pub(super) fn end_sessions(&mut self) {
         self.check_mounts();
         for i in 0..SESSIONS {
@@ -326,7 +327,7 @@ impl Wire<'_> {
             }
             let (channel, server) = (session.channel, &mut self.server);
             if session.is_finished() && session.ending.is_none() {
-                // The status goes first: OpenSSH's and PuTTY's clients close the channel at EOF, and hear no more.
+                // The status goes before EOF: OpenSSH's and PuTTY's clients close the channel at EOF and read no more.
                 send_status(server, channel, session.status);
                 server.eof(channel);
                 session.ending = Some(Ending::new(now().0, server.unacknowledged(channel)));
@@ -341,7 +342,7 @@ impl Wire<'_> {
         }
     }
 
-    /// A client whose file server says nothing does not hold a session in mount(2) for good.
+    /// Gives up mounts that are overdue, so that a silent file server does not hold a session in mount(2) for good.
     fn check_mounts(&mut self) {
         for t in 0..TUNNELS {
             if self.tunnels[t].as_ref().and_then(Tunnel::deadline).is_some_and(|due| due <= now().0) {
@@ -359,7 +360,8 @@ fn refused(guard: impl AsFd, user: &str, what: core::fmt::Arguments<'_>) {
 
 fn find(sessions: &mut [Option<Session>], channel: ChannelId) -> Option<(usize, &mut Session)> {
     let sessions = sessions.iter_mut().enumerate().filter_map(|(i, s)| Some((i, s.as_mut()?)));
-    // A session whose client has closed its channel waits for its command's end; the number may be another's by then.
+    // A session whose client has closed its channel waits for its command's end. By then the channel's number may be
+    // another's.
     sessions.into_iter().find(|(_, s)| s.channel == channel && !s.closed)
 }
 
@@ -368,13 +370,13 @@ fn find_tunnel(tunnels: &mut [Option<Tunnel>], channel: ChannelId) -> Option<(us
     tunnels.into_iter().find(|(_, tunnel)| tunnel.channel == channel)
 }
 
-/// What has become of data from the client.
+/// What became of data from the client.
 enum Passed {
-    /// So many bytes were taken, and that much of the channel's window is free again.
+    /// `used` bytes were taken, and `freed` bytes of the channel's window are free again.
     On { used: usize, freed: usize },
-    /// This tunnel takes none now.
+    /// This tunnel takes nothing now.
     Stalled { tunnel: usize },
-    /// There is nobody to take it, or no longer: it is dropped.
+    /// Nobody takes it, or nobody any more: it is dropped.
     Closed { used: usize, tunnel: Option<usize> },
 }
 
@@ -392,7 +394,7 @@ fn pass(sessions: &mut [Option<Session>], tunnels: &mut [Option<Tunnel>], channe
     }
 }
 
-/// A port for `tcpip-forward` (RFC 4254 section 7.1): a number without a listener, so only ever one of our choice.
+/// Hands out a port for `tcpip-forward` (RFC 4254 section 7.1). It has no listener, so cpud always chooses it.
 fn grant_port(forwards: &mut heapless::Vec<Forward, SESSIONS>, address: &str, port: u32) -> Option<u16> {
     if port != 0 {
         return None;
@@ -402,7 +404,7 @@ fn grant_port(forwards: &mut heapless::Vec<Forward, SESSIONS>, address: &str, po
     Some(port)
 }
 
-/// exit-status or exit-signal (RFC 4254 section 6.10), as the command ended.
+/// Sends exit-status or exit-signal (RFC 4254 section 6.10), as the command ended.
 fn send_status(server: &mut ssh_lite::server::Server<'_>, channel: ChannelId, status: Option<Status>) {
     match status {
         Some(Status::Exited(code)) => server.exit_status(channel, code.into()),

@@ -1,8 +1,8 @@
 //! wire: the connection's socket on one side, the descriptors of its sessions on the other, and the ssh protocol in
 //! between. It has no key, no file system and hardly a system call.
 //!
-//! One loop: wait until a descriptor is ready, take in what the client sent, read what commands and the user's relay
-//! wrote straight into outgoing packets, write those out. Nothing in it waits for anything else.
+//! One loop: wait until a descriptor is ready, read what the client sent, read what commands and the user's relay wrote
+//! straight into outgoing packets, write those out. Nothing but the poll waits.
 
 mod ending;
 mod events;
@@ -30,20 +30,20 @@ use random::Pool;
 use state::{End, NFS, SESSIONS, TUNNELS, Wire};
 use tunnel::Tunnel;
 
-/// The socket, guard and the way to the relay, five descriptors a session, and the tunnels'.
+/// The socket, guard and the relay; five descriptors for each session; one for each tunnel.
 const SOURCES: usize = 3 + 5 * SESSIONS + TUNNELS;
 
-/// Go sends packets of up to 256 KiB, in an environment variable for one.
+/// Go sends packets of up to 256 KiB, for one with an environment variable.
 const RX: usize = 257 * 1024;
 
-/// Two packets of data to clients that take 32 KiB in each, and answers.
+/// Room for two packets of data to clients that take 32 KiB in each, and for answers.
 const TX: usize = 80 * 1024;
 
-/// How long the socket is still read after our last word, so that closing it does not take that word back (RFC 1122
+/// How long the socket is still read after the last message, so that closing it does not destroy that message (RFC 1122
 /// section 4.2.2.13: a connection closed with unread data is reset).
 const LINGER_MS: u64 = 1000;
 
-/// Everything that can become ready: a socket, guard, or one of a session's descriptors.
+/// Everything that is polled: the socket, guard, the relay, and each session's and tunnel's descriptors.
 #[derive(Clone, Copy)]
 enum Source {
     Socket,
@@ -150,7 +150,7 @@ impl Wire<'_> {
         Ok(())
     }
 
-    /// What can become ready and is waited for, and the time at which something is due.
+    /// Waits until something is ready or due; returns what is ready.
     fn wait(&mut self) -> Vec<(Source, PollFlags), SOURCES> {
         let due = self.deadline();
         let mut sources = Vec::<_, SOURCES>::new();
@@ -178,7 +178,7 @@ impl Wire<'_> {
                 watch(Source::Stdin(i), stdin.as_fd(), PollFlags::OUT);
             }
             for (stream, fd) in [(Stream::Stdout, &session.stdout), (Stream::Stderr, &session.stderr)] {
-                // A closed channel takes output in order to drop it.
+                // Output for a closed channel is read and dropped.
                 if let Some(fd) = fd
                     && (session.closed || !server.data_space(session.channel, stream).is_empty())
                 {
@@ -211,14 +211,14 @@ impl Wire<'_> {
         let ssh = server.deadline().map(|Instant(ms)| ms);
         let sessions = self.sessions.iter_mut().flatten().filter_map(|s| {
             let close = s.ending.as_mut().filter(|_| !s.closing);
-            // The time may have come since the last look: then it is now, and not never.
+            // A time that has passed since the last look is due now, not never.
             close.map(|e| e.wait_until(now, server.unacknowledged(s.channel)).unwrap_or(now))
         });
         let mounts = self.tunnels.iter().flatten().filter_map(Tunnel::deadline);
         ssh.into_iter().chain(sessions).chain(mounts).min()
     }
 
-    /// The last message goes out, and what the client still sends is read until it has seen it.
+    /// Writes the last message, and reads on until the client has seen it.
     fn say_goodbye(&mut self, end: End) {
         match end {
             End::Protocol(error) => {

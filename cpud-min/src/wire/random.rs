@@ -4,7 +4,7 @@ use ssh_lite::Random;
 
 use crate::sys;
 
-/// Random bytes, fetched from the kernel 256 at a time and wiped as they are used: each packet takes a few.
+/// Random bytes, fetched from the kernel 256 at a time and wiped as they are used, since each packet needs only a few.
 pub struct Pool {
     bytes: [u8; 256],
     used: usize,

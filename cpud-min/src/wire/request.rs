@@ -1,4 +1,4 @@
-//! What the client asks for in a session, on its way there.
+//! What the client asks of a session, translated into messages to guard and the session.
 
 use rustix::fd::AsFd;
 use ssh_lite::connection::Request;
@@ -9,7 +9,7 @@ use crate::protocol::guard::{SessionId, ToGuard};
 use crate::protocol::session::ToSession;
 use crate::sys::{fdpass, tty};
 
-/// Does what a session's client asks for, or passes it on. None: the session answers later.
+/// Carries out a client's request to a session, or passes it on. None: the session answers later.
 pub fn request_of(
     session: &mut Session,
     i: usize,
@@ -30,7 +30,7 @@ pub fn request_of(
             return Some(terminal.is_some_and(|t| tty::resize(t, columns, rows, width, height).is_ok()));
         }
         Request::Signal { name } => {
-            // One that comes before the command does waits for it, blocked.
+            // A signal that comes before the command waits for it, blocked.
             let number = signal::number(name).filter(|_| session.parameters().is_none() && session.status.is_none());
             if let Some(signal) = number {
                 ToGuard::Signal { session: i as SessionId, signal }.send(guard);
@@ -38,18 +38,18 @@ pub fn request_of(
             return Some(number.is_some());
         }
     };
-    // An answer that it owed for good would hold up the whole connection.
+    // A session that never answers would hold up the whole connection, so one that takes no parameters is not asked.
     let Some(control) = session.parameters() else { return Some(false) };
     let encoded = message.encode(scratch).or_else(|_| too_long(&message).encode(scratch));
     session.asked = encoded.is_ok_and(|n| fdpass::send(control, &scratch[..n], &[]).is_ok());
     if session.asked { None } else { Some(false) }
 }
 
-/// What the session is told about a message that it cannot be sent.
+/// The message that replaces one too long to send.
 fn too_long<'a>(message: &ToSession<'a>) -> ToSession<'a> {
     let bytes = |n| u32::try_from(n).unwrap_or(u32::MAX);
     match *message {
-        // A name may be the long part; its beginning names it well enough.
+        // The name may be the long part; its beginning identifies it.
         ToSession::Env { name, value } => {
             ToSession::TooLong { what: &name[..name.len().min(256)], length: bytes(name.len() + value.len()) }
         }

@@ -1,6 +1,6 @@
-//! Bytes on their way to a command that does not read them yet.
+//! A queue of input that the command has not read yet.
 
-/// A queue of bytes in memory that it is handed.
+/// A queue of bytes in borrowed memory.
 ///
 /// `start` is where the oldest byte is, `len` how many follow it, over the end of the memory if need be. An empty queue
 /// begins at 0 again, so that one keystroke at a time touches one page.
@@ -19,7 +19,7 @@ impl<'m> Ring<'m> {
         self.len == 0
     }
 
-    /// Appends as much of `bytes` as there is room for, and says how much that was.
+    /// Appends as much of `bytes` as there is room for; returns how much that was.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let size = self.memory.len();
         let n = bytes.len().min(size - self.len);
@@ -31,24 +31,24 @@ impl<'m> Ring<'m> {
         n
     }
 
-    /// The oldest bytes, as many as lie in one piece.
+    /// The oldest bytes, as many as are contiguous.
     pub fn front(&self) -> &[u8] {
         &self.memory[self.start..self.memory.len().min(self.start + self.len)]
     }
 
-    /// Forgets the `n` oldest bytes, at most all.
+    /// Drops the `n` oldest bytes, at most all.
     pub fn pop(&mut self, n: usize) {
         let n = n.min(self.len);
         self.len -= n;
         self.start = if self.len == 0 { 0 } else { (self.start + n) % self.memory.len() };
     }
 
-    /// The memory that the queue was handed.
+    /// Returns the memory.
     pub const fn into_memory(self) -> &'m mut [u8] {
         self.memory
     }
 
-    /// Forgets all bytes and gives the memory's pages back. How many bytes there were.
+    /// Drops all bytes and returns the memory's pages to the kernel; how many bytes there were.
     pub fn clear(&mut self) -> usize {
         crate::sys::memory::release(self.memory);
         self.start = 0;

@@ -17,24 +17,24 @@ pub const WINDOW: usize = 128 * 1024;
 /// A session's number is its place in wire's table and guard's.
 pub struct Session {
     pub channel: ChannelId,
-    /// The way of the parameters, until the command runs.
+    /// The socket to the session, until the command runs.
     pub control: Option<OwnedFd>,
-    /// The client waits for an answer that the session owes.
+    /// The client waits for an answer that this session owes.
     pub asked: bool,
-    /// To the command. What it has not taken yet waits in `input`.
+    /// To the command. What the command has not taken yet waits in `input`.
     pub stdin: Option<OwnedFd>,
     pub input: Ring<'static>,
     pub input_ended: bool,
     /// From the command; a terminal has no stderr of its own.
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
-    /// The forwarded port of its NFS, and who accepts the kernel's connections to it.
+    /// The forwarded port of its NFS, and the listener that accepts the kernel's connections to it.
     pub listener: Option<(u32, OwnedFd)>,
-    /// The end of its 9P mount, when nobody serves that: it waits until the session is ended.
+    /// The relay's end of its 9P mount when there is no relay: it stays open until the session has ended.
     pub unserved: Option<OwnedFd>,
-    /// How the command ended, as guard says.
+    /// How the command ended, as guard reports.
     pub status: Option<Status>,
-    /// The status has been sent, and CLOSE is waited for.
+    /// Set once the status has been sent; then CLOSE waits.
     pub ending: Option<Ending>,
     /// CLOSE has been sent.
     pub closing: bool,
@@ -62,18 +62,18 @@ impl Session {
         }
     }
 
-    /// The command's streams: input, output and error, or a terminal's master for both ways.
+    /// Sets the command's streams: input, output and error, or a terminal's master twice.
     pub fn set_streams(&mut self, fds: Fds) {
         let mut fds = fds.into_iter();
         (self.stdin, self.stdout, self.stderr) = (fds.next(), fds.next(), fds.next());
     }
 
-    /// The way of the parameters while the session takes them: after its answer to exec it hears nothing any more.
+    /// The socket to the session while it takes parameters: after its answer to exec it reads no more.
     pub fn parameters(&self) -> Option<&OwnedFd> {
         self.control.as_ref().filter(|_| self.stdout.is_none())
     }
 
-    /// Takes all of `data` for the command; how much of the window is free again at once.
+    /// Takes all of `data` for the command; returns how much of the window is free again at once.
     pub fn input(&mut self, data: &[u8]) -> usize {
         let mut start = 0;
         if self.input.is_empty() {
@@ -84,7 +84,7 @@ impl Session {
         start
     }
 
-    /// Goes on with input that waits; how much of the window that frees.
+    /// Writes input that waits; returns how much of the window that frees.
     pub fn pump_input(&mut self) -> usize {
         let mut freed = 0;
         while !self.input.is_empty() {
@@ -108,7 +108,7 @@ impl Session {
         freed
     }
 
-    /// Nobody reads input that comes before the command (it waits) or after it has closed its end (it is dropped).
+    /// Writes to the command. Input before the command starts waits; input after it has closed its end is dropped.
     fn write_input(&mut self, data: &[u8]) -> usize {
         match &self.stdin {
             Some(stdin) => match fs::write(stdin, data) {
@@ -124,19 +124,19 @@ impl Session {
         }
     }
 
-    /// All that the command wrote is on its way, and it has ended.
+    /// The command has ended, and all that it wrote has been read.
     pub const fn is_finished(&self) -> bool {
         self.status.is_some() && self.stdout.is_none() && self.stderr.is_none() && self.control.is_none()
     }
 
-    /// Lets go of the command's streams.
+    /// Closes the command's streams.
     pub fn hang_up(&mut self) {
         (self.control, self.stdin, self.stdout, self.stderr) = (None, None, None, None);
         self.listener = None;
         self.input.clear();
     }
 
-    /// The queue's memory, for the next session.
+    /// Returns the queue's memory for the next session.
     pub fn into_memory(self) -> &'static mut [u8] {
         self.input.into_memory()
     }

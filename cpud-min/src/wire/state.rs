@@ -1,4 +1,4 @@
-//! What wire knows of its connection, and the ways of bytes between the descriptors and the ssh protocol.
+//! The state of one connection, and the functions that move bytes between descriptors and the ssh protocol.
 
 use heapless::{String, Vec};
 use rustix::fd::OwnedFd;
@@ -15,7 +15,7 @@ use crate::sys::fs::{self, Io};
 pub const SESSIONS: usize = limits::SESSIONS;
 pub const TUNNELS: usize = limits::FORWARDED;
 
-/// Whether a session's files may come by NFS; when not, what is for that alone is not compiled in.
+/// Whether sessions' files may come by NFS; if not, the code for it is not compiled in.
 pub const NFS: bool = cfg!(feature = "nfs");
 
 /// Why the connection ends.
@@ -41,7 +41,7 @@ pub struct Wire<'a> {
     pub random: Pool,
     pub sessions: [Option<Session>; SESSIONS],
     pub tunnels: [Option<Tunnel>; TUNNELS],
-    /// The way to the user's relay, and how many sessions it was asked to serve.
+    /// The socket to the user's relay, and how many sessions it was asked to serve.
     pub relay: Option<OwnedFd>,
     pub begun: u32,
     /// Memory for the input of sessions that are not open.
@@ -49,7 +49,7 @@ pub struct Wire<'a> {
     pub forwards: Vec<Forward, SESSIONS>,
     /// The channel that guard is opening a session for.
     pub opening: Option<(SessionId, ChannelId)>,
-    /// The tunnel that does not take the data at hand: no event before it does.
+    /// A tunnel that does not take the data at hand: no further event is handled until it does.
     pub stalled: Option<usize>,
     /// For messages to a session.
     pub scratch: &'static mut [u8],
@@ -114,7 +114,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Reads what the client's file server is asked into packets.
+    /// Reads requests to the client's file server into packets.
     pub fn pump_tunnel(&mut self, t: usize) {
         let Some(tunnel) = &mut self.tunnels[t] else { return };
         loop {
