@@ -37,6 +37,10 @@ pub const NONE: &str = "none";
 
 /// RFC 4254 section 6.1.
 pub const SESSION: &str = "session";
+/// RFC 4254 section 6.10.
+pub const EXIT_STATUS: &str = "exit-status";
+/// RFC 4254 section 6.10.
+pub const EXIT_SIGNAL: &str = "exit-signal";
 /// RFC 4254 section 7.2.
 pub const FORWARDED_TCPIP: &str = "forwarded-tcpip";
 /// RFC 4254 section 7.1.

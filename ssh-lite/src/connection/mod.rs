@@ -1,4 +1,4 @@
-//! Channels and what is asked on them (RFC 4254).
+//! Channels and the requests on them (RFC 4254).
 
 mod channel;
 mod modes;
@@ -7,12 +7,11 @@ mod table;
 mod window;
 
 pub use channel::Stream;
-pub(crate) use channel::{Asked, Channel, Open, Opening};
+pub(crate) use channel::{Channel, Open, Terms};
 pub use modes::TerminalModes;
 pub use request::Request;
 pub use table::ChannelId;
 pub(crate) use table::{Channels, Kind};
-pub(crate) use window::{Exceeded, ReceiveWindow, SendWindow};
 
 /// Why a channel is refused (RFC 4254 section 5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

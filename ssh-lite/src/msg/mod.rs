@@ -6,7 +6,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::wire::{Reader, WireError, Writer};
+use crate::{
+    error::{Error, Malformed, Misbehaviour},
+    wire::{Reader, WireError, Writer},
+};
 pub use field::Rest;
 pub use table::*;
 
@@ -19,7 +22,7 @@ pub trait Encode {
 
 /// Who sends a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sender {
+pub enum SentBy {
     Client,
     Server,
     Either,
@@ -38,10 +41,14 @@ pub enum Phase {
     Open,
 }
 
-/// Whether `from` may send the message `number` in `phase`; `None` when the table has no such message.
-pub fn legal(number: u8, from: Sender, phase: Phase) -> Option<bool> {
-    let (sender, phases) = row(number)?;
-    Some((sender == from || sender == Sender::Either) && phases.contains(&phase))
+/// The error of a message `M` whose fields depend on each other.
+pub(crate) fn malformed<M: Encode>(error: WireError) -> Error {
+    Malformed::Message { number: M::NUMBER, error }.into()
+}
+
+/// The error of a message `M` that is out of its order.
+pub(crate) fn unexpected<M: Encode>() -> Error {
+    Misbehaviour::Unexpected { number: M::NUMBER }.into()
 }
 
 fn finished<'a, T>(

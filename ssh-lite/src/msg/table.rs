@@ -4,7 +4,7 @@ use super::{
     Encode,
     Phase::{self, Kex, Login, Open, StrictKex},
     Rest,
-    Sender::{self, Client, Either, Server},
+    SentBy::{self, Client, Either, Server},
     field::Field,
     finished,
 };
@@ -58,7 +58,7 @@ macro_rules! messages {
         }
 
         /// The columns that say who may send a message, and when.
-        pub(super) fn row(number: u8) -> Option<(Sender, &'static [Phase])> {
+        fn row(number: u8) -> Option<(SentBy, &'static [Phase])> {
             match number {
                 $($number => Some(($sender, &[$($phase),*])),)*
                 _ => None,
@@ -136,4 +136,10 @@ messages! {
         { recipient: u32 }
     100 CHANNEL_FAILURE           ChannelFailure               "RFC 4254 section 5.4"  Either [Open]
         { recipient: u32 }
+}
+
+/// Whether `from` may send the message `number` in `phase`; `None` when the table has no such message.
+pub fn legal(number: u8, from: SentBy, phase: Phase) -> Option<bool> {
+    let (sender, phases) = row(number)?;
+    Some((sender == from || sender == Either) && phases.contains(&phase))
 }

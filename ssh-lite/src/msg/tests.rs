@@ -123,7 +123,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Every number that `from` may send in this phase.
-fn sent(from: Sender, phase: Phase) -> Vec<u8> {
+fn sent(from: SentBy, phase: Phase) -> Vec<u8> {
     (0..=u8::MAX).filter(|&number| legal(number, from, phase) == Some(true)).collect()
 }
 
@@ -143,7 +143,7 @@ fn the_rows_are_the_whole_table_and_other_numbers_are_unknown() {
     let numbers: Vec<u8> = rows().iter().map(|row| row.bytes[0]).collect();
     for number in 0..=u8::MAX {
         let known = numbers.contains(&number);
-        assert_eq!(legal(number, Sender::Client, Phase::Open).is_some(), known, "{number}");
+        assert_eq!(legal(number, SentBy::Client, Phase::Open).is_some(), known, "{number}");
         // What is behind an unknown number is nobody's business.
         let is_unknown = Message::decode(&[number, 0xff, 0]) == Ok(Message::Unknown(number));
         assert_eq!(is_unknown, !known, "{number}");
@@ -207,29 +207,29 @@ fn a_message_is_written_whole_or_not_at_all() {
 
 #[test]
 fn under_strict_kex_only_the_exchange_itself_goes() {
-    assert_eq!(sent(Sender::Client, Phase::StrictKex), [1, 21, 30]);
-    assert_eq!(sent(Sender::Server, Phase::StrictKex), [1, 21, 31]);
+    assert_eq!(sent(SentBy::Client, Phase::StrictKex), [1, 21, 30]);
+    assert_eq!(sent(SentBy::Server, Phase::StrictKex), [1, 21, 31]);
 }
 
 #[test]
 fn during_a_key_exchange_only_the_transport_speaks() {
     // RFC 4253 section 7.1: no SERVICE_REQUEST, no SERVICE_ACCEPT.
-    assert_eq!(sent(Sender::Client, Phase::Kex), [1, 2, 3, 4, 20, 21, 30]);
-    assert_eq!(sent(Sender::Server, Phase::Kex), [1, 2, 3, 4, 20, 21, 31]);
+    assert_eq!(sent(SentBy::Client, Phase::Kex), [1, 2, 3, 4, 20, 21, 30]);
+    assert_eq!(sent(SentBy::Server, Phase::Kex), [1, 2, 3, 4, 20, 21, 31]);
 }
 
 #[test]
 fn before_the_login_nobody_uses_the_connection() {
     // RFC 4252 section 6: numbers from 80 on.
-    assert_eq!(sent(Sender::Client, Phase::Login), [1, 2, 3, 4, 5, 7, 20, 50]);
-    assert_eq!(sent(Sender::Server, Phase::Login), [1, 2, 3, 4, 6, 7, 20, 51, 52, 53, 60]);
+    assert_eq!(sent(SentBy::Client, Phase::Login), [1, 2, 3, 4, 5, 7, 20, 50]);
+    assert_eq!(sent(SentBy::Server, Phase::Login), [1, 2, 3, 4, 6, 7, 20, 51, 52, 53, 60]);
 }
 
 #[test]
 fn after_the_login_both_use_the_connection() {
     let either = [1, 2, 3, 4, 7, 20, 80, 81, 82, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100];
-    assert_eq!(sent(Sender::Server, Phase::Open), either);
+    assert_eq!(sent(SentBy::Server, Phase::Open), either);
     // RFC 4252 section 5.1: a request to log in is ignored now, and so is no error.
     let client = [&either[..6], &[50], &either[6..]].concat();
-    assert_eq!(sent(Sender::Client, Phase::Open), client);
+    assert_eq!(sent(SentBy::Client, Phase::Open), client);
 }

@@ -5,9 +5,9 @@
 //! is asked, moves the data of channels, writes [`Server::output`], and waits for its socket or for
 //! [`Server::deadline`].
 
-mod answers;
-mod channels;
-mod exchange;
+mod config;
+mod connection;
+mod key_exchange;
 mod login;
 mod machine;
 
@@ -15,56 +15,16 @@ mod machine;
 mod tests;
 
 use crate::{
-    Ciphers, Error, Event, Instant, Random,
+    Error, Event, Instant, Random,
     connection::{ChannelId, NoRoom, OpenFailure, Stream},
     error::Reason,
     limits::PACKET_BEFORE_LOGIN,
-    transport::Receiver,
+    transport::{Ident, Receiver},
+    wire::Writer,
 };
-use core::{ops::Range, time::Duration};
+pub use config::{Buffers, Config, LOGIN_GRACE};
+use core::ops::Range;
 use machine::Machine;
-
-/// How long a login may take, unless [`Config`] says otherwise.
-pub const LOGIN_GRACE: Duration = Duration::from_secs(120);
-
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// The identification is `SSH-2.0-` and this (RFC 4253 section 4.2: no blank, no `-`, at most
-    /// 200 characters).
-    pub software: &'static str,
-    /// The public part of the ssh-ed25519 host key.
-    pub host_key: [u8; 32],
-    pub ciphers: Ciphers,
-    /// A re-key is started after this many bytes in either direction.
-    pub rekey_bytes: u64,
-    /// A re-key is started after this long.
-    pub rekey_after: Duration,
-    /// How long a login may take, and later a key exchange.
-    pub login_grace: Duration,
-}
-
-impl Config {
-    /// Re-keys as RFC 4253 section 9 recommends: each gigabyte, each hour.
-    pub fn new(software: &'static str, host_key: [u8; 32], ciphers: Ciphers) -> Self {
-        Self {
-            software,
-            host_key,
-            ciphers,
-            rekey_bytes: 1 << 30,
-            rekey_after: Duration::from_secs(3600),
-            login_grace: LOGIN_GRACE,
-        }
-    }
-}
-
-/// Memory of the caller's. Only what is in use is touched, from the front.
-pub struct Buffers<'a> {
-    /// Its size bounds the packets that are accepted; at least
-    /// [`PACKET_BEFORE_LOGIN`](crate::limits::PACKET_BEFORE_LOGIN).
-    pub rx: &'a mut [u8],
-    /// At least 8 KiB; twice a channel's packets (32 KiB) and 8 KiB keep the socket busy.
-    pub tx: &'a mut [u8],
-}
 
 /// One connection of a client.
 pub struct Server<'a> {
@@ -113,12 +73,12 @@ impl<'a> Server<'a> {
 
     /// Bytes for the client.
     pub fn output(&self) -> &[u8] {
-        self.machine.tx.output()
+        self.machine.output()
     }
 
     /// The first `n` bytes of [`output`](Self::output) have been written.
     pub fn consume(&mut self, n: usize) {
-        self.machine.tx.consume(n);
+        self.machine.consume(n);
     }
 
     /// Handles at most one packet. `None`: nothing can be done without more input, room in the
@@ -161,9 +121,9 @@ impl<'a> Server<'a> {
         if let Some((channel, len)) = self.unused {
             return Ok(Step::Data(channel, len));
         }
-        if !self.machine.knows_peer() {
+        if self.machine.client().is_none() {
             let Some(ident) = self.rx.ident()? else { return Ok(Step::Wait) };
-            self.machine.meet(ident, random)?;
+            self.machine.on_ident(ident, random)?;
         }
         let limit = if self.machine.is_open() { self.rx.capacity() } else { PACKET_BEFORE_LOGIN };
         self.rx.read_ahead(limit);
@@ -179,12 +139,12 @@ impl<'a> Server<'a> {
 
     /// The hash of the first key exchange (RFC 4253 section 7.2), which users sign. `None` before its end.
     pub const fn session_id(&self) -> Option<&[u8; 32]> {
-        self.machine.session_id.as_ref()
+        self.machine.session_id()
     }
 
     /// The client's identification (RFC 4253 section 4.2); empty before it has come.
     pub fn client_ident(&self) -> &[u8] {
-        self.machine.client_ident()
+        self.machine.client().map_or(&[], Ident::as_bytes)
     }
 
     /// Answers [`Event::Sign`]: the host key's signature of the hash (RFC 8709 section 6).
@@ -201,18 +161,18 @@ impl<'a> Server<'a> {
     /// Answers [`Event::Open`]: with the bytes of data that this side has room for, or a reason
     /// against it.
     pub fn open_answer(&mut self, channel: ChannelId, open: Result<u32, OpenFailure>) {
-        self.machine.open_answer(channel, open);
+        self.machine.act(|connection, out| connection.open_answer(out, channel, open));
     }
 
     /// Answers [`Event::Request`]. Sends nothing if the client wants no reply.
     pub fn request_answer(&mut self, channel: ChannelId, ok: bool) {
-        self.machine.request_answer(channel, ok);
+        self.machine.act(|connection, out| connection.request_answer(out, channel, ok));
     }
 
     /// Answers [`Event::Forward`], with the port that connections are announced for, and
     /// [`Event::CancelForward`], with any port; `None` refuses.
     pub fn forward_answer(&mut self, port: Option<u16>) {
-        self.machine.forward_answer(port);
+        self.machine.act(|connection, out| connection.forward_answer(out, port));
     }
 
     /// Of the last [`Event::Data`] `n` bytes have been taken; the next poll offers the rest again,
@@ -226,7 +186,7 @@ impl<'a> Server<'a> {
 
     /// `n` more bytes of data find room: credit for the client, sent when it is worth a message.
     pub fn grant(&mut self, channel: ChannelId, n: u32) {
-        self.machine.grant(channel, n);
+        self.machine.act(|connection, out| connection.grant(out, channel, n));
     }
 
     /// Room for data that can be sent at once, bounded by the client's window and packet size and
@@ -239,7 +199,7 @@ impl<'a> Server<'a> {
 
     /// Sends the first `n` bytes of [`data_space`](Self::data_space).
     pub fn data_commit(&mut self, channel: ChannelId, stream: Stream, n: usize) {
-        self.machine.data_commit(channel, stream, n);
+        self.machine.act(|connection, out| connection.data_commit(out, channel, stream, n));
     }
 
     /// Bytes sent that the client's window adjustments have not given back: what it may still have
@@ -250,22 +210,22 @@ impl<'a> Server<'a> {
 
     /// No more data comes from this side. Once per channel; later calls do nothing.
     pub fn eof(&mut self, channel: ChannelId) {
-        self.machine.eof(channel);
+        self.machine.act(|connection, out| connection.eof(out, channel));
     }
 
     /// How the command ended (RFC 4254 section 6.10). Once per channel, the signal included.
     pub fn exit_status(&mut self, channel: ChannelId, status: u32) {
-        self.machine.exit_status(channel, status);
+        self.machine.act(|connection, out| connection.exit_status(out, channel, status));
     }
 
     /// The signal, named without SIG, that ended the command (RFC 4254 section 6.10).
     pub fn exit_signal(&mut self, channel: ChannelId, name: &str, core_dumped: bool, message: &str) {
-        self.machine.exit_signal(channel, name, core_dumped, message);
+        self.machine.act(|connection, out| connection.exit_signal(out, channel, name, core_dumped, message));
     }
 
     /// Closes this side of the channel; [`Event::Closed`] follows when the client has, too.
     pub fn close(&mut self, channel: ChannelId) {
-        self.machine.close(channel);
+        self.machine.act(|connection, out| connection.close(out, channel));
     }
 
     /// Asks for a channel for a connection from `originator` to a forwarded address (RFC 4254
@@ -278,7 +238,14 @@ impl<'a> Server<'a> {
         originator_port: u16,
         window: u32,
     ) -> Result<ChannelId, NoRoom> {
-        self.machine.open_forwarded(address, port, originator, originator_port, window)
+        let mut fields = [0; 1024];
+        let mut to = Writer::new(&mut fields);
+        to.string(address.as_bytes())
+            .and_then(|()| to.uint32(port.into()))
+            .and_then(|()| to.string(originator.as_bytes()))
+            .and_then(|()| to.uint32(originator_port.into()))
+            .map_err(|_| NoRoom)?;
+        self.machine.open_forwarded(window, to.into_written())
     }
 
     /// Starts a key exchange at the next poll.
@@ -288,7 +255,9 @@ impl<'a> Server<'a> {
 
     /// Asks the client for a sign of life; its answer shows only as input.
     pub fn keepalive(&mut self) {
-        self.machine.keepalive();
+        if self.machine.is_open() {
+            self.machine.act(|connection, out| connection.keepalive(out));
+        }
     }
 
     /// Ends the connection: the rest of the output is to be written, nothing more happens.

@@ -5,6 +5,9 @@ use crate::{
     limits::IDENT_LINE,
 };
 
+/// What every identification of version 2.0 begins with.
+pub const IDENT_PREFIX: &str = "SSH-2.0-";
+
 /// The peer's identification without CR LF, as the exchange hash has it.
 #[derive(Clone, Debug)]
 pub struct Ident(heapless::Vec<u8, IDENT_LINE>);

@@ -1,5 +1,6 @@
 //! The binary packet protocol (RFC 4253 sections 4 to 6) in the caller's buffers.
 
+mod half;
 mod held;
 mod ident;
 mod receive;
@@ -8,7 +9,8 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-pub use ident::Ident;
+pub use half::Volume;
+pub use ident::{IDENT_PREFIX, Ident};
 pub use receive::Receiver;
 pub use send::Sender;
 

@@ -1,6 +1,10 @@
 //! Packets of the peer, opened where they arrived.
 
-use super::{Ident, PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK};
+use super::{
+    PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK,
+    half::{Half, Volume},
+    ident::Ident,
+};
 use crate::{
     error::{Error, Malformed},
     limits::READ_AHEAD,
@@ -8,7 +12,7 @@ use crate::{
 use core::ops::Range;
 use ssh_lite_cipher::{Key, LENGTH_LEN, TAG_LEN};
 
-/// The receive buffer and the key that opens what is in it.
+/// The receive buffer, and the half of the transport that opens what is in it.
 ///
 /// `0 <= start <= end <= buffer.len()`. `start..end` has arrived and is not done with; `current` is
 /// the packet being handled and begins at `start`. Bytes beyond `end` are never touched, so that
@@ -20,28 +24,14 @@ pub struct Receiver<'a> {
     current: Option<Range<usize>>,
     /// The size of the whole packet at `start`, once its length field has arrived.
     expected: Option<usize>,
-    key: Option<Key>,
-    pub(super) sequence: u32,
-    bytes: u64,
-    packets: u32,
+    pub(super) half: Half,
     /// How far the buffer is filled ahead of the packet at hand.
     ahead: usize,
 }
 
 impl<'a> Receiver<'a> {
     pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            start: 0,
-            end: 0,
-            current: None,
-            expected: None,
-            key: None,
-            sequence: 0,
-            bytes: 0,
-            packets: 0,
-            ahead: READ_AHEAD,
-        }
+        Self { buffer, start: 0, end: 0, current: None, expected: None, half: Half::new(), ahead: READ_AHEAD }
     }
 
     /// The buffer is filled no further ahead than that, and than [`READ_AHEAD`].
@@ -105,21 +95,17 @@ impl<'a> Receiver<'a> {
 
     /// The sequence number of the packet that was opened last.
     pub const fn last_sequence(&self) -> u32 {
-        self.sequence.wrapping_sub(1)
+        self.half.sequence.wrapping_sub(1)
     }
 
     /// What came under the present key.
-    pub const fn volume(&self) -> (u64, u32) {
-        (self.bytes, self.packets)
+    pub const fn volume(&self) -> Volume {
+        self.half.volume
     }
 
     /// From the next packet on `key` is used; strict key exchange restarts the sequence.
     pub fn rekey(&mut self, key: Key, restart_sequence: bool) {
-        self.key = Some(key);
-        (self.bytes, self.packets) = (0, 0);
-        if restart_sequence {
-            self.sequence = 0;
-        }
+        self.half.rekey(key, restart_sequence);
     }
 
     /// How far the buffer may be filled: no further than to read ahead, or than the packet at hand.
@@ -137,9 +123,9 @@ impl<'a> Receiver<'a> {
 
     /// The size of a whole packet, if its length is one that a packet can have (RFC 4253 section 6).
     fn packet_size(&self, field: [u8; LENGTH_LEN], limit: usize) -> Result<usize, Error> {
-        let (length, outside, block, tag_len) = match &self.key {
+        let (length, outside, block, tag_len) = match &self.half.key {
             None => (u32::from_be_bytes(field), LENGTH_LEN, PLAIN_BLOCK, 0),
-            Some(key) => (key.packet_length(self.sequence, field), 0, key.algorithm().block_len(), TAG_LEN),
+            Some(key) => (key.packet_length(self.half.sequence, field), 0, key.algorithm().block_len(), TAG_LEN),
         };
         let size = LENGTH_LEN.saturating_add(length as usize).saturating_add(tag_len);
         let aligned = (length as usize).saturating_add(outside).is_multiple_of(block);
@@ -153,11 +139,11 @@ impl<'a> Receiver<'a> {
     }
 
     fn open(&mut self, packet: Range<usize>) -> Result<Range<usize>, Error> {
-        let tag_len = match &mut self.key {
+        let tag_len = match &mut self.half.key {
             None => 0,
             Some(key) => {
                 let bytes = &mut self.buffer[packet.clone()];
-                key.open(self.sequence, bytes).map_err(|_| Malformed::Tag)?;
+                key.open(self.half.sequence, bytes).map_err(|_| Malformed::Tag)?;
                 TAG_LEN
             }
         };
@@ -168,9 +154,7 @@ impl<'a> Receiver<'a> {
         if padding < PADDING_MIN || start + padding >= end {
             return Err(Malformed::Padding.into());
         }
-        self.sequence = self.sequence.wrapping_add(1);
-        self.bytes += packet.len() as u64;
-        self.packets += 1;
+        self.half.count(packet.len());
         self.current = Some(packet);
         self.expected = None;
         Ok(start..end - padding)

@@ -1,6 +1,11 @@
 //! Packets for the peer, sealed where they wait to be written.
 
-use super::{PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK, held::Held};
+use super::{
+    PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK,
+    half::{Half, Volume},
+    held::Held,
+    ident::IDENT_PREFIX,
+};
 use crate::{
     error::{Bug, Error, Misbehaviour},
     limits::{ANSWER_ROOM, DISCONNECT_ROOM, PACKET_OVERHEAD},
@@ -15,7 +20,7 @@ const HEADER_LEN: usize = LENGTH_LEN + PADDING_LENGTH_LEN;
 /// (RFC 4253 section 7.1; the two of the services in between are never sent then).
 const LAST_OF_TRANSPORT: u8 = 49;
 
-/// The send buffer and the key that seals what goes into it.
+/// The send buffer, and the half of the transport that seals what goes into it.
 ///
 /// `0 <= start <= end <= used <= buffer.len()`; `start..end` waits to be written.
 pub struct Sender<'a> {
@@ -24,10 +29,7 @@ pub struct Sender<'a> {
     used: usize,
     start: usize,
     end: usize,
-    key: Option<Key>,
-    pub(super) sequence: u32,
-    bytes: u64,
-    packets: u32,
+    pub(super) half: Half,
     /// From this side's KEXINIT to its NEWKEYS (RFC 4253 section 7.1).
     holding: bool,
     held: Held,
@@ -41,10 +43,7 @@ impl<'a> Sender<'a> {
             buffer,
             start: 0,
             end: 0,
-            key: None,
-            sequence: 0,
-            bytes: 0,
-            packets: 0,
+            half: Half::new(),
             holding: false,
             held: Held::new(),
         }
@@ -68,13 +67,14 @@ impl<'a> Sender<'a> {
     }
 
     /// What went out under the present key.
-    pub const fn volume(&self) -> (u64, u32) {
-        (self.bytes, self.packets)
+    pub const fn volume(&self) -> Volume {
+        self.half.volume
     }
 
-    /// The identification line, before any packet.
-    pub fn ident(&mut self, parts: &[&str]) -> Result<(), Error> {
+    /// The identification line of `software`, before any packet.
+    pub fn ident(&mut self, software: &str) -> Result<(), Error> {
         let mut to = Writer::new(&mut self.buffer[self.end..]);
+        let parts = [IDENT_PREFIX, software, "\r\n"];
         parts.iter().try_for_each(|part| to.bytes(part.as_bytes())).map_err(|_| Bug::NoRoom)?;
         self.end += to.written();
         Ok(())
@@ -130,11 +130,7 @@ impl<'a> Sender<'a> {
     /// Our NEWKEYS has gone out: from the next packet on `key` is used. Strict key exchange
     /// restarts the sequence.
     pub fn rekey(&mut self, key: Key, restart_sequence: bool) {
-        self.key = Some(key);
-        (self.bytes, self.packets) = (0, 0);
-        if restart_sequence {
-            self.sequence = 0;
-        }
+        self.half.rekey(key, restart_sequence);
         self.holding = false;
     }
 
@@ -183,7 +179,7 @@ impl<'a> Sender<'a> {
     /// The padding is not random, as section 6 recommends: packets are either public or sealed by
     /// an authenticated cipher, which does not care what it seals.
     fn seal(&mut self, payload_len: usize) {
-        let (outside, block, tag_len) = match &self.key {
+        let (outside, block, tag_len) = match &self.half.key {
             None => (LENGTH_LEN, PLAIN_BLOCK, 0),
             Some(key) => (0, key.algorithm().block_len(), TAG_LEN),
         };
@@ -195,12 +191,10 @@ impl<'a> Sender<'a> {
         bytes[..LENGTH_LEN].copy_from_slice(&(length as u32).to_be_bytes());
         bytes[LENGTH_LEN] = padding as u8;
         bytes[HEADER_LEN + payload_len..][..padding].fill(0);
-        if let Some(key) = &mut self.key {
-            key.seal(self.sequence, bytes);
+        if let Some(key) = &mut self.half.key {
+            key.seal(self.half.sequence, bytes);
         }
-        self.sequence = self.sequence.wrapping_add(1);
-        self.bytes += packet.len() as u64;
-        self.packets += 1;
+        self.half.count(packet.len());
         self.end = packet.end;
     }
 

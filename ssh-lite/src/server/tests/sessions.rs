@@ -5,7 +5,7 @@ use crate::{
     msg::{
         ChannelClose, ChannelData, ChannelEof, ChannelOpen, ChannelRequest, Disconnect, GlobalRequest, Message, Rest,
     },
-    testkit::{Pair, pair_authed, pair_with_channel, payload, written},
+    testkit::{Pair, WINDOW, pair_authed, pair_with_channel, payload, written},
     wire::WireError,
 };
 use std::{vec, vec::Vec};
@@ -227,6 +227,19 @@ fn the_caller_says_good_bye() {
     assert_eq!(reason, 11);
     assert_eq!(sentence, "ä".repeat(80), "cut between two characters");
     assert_eq!(pair.replies(), [], "nothing follows");
+}
+
+#[test]
+fn after_disconnect_the_callers_answers_and_data_are_dropped() {
+    let (mut pair, channel) = pair_with_channel();
+    pair.deliver(&ask("shell", true, b"")).unwrap();
+    pair.server.disconnect(Reason::ByApplication, "enough");
+    pair.server.request_answer(channel, true);
+    pair.server.grant(channel, WINDOW);
+    pair.server.keepalive();
+    assert!(pair.server.data_space(channel, Stream::Stdout).is_empty());
+    assert!(pair.server.open_forwarded("::1", 1, "::1", 2, WINDOW).is_err());
+    assert_eq!(pair.replies(), [1]);
 }
 
 #[test]

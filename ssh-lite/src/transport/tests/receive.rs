@@ -4,7 +4,7 @@ use super::{HEADER_LEN, block, ciphers, key, packet, sealed};
 use crate::{
     error::{Error, Malformed},
     limits::READ_AHEAD,
-    transport::Receiver,
+    transport::{Receiver, Volume},
 };
 use ssh_lite_cipher::{Algorithm, LENGTH_LEN, TAG_LEN};
 use std::{vec, vec::Vec};
@@ -142,12 +142,12 @@ fn after_new_key(restart_sequence: bool, sequence: u32) -> Result<u32, Error> {
     for _ in 0..2 {
         receiver.next(200).unwrap().unwrap();
     }
-    assert_eq!(receiver.volume(), (32, 2));
+    assert_eq!(receiver.volume(), Volume { bytes: 32, packets: 2 });
     receiver.rekey(new, restart_sequence);
-    assert_eq!(receiver.volume(), (0, 0), "what came under the present key");
+    assert_eq!(receiver.volume(), Volume { bytes: 0, packets: 0 }, "what came under the present key");
     let range = receiver.next(200)?.unwrap();
     assert_eq!(receiver.payload(range), b"\x02new");
-    assert_eq!(receiver.volume(), (4 + 16 + 16, 1));
+    assert_eq!(receiver.volume(), Volume { bytes: 4 + 16 + 16, packets: 1 });
     Ok(receiver.last_sequence())
 }
 
@@ -164,7 +164,7 @@ fn after_the_last_sequence_number_comes_zero() {
     // RFC 4253 section 6.4.
     let mut buffer = vec![0; 100];
     let mut receiver = receiver(&mut buffer, Some(Algorithm::ChaCha20Poly1305));
-    receiver.sequence = u32::MAX;
+    receiver.half.sequence = u32::MAX;
     let mut key = key(Algorithm::ChaCha20Poly1305, 1);
     for sequence in [u32::MAX, 0] {
         feed(&mut receiver, &mut &sealed(Some(&mut key), sequence, b"\x02")[..], usize::MAX);

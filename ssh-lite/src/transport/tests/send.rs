@@ -5,7 +5,7 @@ use crate::{
     error::{Bug, Misbehaviour},
     limits::{ANSWER_ROOM, DISCONNECT_ROOM, DISCONNECT_TEXT, PACKET_OVERHEAD},
     msg::{Disconnect, ExtInfo, Ignore, NewKeys, Rest},
-    transport::Sender,
+    transport::{Sender, Volume},
 };
 use ssh_lite_cipher::{Algorithm, LENGTH_LEN, TAG_LEN};
 use std::{vec, vec::Vec};
@@ -71,17 +71,17 @@ fn a_packet_is_padded_to_a_block_with_at_least_four_bytes() {
 fn the_shortest_message_as_bytes() {
     let mut buffer = vec![0xee; 8 * 1024];
     let mut sender = Sender::using(&mut buffer, usize::MAX);
-    sender.ident(&["SSH-2.0-", "x", "\r\n"]).unwrap();
+    sender.ident("x").unwrap();
     sender.send(&NewKeys {}).unwrap();
     assert_eq!(sender.output(), b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x15\0\0\0\0\0\0\0\0\0\0");
-    assert_eq!(sender.volume(), (16, 1));
+    assert_eq!(sender.volume(), Volume { bytes: 16, packets: 1 });
 }
 
 #[test]
 fn all_of_the_output_is_consumed_and_no_more() {
     let mut buffer = vec![0; 8 * 1024];
     let mut sender = Sender::using(&mut buffer, usize::MAX);
-    sender.ident(&["SSH-2.0-x\r\n"]).unwrap();
+    sender.ident("x").unwrap();
     sender.consume(3);
     assert_eq!(sender.output(), b"-2.0-x\r\n");
     sender.consume(usize::MAX);
@@ -100,7 +100,7 @@ fn a_new_key_is_for_what_is_sent_afterwards_though_older_packets_still_wait() {
             let old = sender.output().to_vec();
             sender.consume(5);
             sender.rekey(key(algorithm, 2), restart_sequence);
-            assert_eq!(sender.volume(), (0, 0));
+            assert_eq!(sender.volume(), Volume { bytes: 0, packets: 0 });
             sender.send(&Ignore { data: b"new" }).unwrap();
             sender.send(&message(b"")).unwrap();
 
@@ -108,7 +108,7 @@ fn a_new_key_is_for_what_is_sent_afterwards_though_older_packets_still_wait() {
             assert_eq!(waited, &old[5..]);
             let new_payloads = payloads(Some(algorithm), 2, sequence, new);
             assert_eq!(new_payloads, [&b"\x02\0\0\0\x03new"[..], b"\x51"]);
-            assert_eq!(sender.volume(), (new.len() as u64, 2));
+            assert_eq!(sender.volume(), Volume { bytes: new.len() as u64, packets: 2 });
         }
     }
 }
@@ -119,7 +119,7 @@ fn after_the_last_sequence_number_comes_zero() {
     let chacha = Algorithm::ChaCha20Poly1305;
     let mut buffer = vec![0; 8 * 1024];
     let mut sender = sender(&mut buffer, Some(chacha));
-    sender.sequence = u32::MAX;
+    sender.half.sequence = u32::MAX;
     for _ in 0..2 {
         sender.send(&NewKeys {}).unwrap();
     }
