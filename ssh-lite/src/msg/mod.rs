@@ -20,6 +20,9 @@ pub trait Encode {
     fn encode(&self, to: &mut Writer<'_>) -> Result<(), WireError>;
 }
 
+/// Writes the payload of some message.
+pub(crate) type Payload<'m> = &'m dyn Fn(&mut Writer<'_>) -> Result<(), WireError>;
+
 /// Who sends a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SentBy {

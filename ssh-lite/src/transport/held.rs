@@ -2,7 +2,7 @@
 
 use crate::{
     limits::{ANSWER_ROOM, HELD, PACKET_OVERHEAD},
-    msg::Encode,
+    msg::Payload,
     wire::{WireError, Writer},
 };
 use core::ops::Range;
@@ -25,14 +25,14 @@ impl Held {
         self.start == self.end
     }
 
-    pub fn push(&mut self, message: &impl Encode) -> Result<(), WireError> {
+    pub fn push(&mut self, payload: Payload<'_>) -> Result<(), WireError> {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
-        let (size, payload) = self.bytes[self.end..].split_first_chunk_mut::<SIZE_LEN>().ok_or(WireError::NoRoom)?;
+        let (size, room) = self.bytes[self.end..].split_first_chunk_mut::<SIZE_LEN>().ok_or(WireError::NoRoom)?;
         // What is kept here must fit the room that it will be sent from.
-        let longest = payload.len().min(ANSWER_ROOM - PACKET_OVERHEAD);
-        let mut to = Writer::new(&mut payload[..longest]);
-        message.encode(&mut to)?;
+        let longest = room.len().min(ANSWER_ROOM - PACKET_OVERHEAD);
+        let mut to = Writer::new(&mut room[..longest]);
+        payload(&mut to)?;
         let written = to.written();
         *size = u16::try_from(written).map_err(|_| WireError::NoRoom)?.to_be_bytes();
         self.end += SIZE_LEN + written;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::{Bug, Error, Misbehaviour},
     limits::{ANSWER_ROOM, DISCONNECT_ROOM, PACKET_OVERHEAD},
-    msg::{Disconnect, Encode},
+    msg::{Disconnect, Encode, Payload},
     wire::{WireError, Writer},
 };
 use ssh_lite_cipher::{Key, LENGTH_LEN, TAG_LEN};
@@ -88,19 +88,21 @@ impl<'a> Sender<'a> {
     /// Sends a message, or keeps it for later when a key exchange or the peer's slowness is in the
     /// way. The order is kept.
     pub fn send<M: Encode>(&mut self, message: &M) -> Result<(), Error> {
-        if M::NUMBER <= LAST_OF_TRANSPORT {
-            return self.seal_message(message, DISCONNECT_ROOM);
+        self.send_payload(M::NUMBER, &|to| message.encode(to))
+    }
+
+    /// One function for all messages, and not one for each.
+    fn send_payload(&mut self, number: u8, payload: Payload<'_>) -> Result<(), Error> {
+        if number <= LAST_OF_TRANSPORT || self.is_ready() && self.has_answer_room() {
+            return self.seal_payload(payload, DISCONNECT_ROOM);
         }
-        if self.is_ready() && self.has_answer_room() {
-            return self.seal_message(message, DISCONNECT_ROOM);
-        }
-        self.held.push(message).map_err(|_| Misbehaviour::Flood.into())
+        self.held.push(payload).map_err(|_| Misbehaviour::Flood.into())
     }
 
     /// The last message; it alone may use the last of the room.
     pub fn disconnect(&mut self, message: &Disconnect<'_>) -> Result<(), Error> {
         self.make_room(DISCONNECT_ROOM);
-        self.seal_message(message, 0)
+        self.seal_payload(&|to| message.encode(to), 0)
     }
 
     /// Sends what was kept, as far as it can be sent now.
@@ -163,12 +165,12 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn seal_message(&mut self, message: &impl Encode, reserve: usize) -> Result<(), Error> {
+    fn seal_payload(&mut self, payload: Payload<'_>, reserve: usize) -> Result<(), Error> {
         // What is behind the payload at most: 19 bytes of padding and the tag.
         let end = self.used.saturating_sub(reserve + 19 + TAG_LEN);
         let room = self.buffer.get_mut(self.end + HEADER_LEN..end).ok_or(Bug::NoRoom)?;
         let mut to = Writer::new(room);
-        message.encode(&mut to).map_err(|_| Bug::NoRoom)?;
+        payload(&mut to).map_err(|_| Bug::NoRoom)?;
         let len = to.written();
         self.seal(len);
         Ok(())
