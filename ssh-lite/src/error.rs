@@ -1,4 +1,4 @@
-//! What ends a connection, by who is to blame, and the reason that the peer is told.
+//! Errors, each of which ends the connection: by who is to blame, and with the reason that the peer is told.
 
 use crate::wire::WireError;
 use core::fmt;
@@ -58,7 +58,7 @@ pub enum Misbehaviour {
     WindowOverflow,
     /// Data after EOF (RFC 4254 section 5.3).
     DataAfterEof,
-    /// So much to answer during a key exchange that the answers cannot be kept.
+    /// The queue of messages that wait for the end of a key exchange is full.
     Flood,
 }
 

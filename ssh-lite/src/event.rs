@@ -5,23 +5,23 @@ use crate::{
     connection::{ChannelId, Request},
 };
 
-/// Events with an answer hold back all further ones until it is given.
+/// After an event that names an answer no other comes until that is given.
 #[derive(Debug)]
 pub enum Event<'e> {
-    /// A packet was handled that asks nothing of the caller.
+    /// A packet was handled, and the caller has nothing to do.
     Progress,
-    /// The exchange hash H to be signed by the host key, in every key exchange (RFC 4253 section 8).
+    /// The host key is to sign the exchange hash H; in every key exchange (RFC 4253 section 8).
     /// Answer: [`sign_answer`](crate::Server::sign_answer).
     Sign { hash: [u8; 32] },
-    /// May this key log in (RFC 4252 section 7)? Nothing is signed yet.
+    /// May this key log in (RFC 4252 section 7)? The client has signed nothing yet.
     /// Answer: [`auth_answer`](crate::Server::auth_answer).
     AuthQuery { user: &'e str, algorithm: &'e str, key: &'e [u8] },
-    /// A signature to verify (RFC 4252 section 7).
+    /// Is this signature a good one of a key that may log in (RFC 4252 section 7)?
     /// Answer: [`auth_answer`](crate::Server::auth_answer).
     AuthVerify(auth::Request<'e>),
-    /// Another method than `publickey` and `none` was tried, and refused.
+    /// The client tried another method than `publickey` and `none`, and was refused.
     AuthRefused { user: &'e str, method: &'e str },
-    /// A key that cannot be used, or not by this algorithm, was tried, and refused. It may be cut.
+    /// The client tried a key that cannot be used, or not by this algorithm, and was refused. `key` may be malformed.
     AuthUnusable { user: &'e str, algorithm: &'e str, key: &'e [u8], why: auth::Refused },
     /// The client opens a session (RFC 4254 section 6.1).
     /// Answer: [`open_answer`](crate::Server::open_answer).
@@ -35,10 +35,10 @@ pub enum Event<'e> {
     /// The client asks for connections to this address (RFC 4254 section 7.1); port 0: any.
     /// Answer: [`forward_answer`](crate::Server::forward_answer).
     Forward { address: &'e str, port: u32 },
-    /// The client takes the request back (RFC 4254 section 7.1).
+    /// The client wants no more connections to this address (RFC 4254 section 7.1).
     /// Answer: [`forward_answer`](crate::Server::forward_answer).
     CancelForward { address: &'e str, port: u32 },
-    /// What was not yet taken of a packet's data.
+    /// Data of one packet, without what the caller has used of it already.
     /// Acknowledge: [`data_used`](crate::Server::data_used).
     Data { channel: ChannelId, data: &'e [u8] },
     /// The client sends no more data on this channel (RFC 4254 section 5.3).

@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod auth;
 pub mod connection;
+mod environment;
 pub mod error;
 pub mod event;
 #[cfg(any(test, feature = "fuzz"))]
@@ -16,15 +17,14 @@ pub mod keys;
 pub mod limits;
 pub mod msg;
 pub mod names;
-mod outside;
 pub mod server;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod transport;
 pub mod wire;
 
+pub use environment::{Instant, Random};
 pub use error::Error;
 pub use event::Event;
-pub use outside::{Instant, Random};
 pub use server::Server;
 pub use ssh_lite_cipher::{Algorithm as Cipher, Ciphers};

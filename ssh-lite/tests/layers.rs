@@ -9,7 +9,7 @@ use std::{
 const MODULES: [&str; 13] = [
     "names",
     "limits",
-    "outside",
+    "environment",
     "wire",
     "error",
     "msg",
@@ -26,8 +26,13 @@ const MODULES: [&str; 13] = [
 const SERVER: [&[&str]; 4] = [&["config"], &["key_exchange", "login", "connection"], &["machine"], &["mod"]];
 
 /// Where the names at the root of the crate are from. `Cipher` and `Ciphers` are from a crate below.
-const ROOT: [(&str, &str); 5] =
-    [("Error", "error"), ("Event", "event"), ("Instant", "outside"), ("Random", "outside"), ("Server", "server")];
+const ROOT: [(&str, &str); 5] = [
+    ("Error", "error"),
+    ("Event", "event"),
+    ("Instant", "environment"),
+    ("Random", "environment"),
+    ("Server", "server"),
+];
 
 fn module(name: &str) -> Option<usize> {
     let name = ROOT.iter().find(|(root, _)| *root == name).map_or(name, |(_, module)| module);

@@ -3,8 +3,8 @@
 //! A packet is `packet_length (4 bytes) ‖ body ‖ tag (16 bytes)` (RFC 4253 section 6, RFC 5647
 //! section 7.3). Only authenticated ciphers are here, so there is no MAC beside them.
 //!
-//! The crate is apart from `ssh-lite` because generic ciphers are compiled where they are used:
-//! this one is built for speed, the rest of the program for size.
+//! It is a crate of its own because generic ciphers are compiled where they are used: this crate is
+//! built for speed, the rest of the program for size.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -68,12 +68,12 @@ impl Ciphers {
     /// The cipher that is fast on any CPU.
     pub const PORTABLE: Self = Self(&[Algorithm::ChaCha20Poly1305]);
 
-    /// What this machine is fast at: AES where it takes no more than one and a half times as long as ChaCha20. With
-    /// instructions for it it beats that everywhere but in emulators, some of which are as fast with either; who else was
-    /// busy meanwhile must not decide then. Without them it takes several times as long. `nanoseconds` reads a clock that
-    /// does not go back.
+    /// The ciphers that are fast on this processor: [`ALL`](Self::ALL) where AES takes at most one and a half times as
+    /// long as ChaCha20, else [`SLOW_AES`](Self::SLOW_AES). With instructions for AES it is the faster one, but in some
+    /// emulators as fast as ChaCha20: there the margin decides, and not what else the machine is doing. Without them AES
+    /// takes several times as long.
     ///
-    /// Seals [`TRIALS`] packets with each, and takes each one's best time.
+    /// Each seals [`TRIALS`] packets, of which the fastest counts. `nanoseconds` reads a clock that does not go back.
     pub fn measure(nanoseconds: impl Fn() -> u64) -> Self {
         let best = |algorithm| -> u64 {
             let mut key = Key::new(algorithm, &[0; KEY_LEN], &[0; IV_LEN]);
@@ -128,8 +128,8 @@ impl Key {
         }
     }
 
-    /// The packet_length that the first bytes of a sealed packet stand for. It is not
-    /// authenticated before [`Key::open`] has seen the whole packet.
+    /// The packet_length in the first bytes of a sealed packet. It is not authenticated before
+    /// [`Key::open`] has seen the whole packet.
     pub fn packet_length(&self, sequence: u32, field: [u8; LENGTH_LEN]) -> u32 {
         u32::from_be_bytes(match &self.0 {
             Keyed::ChaCha20Poly1305(key) => key.length(sequence, field),

@@ -1,7 +1,7 @@
-//! Public key authentication (RFC 4252 section 7): is a key allowed, is a signature good.
+//! Public key authentication (RFC 4252 section 7): may a key log in, and is a signature good?
 //!
-//! Pure functions over the bytes of a request and of an `authorized_keys` file, so that the process
-//! which decides need not be the one that speaks to the peer.
+//! These are functions of the bytes of a request and of an `authorized_keys` file, so that the process
+//! that decides need not be the one that speaks to the peer.
 
 mod montgomery;
 mod refused;
@@ -29,7 +29,7 @@ pub struct Request<'a> {
     pub algorithm: &'a str,
     /// The public key blob.
     pub key: &'a [u8],
-    /// The blob of the host's key, when the signature is over that, too.
+    /// The blob of the host's key, when the signature covers it.
     pub host_key: Option<&'a [u8]>,
     /// `string algorithm`, `string signature` as the algorithm has it.
     pub signature: &'a [u8],

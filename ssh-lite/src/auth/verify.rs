@@ -36,20 +36,20 @@ impl Authenticated {
     }
 }
 
-/// Why `key` is no key that signatures by `algorithm` can be verified with, unless it is one.
+/// Why signatures by `algorithm` cannot be verified with `key`; `None` when they can.
 pub fn unusable(algorithm: &str, key: &[u8]) -> Option<Refused> {
     Scheme::new(algorithm, key).err()
 }
 
-/// Whether `key` may log in, given an `authorized_keys` file, by signing with `algorithm`.
+/// Whether `key` is in the file `authorized` and may sign with `algorithm`.
 ///
-/// The answer to a query without a signature (RFC 4252 section 7), which proves nothing yet.
+/// This answers a query without a signature (RFC 4252 section 7), which proves nothing yet.
 pub fn permitted(authorized: &[u8], algorithm: &str, key: &[u8]) -> bool {
     unusable(algorithm, key).is_none() && is_authorized(authorized, key)
 }
 
-/// A stranger may ask for each of many keys, and to read one takes arithmetic on its curve: a line is read only when the
-/// key stands in it. Its base 64 has one form.
+/// To parse a key takes arithmetic on its curve, and a stranger may ask about many: only lines that hold the key's base
+/// 64, which has one form, are parsed.
 fn is_authorized(authorized: &[u8], key: &[u8]) -> bool {
     let mut text = String::<{ KEY_BLOB.div_ceil(3) * 4 }>::new();
     if base64::encode_unpadded(key, &mut text).is_err() {

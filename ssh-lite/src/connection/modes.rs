@@ -2,8 +2,8 @@
 
 use crate::wire::Reader;
 
-/// The pairs of opcode and argument up to TTY_OP_END, an opcode that has no such argument, or the
-/// end of the bytes.
+/// Iterates over pairs of opcode and argument, up to TTY_OP_END, an undefined opcode, or the end of the
+/// bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct TerminalModes<'a>(Reader<'a>);
 

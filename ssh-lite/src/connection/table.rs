@@ -23,7 +23,7 @@ impl ChannelId {
     }
 }
 
-/// Who opened it; each kind has places of its own, so that neither can use up the other's.
+/// Which side opened the channel. Each kind has places of its own: neither can use up the other's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Session,

@@ -74,7 +74,7 @@ impl ReceiveWindow {
         self.window.consume(bytes)
     }
 
-    /// Room that has become free, to be told to the peer when it pays.
+    /// Counts room that has become free; [`due`](Self::due) says when the peer is told.
     pub fn credit(&mut self, bytes: u32) {
         self.credit = self.credit.saturating_add(bytes);
     }

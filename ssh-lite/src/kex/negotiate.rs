@@ -1,4 +1,4 @@
-//! KEXINIT: what this side offers, and what both agree on (RFC 4253 section 7.1).
+//! Negotiation by KEXINIT: what this side offers, and what both agree on (RFC 4253 section 7.1).
 
 use super::Method;
 use crate::{
@@ -59,7 +59,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// In each list the first of the client's names that the server has, too.
+    /// Chooses in each list the first of the client's names that the server has, too.
     pub fn new(client: &KexInit<'_>, ciphers: Ciphers) -> Result<Self, Error> {
         let (method_name, method) = client
             .kex

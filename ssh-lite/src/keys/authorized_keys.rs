@@ -1,9 +1,8 @@
 //! The AUTHORIZED_KEYS FILE FORMAT of sshd(8).
 //!
 //! A line is `[options] keytype base64 [comment]`; empty lines and lines that begin with `#` are
-//! nothing. A key whose options are not all honoured is refused: most options take a right away,
-//! and a key that would get more than its owner was meant to have is worse than one that does not
-//! work.
+//! skipped. A key with an option that is not honoured is refused: most options take a right away, and
+//! a key that does not work is better than one with rights that it was not meant to have.
 
 use core::{error, fmt};
 
@@ -19,8 +18,8 @@ const BLOB_MAX: usize = (4 + 7) + (4 + 5) + (4 + 1 + 16384 / 8);
 /// How a PEM file begins (RFC 7468): a private key, perhaps.
 const PEM: &[u8] = b"-----BEGIN ";
 
-/// What a problem may name: sshd(8)'s options and OpenSSH's other key types. Any other word may be
-/// part of a secret, in a file that was given by mistake.
+/// The words that a problem shows: sshd(8)'s options and OpenSSH's other key types. Any other word may be part of a
+/// secret, when somebody has given the wrong file.
 const NAMES: &str = "agent-forwarding cert-authority command environment expiry-time from no-port-forwarding no-pty \
     no-touch-required permitlisten permitopen port-forwarding principals pty restrict tunnel user-rc verify-required \
     X11-forwarding ssh-dss ecdsa-sha2-nistp384 ecdsa-sha2-nistp521 sk-ssh-ed25519@openssh.com \
@@ -78,7 +77,8 @@ pub enum Reason<'a> {
     Key(KeyError),
 }
 
-/// The lines of a file that mean something, in their order, up to the first of a PEM file.
+/// The entries of a file in their order, and the lines that are none. Where a PEM file begins is a problem, and nothing
+/// behind it is read.
 pub fn parse(file: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, Problem<'_>>> {
     let lines = file.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
     let mut ended = false;
@@ -151,8 +151,8 @@ fn check_options(mut options: &[u8]) -> Result<(), Reason<'_>> {
     }
 }
 
-/// Where the first of `stops` outside of quotation marks is, or the end; none when a quotation mark
-/// is not closed. A quotation mark after a backslash is an ordinary character.
+/// The place of the first of `stops` outside of quotation marks, or the end; none when a quotation mark
+/// is not closed. One after a backslash is an ordinary character.
 fn unquoted_end(text: &[u8], stops: &[u8]) -> Option<usize> {
     let mut quoted = false;
     let mut before = 0;

@@ -1,8 +1,7 @@
 //! Base 64 (RFC 4648 section 4), strict: padding is required, unused bits must be zero.
 //!
-//! Own code because the text of a key file has line ends of any kind anywhere, and because a file
-//! that is too long for the output must still give its beginning, which says what kind of key it
-//! is.
+//! No crate's, for two reasons: a key file has line ends of any kind anywhere, so the text comes as an
+//! iterator; and of a file that is too long the beginning is decoded, which says what kind of key it is.
 
 use core::fmt;
 
@@ -12,8 +11,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub enum Base64Error {
     /// A character that is not of the alphabet, wrong padding, or unused bits that are not zero.
     Invalid,
-    /// The output is full. It holds the beginning, to the last byte when its size is a multiple of
-    /// 3.
+    /// The output is full. It holds the beginning, and no byte is unused when its size is a multiple of 3.
     NoRoom,
 }
 

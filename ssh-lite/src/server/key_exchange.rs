@@ -27,7 +27,7 @@ pub struct KeyExchange {
     strict: bool,
     /// The hash of the first key exchange, once that is over, the client's NEWKEYS included.
     session_id: Option<[u8; 32]>,
-    /// Opens what follows the client's NEWKEYS; the receiver has not taken it yet.
+    /// The key of what follows the client's NEWKEYS, until the receiver takes it.
     incoming_key: Option<Key>,
     rekey_wanted: bool,
 }
@@ -43,11 +43,11 @@ enum Exchange {
 
 #[expect(clippy::enum_variant_names, reason = "each is what is awaited")]
 enum Step {
-    /// Our KEXINIT is out.
+    /// We have sent KEXINIT.
     AwaitKexInit(Offer),
     AwaitEcdhInit(Agreed),
     AwaitSignature(Unsigned),
-    /// Our NEWKEYS is out; the key opens what follows the client's.
+    /// We have sent NEWKEYS; `key` opens what follows the client's.
     AwaitNewKeys {
         key: Key,
         hash: [u8; 32],
@@ -108,7 +108,8 @@ impl KeyExchange {
         self.incoming_key.take().map(|key| (key, self.strict))
     }
 
-    /// The phase that the connection is in by the key exchange; none while keys are in use and no exchange runs.
+    /// The phase of the connection while a key exchange decides it: before the first, and from the client's KEXINIT to
+    /// its NEWKEYS.
     pub const fn phase(&self) -> Option<Phase> {
         match (&self.exchange, self.session_id) {
             (Exchange::Running(Step::AwaitKexInit(_)) | Exchange::Done { .. }, Some(_)) => None,
@@ -118,7 +119,7 @@ impl KeyExchange {
         }
     }
 
-    /// When keys are to be replaced for their age.
+    /// When the keys are too old.
     pub fn deadline(&self) -> Option<Instant> {
         match self.exchange {
             // A re-key that is wanted waits for room, not for time.
@@ -131,7 +132,7 @@ impl KeyExchange {
         self.rekey_wanted = !self.is_running();
     }
 
-    /// Whether a re-key is due: asked for, or for the age of the keys, or for what went under them.
+    /// A re-key is due: the caller wants one, or the keys are too old or have been used too much.
     pub fn is_due(&mut self, received: Volume, sent: Volume, now: Instant) -> bool {
         let Exchange::Done { since } = self.exchange else { return false };
         let worn = |volume: Volume| volume.bytes >= self.config.rekey_bytes || volume.packets >= PACKETS_PER_KEY;
@@ -149,20 +150,20 @@ impl KeyExchange {
         self.start(out, random)
     }
 
-    /// Sends our KEXINIT. From here to our NEWKEYS only the key exchange's messages go out.
+    /// Sends our KEXINIT. Until our NEWKEYS only messages of the key exchange are sent.
     pub fn start(&mut self, out: &mut Sender<'_>, random: &mut dyn Random) -> Result<(), Error> {
         let mut cookie = [0; 16];
         random.fill(&mut cookie);
         let first = self.session_id.is_none();
         let offer = Offer { cookie, ciphers: self.config.ciphers, first };
         offer.message(|message| out.send(message))?;
-        out.hold();
+        out.start_rekey();
         self.rekey_wanted = false;
         self.exchange = Exchange::Running(Step::AwaitKexInit(offer));
         Ok(())
     }
 
-    /// Whether the packet is a client's wrong guess, to be ignored once (RFC 4253 section 7).
+    /// The packet is the client's wrong guess, which is ignored once (RFC 4253 section 7).
     pub const fn skips_guess(&mut self, number: u8) -> bool {
         match &mut self.exchange {
             Exchange::Running(Step::AwaitEcdhInit(agreed))

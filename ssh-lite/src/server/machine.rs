@@ -1,8 +1,7 @@
-//! Everything of a connection but the receive buffer, so that an event may borrow from that while
-//! the rest moves on.
+//! All of a server but the receive buffer: an event borrows from that while the machine is changed.
 //!
-//! Each part keeps its state to itself and is handed the sender with each call. The machine alone decides which part a
-//! message is for.
+//! Each part of the machine has private state and is handed the sender with each call. The machine alone decides which
+//! part a message is for.
 
 use super::{config::Config, connection::Connection, key_exchange::KeyExchange, login::Login};
 use crate::{
@@ -21,7 +20,7 @@ pub struct Machine<'a> {
     key_exchange: KeyExchange,
     login: Login,
     connection: Connection,
-    /// An error in a call that cannot return one; the next poll does.
+    /// The first error of a call that cannot return one; the next poll returns it.
     fault: Option<Error>,
     /// The last message has been sent or received.
     over: bool,
@@ -76,7 +75,7 @@ impl<'a> Machine<'a> {
         self.key_exchange.take_incoming_key()
     }
 
-    /// Does what time and room have made due: time-outs, a re-key, messages that had to wait.
+    /// Does what has become due with time, or can be done with new room: time-outs, a re-key, queued messages.
     pub fn tick(&mut self, received: Volume, now: Instant, random: &mut dyn Random) -> Result<(), Error> {
         if self.over {
             return Ok(());
@@ -96,7 +95,7 @@ impl<'a> Machine<'a> {
         self.connection.send_credit(&mut self.out)
     }
 
-    /// When [`tick`](Self::tick) has something to do at the latest.
+    /// When [`tick`](Self::tick) must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         if self.over {
             return None;
@@ -180,7 +179,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Lets the caller act on the connection, as long as it lasts.
+    /// Lets the caller act on the connection. After the last message nothing is done.
     pub fn act(&mut self, act: impl FnOnce(&mut Connection, &mut Sender<'_>) -> Result<(), Error>) {
         if !self.over {
             let done = act(&mut self.connection, &mut self.out);

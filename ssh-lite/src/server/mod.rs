@@ -32,11 +32,11 @@ pub struct Server<'a> {
     machine: Machine<'a>,
     /// The payload of the packet that was handled last.
     payload: Range<usize>,
-    /// Data of that packet which the caller has not taken yet: the end of its payload.
+    /// Bytes of data at the end of that payload that the caller has not used yet.
     unused: Option<(ChannelId, usize)>,
 }
 
-/// What poll has come to, before anything is borrowed for the event.
+/// What poll found, before an event borrows from the buffer.
 enum Step {
     Wait,
     Data(ChannelId, usize),
@@ -52,7 +52,7 @@ impl<'a> Server<'a> {
         Self { rx, machine, payload: 0..0, unused: None }
     }
 
-    /// Room for bytes of the client; empty: do not read now.
+    /// Room for bytes of the client. While it is empty the caller must not read.
     pub fn input_space(&mut self) -> &mut [u8] {
         self.rx.space()
     }
@@ -62,7 +62,7 @@ impl<'a> Server<'a> {
         self.rx.commit(n);
     }
 
-    /// Copies bytes of the client in, and says how many there was room for.
+    /// Copies bytes of the client in; returns how many there was room for.
     pub fn input(&mut self, bytes: &[u8]) -> usize {
         let space = self.input_space();
         let n = bytes.len().min(space.len());
@@ -81,11 +81,10 @@ impl<'a> Server<'a> {
         self.machine.consume(n);
     }
 
-    /// Handles at most one packet. `None`: nothing can be done without more input, room in the
-    /// output, or an answer that is owed.
+    /// Handles at most one packet. `None`: more input, more room in the output, or an answer is needed.
     ///
-    /// After an error, or after [`Event::Disconnected`], nothing more happens: the last output is to
-    /// be written and the connection closed. Of an error the client is told in that output.
+    /// After an error, or after [`Event::Disconnected`], nothing more happens: the caller writes the
+    /// last output, which tells the client of an error, and closes the connection.
     pub fn poll(&mut self, now: Instant, random: &mut dyn Random) -> Result<Option<Event<'_>>, Error> {
         match self.step(now, random) {
             Ok(Step::Wait) => Ok(None),
@@ -132,7 +131,7 @@ impl<'a> Server<'a> {
         Ok(Step::Packet)
     }
 
-    /// When [`poll`](Self::poll) must be called again at the latest.
+    /// When [`poll`](Self::poll) must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         self.machine.deadline()
     }
@@ -158,8 +157,8 @@ impl<'a> Server<'a> {
         self.machine.auth_answer(accepted, payload);
     }
 
-    /// Answers [`Event::Open`]: with the bytes of data that this side has room for, or a reason
-    /// against it.
+    /// Answers [`Event::Open`]: with the bytes of data that this side has room for, or with the reason
+    /// why the channel is refused.
     pub fn open_answer(&mut self, channel: ChannelId, open: Result<u32, OpenFailure>) {
         self.machine.act(|connection, out| connection.open_answer(out, channel, open));
     }
@@ -175,7 +174,7 @@ impl<'a> Server<'a> {
         self.machine.act(|connection, out| connection.forward_answer(out, port));
     }
 
-    /// Of the last [`Event::Data`] `n` bytes have been taken; the next poll offers the rest again,
+    /// The caller has used `n` bytes of the last [`Event::Data`]; the next poll offers the rest again,
     /// before anything else.
     pub fn data_used(&mut self, channel: ChannelId, n: usize) {
         self.unused = self
@@ -184,7 +183,7 @@ impl<'a> Server<'a> {
             .filter(|(_, len)| *len > 0);
     }
 
-    /// `n` more bytes of data find room: credit for the client, sent when it is worth a message.
+    /// The caller has room for `n` more bytes of data. The client is told when it is worth a message.
     pub fn grant(&mut self, channel: ChannelId, n: u32) {
         self.machine.act(|connection, out| connection.grant(out, channel, n));
     }
@@ -202,13 +201,13 @@ impl<'a> Server<'a> {
         self.machine.act(|connection, out| connection.data_commit(out, channel, stream, n));
     }
 
-    /// Bytes sent that the client's window adjustments have not given back: what it may still have
-    /// before it.
+    /// Bytes sent that the client's window adjustments have not given back: what it may not have read
+    /// yet.
     pub fn unacknowledged(&mut self, channel: ChannelId) -> u64 {
         self.machine.unacknowledged(channel)
     }
 
-    /// No more data comes from this side. Once per channel; later calls do nothing.
+    /// Ends this side's data. Once per channel; later calls do nothing.
     pub fn eof(&mut self, channel: ChannelId) {
         self.machine.act(|connection, out| connection.eof(out, channel));
     }
@@ -228,7 +227,7 @@ impl<'a> Server<'a> {
         self.machine.act(|connection, out| connection.close(out, channel));
     }
 
-    /// Asks for a channel for a connection from `originator` to a forwarded address (RFC 4254
+    /// Asks the client for a channel for a connection from `originator` to a forwarded address (RFC 4254
     /// section 7.2). `window` is the room for the client's data.
     pub fn open_forwarded(
         &mut self,
@@ -253,14 +252,14 @@ impl<'a> Server<'a> {
         self.machine.want_rekey();
     }
 
-    /// Asks the client for a sign of life; its answer shows only as input.
+    /// Asks the client for a sign of life. There is no event for its answer, which is seen as input.
     pub fn keepalive(&mut self) {
         if self.machine.is_open() {
             self.machine.act(|connection, out| connection.keepalive(out));
         }
     }
 
-    /// Ends the connection: the rest of the output is to be written, nothing more happens.
+    /// Ends the connection: the caller writes the rest of the output, and nothing more happens.
     pub fn disconnect(&mut self, reason: Reason, text: &str) {
         self.machine.disconnect(reason, text);
     }

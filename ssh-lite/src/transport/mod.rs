@@ -1,8 +1,8 @@
 //! The binary packet protocol (RFC 4253 sections 4 to 6) in the caller's buffers.
 
 mod half;
-mod held;
 mod ident;
+mod queue;
 mod receive;
 mod send;
 

@@ -3,8 +3,8 @@
 use super::{
     PADDING_LENGTH_LEN, PADDING_MIN, PLAIN_BLOCK,
     half::{Half, Volume},
-    held::Held,
     ident::IDENT_PREFIX,
+    queue::Queue,
 };
 use crate::{
     error::{Bug, Error, Misbehaviour},
@@ -30,9 +30,9 @@ pub struct Sender<'a> {
     start: usize,
     end: usize,
     pub(super) half: Half,
-    /// From this side's KEXINIT to its NEWKEYS (RFC 4253 section 7.1).
-    holding: bool,
-    held: Held,
+    /// This side has sent KEXINIT and not yet NEWKEYS: no message of the connection may go (RFC 4253 section 7.1).
+    rekeying: bool,
+    queue: Queue,
 }
 
 impl<'a> Sender<'a> {
@@ -44,8 +44,8 @@ impl<'a> Sender<'a> {
             start: 0,
             end: 0,
             half: Half::new(),
-            holding: false,
-            held: Held::new(),
+            rekeying: false,
+            queue: Queue::new(),
         }
     }
 
@@ -80,13 +80,13 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Whether the answer to any packet fits.
+    /// The answer to any packet fits.
     pub fn has_answer_room(&mut self) -> bool {
         self.make_room(ANSWER_ROOM + DISCONNECT_ROOM) >= ANSWER_ROOM + DISCONNECT_ROOM
     }
 
-    /// Sends a message, or keeps it for later when a key exchange or the peer's slowness is in the
-    /// way. The order is kept.
+    /// Sends a message, or queues it while a key exchange runs or the peer does not read. The order is
+    /// kept.
     pub fn send<M: Encode>(&mut self, message: &M) -> Result<(), Error> {
         self.send_payload(M::NUMBER, &|to| message.encode(to))
     }
@@ -96,7 +96,7 @@ impl<'a> Sender<'a> {
         if number <= LAST_OF_TRANSPORT || self.is_ready() && self.has_answer_room() {
             return self.seal_payload(payload, DISCONNECT_ROOM);
         }
-        self.held.push(payload).map_err(|_| Misbehaviour::Flood.into())
+        self.queue.push(payload).map_err(|_| Misbehaviour::Flood.into())
     }
 
     /// The last message; it alone may use the last of the room.
@@ -105,40 +105,40 @@ impl<'a> Sender<'a> {
         self.seal_payload(&|to| message.encode(to), 0)
     }
 
-    /// Sends what was kept, as far as it can be sent now.
+    /// Sends what is in the queue, as far as it can go now.
     pub fn flush(&mut self) {
-        while !self.holding
+        while !self.rekeying
             && self.has_answer_room()
-            && let Some(payload) = self.held.first()
+            && let Some(payload) = self.queue.first()
         {
             let at = self.end + HEADER_LEN;
             let len = payload.len();
             self.buffer[at..at + len].copy_from_slice(payload);
             self.seal(len);
-            self.held.pop();
+            self.queue.pop();
         }
     }
 
-    /// Nothing keeps a message of the connection from being sent at once.
+    /// A message of the connection need not be queued, if it fits.
     pub const fn is_ready(&self) -> bool {
-        !self.holding && self.held.is_empty()
+        !self.rekeying && self.queue.is_empty()
     }
 
-    /// Our KEXINIT goes out: from here to [`rekey`](Self::rekey) only the key exchange's messages do.
-    pub const fn hold(&mut self) {
-        self.holding = true;
+    /// Our KEXINIT has been sent: until [`rekey`](Self::rekey) the messages of the connection are queued.
+    pub const fn start_rekey(&mut self) {
+        self.rekeying = true;
     }
 
-    /// Our NEWKEYS has gone out: from the next packet on `key` is used. Strict key exchange
+    /// Our NEWKEYS has been sent: the next packet is sealed with `key`. Strict key exchange
     /// restarts the sequence.
     pub fn rekey(&mut self, key: Key, restart_sequence: bool) {
         self.half.rekey(key, restart_sequence);
-        self.holding = false;
+        self.rekeying = false;
     }
 
     /// Room for up to `wanted` bytes of a channel's data behind `header_len` bytes of its message.
-    /// Empty when there is less than that and less than a quarter of the buffer: small packets and
-    /// many moves would be the price.
+    /// Empty when less than that, and less than a quarter of the buffer, is free: packets would be small
+    /// and the buffer's content moved often.
     pub fn data_space(&mut self, header_len: usize, wanted: usize) -> &mut [u8] {
         let reserve = PACKET_OVERHEAD + ANSWER_ROOM + DISCONNECT_ROOM;
         let enough = wanted.min(self.used / 4);

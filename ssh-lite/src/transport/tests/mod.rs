@@ -1,6 +1,6 @@
 //! Packets as RFC 4253 section 6 has them, made and taken apart by hand.
 
-mod held;
+mod queue;
 mod receive;
 mod send;
 

@@ -95,7 +95,7 @@ fn a_new_key_is_for_what_is_sent_afterwards_though_older_packets_still_wait() {
             let mut buffer = vec![0; 8 * 1024];
             let mut sender = Sender::using(&mut buffer, usize::MAX);
             sender.send(&Ignore { data: b"old" }).unwrap();
-            sender.hold();
+            sender.start_rekey();
             sender.send(&NewKeys {}).unwrap();
             let old = sender.output().to_vec();
             sender.consume(5);
@@ -131,7 +131,7 @@ fn during_a_key_exchange_the_connection_waits_and_the_transport_does_not() {
     let mut buffer = vec![0; 8 * 1024];
     let mut sender = sender(&mut buffer, Some(Algorithm::ChaCha20Poly1305));
     sender.send(&message(b"before")).unwrap();
-    sender.hold();
+    sender.start_rekey();
     assert!(!sender.is_ready());
     sender.send(&message(b"first")).unwrap();
     sender.send(&ExtInfo { count: 0, extensions: Rest(b"") }).unwrap();

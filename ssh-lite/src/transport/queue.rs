@@ -1,7 +1,7 @@
-//! Messages that cannot be sent yet, in order.
+//! Messages that cannot be sent yet.
 
 use crate::{
-    limits::{ANSWER_ROOM, HELD, PACKET_OVERHEAD},
+    limits::{ANSWER_ROOM, PACKET_OVERHEAD, QUEUE},
     msg::Payload,
     wire::{WireError, Writer},
 };
@@ -9,16 +9,16 @@ use core::ops::Range;
 
 const SIZE_LEN: usize = 2;
 
-/// A queue of payloads, each after its size in two bytes: `0 <= start <= end <= HELD`.
-pub struct Held {
-    bytes: [u8; HELD],
+/// A queue of payloads, each after its size in two bytes: `0 <= start <= end <= QUEUE`.
+pub struct Queue {
+    bytes: [u8; QUEUE],
     start: usize,
     end: usize,
 }
 
-impl Held {
+impl Queue {
     pub const fn new() -> Self {
-        Self { bytes: [0; HELD], start: 0, end: 0 }
+        Self { bytes: [0; QUEUE], start: 0, end: 0 }
     }
 
     pub const fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What the machine is lent: a clock and randomness.
+//! Time and randomness, which the caller brings.
 
 use core::time::Duration;
 
