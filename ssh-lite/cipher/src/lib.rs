@@ -16,7 +16,6 @@ mod chacha20_poly1305;
 mod tests;
 
 use crate::{aes_gcm::AesGcm, chacha20_poly1305::ChaCha20Poly1305};
-use aes::{Aes128, Aes256};
 
 /// Bytes of the packet_length field.
 pub const LENGTH_LEN: usize = 4;
@@ -106,8 +105,7 @@ pub struct Key(Keyed);
 #[expect(clippy::large_enum_variant, reason = "one each way of a connection, and no heap to box it in")]
 enum Keyed {
     ChaCha20Poly1305(ChaCha20Poly1305),
-    Aes128Gcm(AesGcm<Aes128>),
-    Aes256Gcm(AesGcm<Aes256>),
+    AesGcm(AesGcm),
 }
 
 impl Key {
@@ -115,16 +113,15 @@ impl Key {
     pub fn new(algorithm: Algorithm, key: &[u8; KEY_LEN], iv: &[u8; IV_LEN]) -> Self {
         Self(match algorithm {
             Algorithm::ChaCha20Poly1305 => Keyed::ChaCha20Poly1305(ChaCha20Poly1305::new(key)),
-            Algorithm::Aes128Gcm => Keyed::Aes128Gcm(AesGcm::new(key, iv)),
-            Algorithm::Aes256Gcm => Keyed::Aes256Gcm(AesGcm::new(key, iv)),
+            Algorithm::Aes128Gcm => Keyed::AesGcm(AesGcm::with_128_bits(key, iv)),
+            Algorithm::Aes256Gcm => Keyed::AesGcm(AesGcm::with_256_bits(key, iv)),
         })
     }
 
     pub const fn algorithm(&self) -> Algorithm {
-        match self.0 {
+        match &self.0 {
             Keyed::ChaCha20Poly1305(_) => Algorithm::ChaCha20Poly1305,
-            Keyed::Aes128Gcm(_) => Algorithm::Aes128Gcm,
-            Keyed::Aes256Gcm(_) => Algorithm::Aes256Gcm,
+            Keyed::AesGcm(key) => key.algorithm(),
         }
     }
 
@@ -133,7 +130,7 @@ impl Key {
     pub fn packet_length(&self, sequence: u32, field: [u8; LENGTH_LEN]) -> u32 {
         u32::from_be_bytes(match &self.0 {
             Keyed::ChaCha20Poly1305(key) => key.length(sequence, field),
-            Keyed::Aes128Gcm(_) | Keyed::Aes256Gcm(_) => field,
+            Keyed::AesGcm(_) => field,
         })
     }
 
@@ -145,8 +142,7 @@ impl Key {
         let (length, body, tag) = split(packet);
         *tag = match &mut self.0 {
             Keyed::ChaCha20Poly1305(key) => key.seal(sequence, length, body),
-            Keyed::Aes128Gcm(key) => key.seal(*length, body),
-            Keyed::Aes256Gcm(key) => key.seal(*length, body),
+            Keyed::AesGcm(key) => key.seal(*length, body),
         };
     }
 
@@ -159,8 +155,7 @@ impl Key {
         let (length, body, tag) = split(packet);
         match &mut self.0 {
             Keyed::ChaCha20Poly1305(key) => key.open(sequence, *length, body, tag),
-            Keyed::Aes128Gcm(key) => key.open(*length, body, tag),
-            Keyed::Aes256Gcm(key) => key.open(*length, body, tag),
+            Keyed::AesGcm(key) => key.open(*length, body, tag),
         }
     }
 }
