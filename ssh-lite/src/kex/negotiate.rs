@@ -4,18 +4,19 @@ use super::Method;
 use crate::{
     Ciphers,
     error::{Error, Incompatibility},
-    msg::KexInit,
+    msg::{Encode, KexInit},
     names::{
         COMPRESSION, CURVE25519, CURVE25519_LIBSSH, EXT_INFO_CLIENT, MACS, MLKEM768X25519, SSH_ED25519, STRICT_CLIENT,
         STRICT_SERVER,
     },
+    wire::{WireError, Writer},
 };
 use ssh_lite_cipher::Algorithm;
 
 /// A name-list of this side; the longest has the four names of the first exchange.
 type Names = heapless::String<128>;
 
-/// This side's KEXINIT, from which the message can be made again for the exchange hash.
+/// This side's KEXINIT, which is encoded again for the exchange hash.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer {
     pub cookie: [u8; 16],
@@ -24,13 +25,14 @@ pub struct Offer {
     pub first: bool,
 }
 
-impl Offer {
-    /// Lends the message to `with`.
-    pub fn message<T>(&self, with: impl FnOnce(&KexInit<'_>) -> T) -> T {
+impl Encode for Offer {
+    const NUMBER: u8 = KexInit::NUMBER;
+
+    fn encode(&self, to: &mut Writer<'_>) -> Result<(), WireError> {
         let kex = [MLKEM768X25519, CURVE25519, CURVE25519_LIBSSH, STRICT_SERVER];
         let kex = names(kex[..if self.first { 4 } else { 3 }].iter().copied());
         let ciphers = names(self.ciphers.0.iter().map(|cipher| cipher.name()));
-        with(&KexInit {
+        let message = KexInit {
             cookie: &self.cookie,
             kex: &kex,
             host_key: SSH_ED25519,
@@ -44,7 +46,8 @@ impl Offer {
             language_to_client: "",
             first_kex_packet_follows: false,
             reserved: 0,
-        })
+        };
+        message.encode(to)
     }
 }
 

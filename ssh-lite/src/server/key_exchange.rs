@@ -156,7 +156,7 @@ impl KeyExchange {
         random.fill(&mut cookie);
         let first = self.session_id.is_none();
         let offer = Offer { cookie, ciphers: self.config.ciphers, first };
-        offer.message(|message| out.send(message))?;
+        out.send(&offer)?;
         out.start_rekey();
         self.rekey_wanted = false;
         self.exchange = Exchange::Running(Step::AwaitKexInit(offer));
@@ -210,7 +210,7 @@ impl KeyExchange {
     fn transcript(&self, client_kexinit: &[u8], offer: &Offer) -> Result<Transcript, Error> {
         let mut kexinit = [0; KEXINIT_LEN];
         let mut to = Writer::new(&mut kexinit);
-        offer.message(|message| message.encode(&mut to)).map_err(|_| Bug::NoRoom)?;
+        offer.encode(&mut to).map_err(|_| Bug::NoRoom)?;
         Ok(Transcript::new()
             .string(&[self.client.as_ref().map_or(&[], Ident::as_bytes)])
             .string(&[IDENT_PREFIX.as_bytes(), self.config.software.as_bytes()])
