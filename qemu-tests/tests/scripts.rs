@@ -4,13 +4,16 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use qemu_tests::artifacts::{Artifact, payload, root, scratch, sha256};
+use qemu_tests::board;
 use qemu_tests::console::{Console, Mark};
 use qemu_tests::daemon::free_port;
 use qemu_tests::keys::{Key, Kind};
 use qemu_tests::or_skip;
+use qemu_tests::peer::python;
 use qemu_tests::run::{run, spawn};
 use qemu_tests::skip::{announce, on_path};
 
@@ -33,6 +36,23 @@ fn fresh(name: &str) -> PathBuf {
     let out = scratch(name);
     fs::remove_dir_all(&out).expect("it was just made");
     out
+}
+
+/// The image of the board under test with the tests' own keys, built once.
+fn image() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let board = &board::under_test().name;
+        let out = fresh(&format!("image-{board}"));
+        let mut build = qemu_tests::vm::script("build-image.sh");
+        build.args([board, "--no-install", "--key"]).arg(Key::user(Kind::Ed25519).public);
+        build.arg("--host-key").arg(Key::host().private).arg("--out").arg(&out);
+        if root().join("boards").join(board).join("blobs.list").exists() {
+            build.arg("--stand-ins");
+        }
+        run(&mut build, LIMIT).ok();
+        out
+    })
 }
 
 /// What runs with this image folder; ended on drop, also when the test fails.
@@ -195,6 +215,25 @@ fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
         std::env::var(name).ok().map(|value| empty.env(name, value));
     }
     assert_eq!(hashes("empty", &mut empty), usual);
+}
+
+#[test]
+fn the_bill_of_materials_passes_spdx_tools_and_ntias_checker() {
+    or_skip!(python());
+    let bill = fs::read_to_string(image().join("sbom.spdx.json")).expect("it is one of the products");
+    for (checker, field, spoilt) in [
+        (&["-m", "spdx_tools.spdx.clitools.pyspdxtools", "-i"][..], "GPL-2.0-only", "GPL-9"),
+        (&["-m", "ntia_conformance_checker.main"], "Organization: crates.io", "NOASSERTION"),
+    ] {
+        let passes = |bill: &str| {
+            let file = scratch("bill").join("sbom.spdx.json");
+            fs::write(&file, bill).expect("scratch is writable");
+            run(python().expect("it is here").args(checker).arg(file), LIMIT)
+        };
+        passes(&bill).ok();
+        assert!(bill.contains(field), "{bill}");
+        assert_eq!(passes(&bill.replace(field, spoilt)).code(), 1, "{checker:?}");
+    }
 }
 
 #[test]
