@@ -296,6 +296,20 @@ fn an_image_that_nobody_could_log_in_to_is_not_built() {
 }
 
 #[test]
+fn no_crate_needs_a_newer_rust_than_the_readme_asks_for() {
+    let mut cargo = Command::new("cargo");
+    let metadata = run(cargo.args(["metadata", "--format-version=1", "--locked"]).current_dir(root()), LIMIT).ok();
+    let needed = metadata.split("\"rust_version\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    // Not the third: 1.94.0 is no newer than 1.94.
+    let number = |version: &str| version.split('.').take(2).map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
+    let ours = env!("CARGO_PKG_RUST_VERSION");
+    let newer: Vec<_> = needed.filter(|version| number(version) > number(ours)).collect();
+    assert!(newer.is_empty(), "{newer:?} are newer than {ours}");
+    let readme = fs::read_to_string(root().join("README.md")).expect("it is there");
+    assert!(readme.contains(&format!("Rust {ours} or later")), "README.md does not ask for Rust {ours}");
+}
+
+#[test]
 fn words_that_are_no_option_or_board_are_named() {
     let out = scratch("no-option");
     for (name, words, sentence) in [
