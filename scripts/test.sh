@@ -114,6 +114,7 @@ for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
     check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
 done
 check "clippy: cpud-min with NFS" cargo clippy --package cpud-min --features nfs --locked -- -D warnings
+check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
 if command -v go >/dev/null; then
     check "formatting of the Go clients" go_is_formatted
