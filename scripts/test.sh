@@ -86,6 +86,11 @@ look_for_aarch64() {
         cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
 }
 
+# about_image BOARD: whether its page and its bill of materials fit it.
+about_image() {
+    CPUD_BOARD=$1 cargo test --package qemu-tests --locked --no-fail-fast --test scripts -- the_bill_of the_sizes_on
+}
+
 # deny: crates' licences, versions and sources against deny.toml, by cargo-deny, which is compiled once.
 deny() {
     local version=0.20.2
@@ -144,6 +149,7 @@ else
     more=()
     [ "$level" != all ] || more=(-- --include-ignored)
     suite "the scripts" cargo test --package qemu-tests --locked --no-fail-fast --test scripts
+    suite "what is said of the apu2's image" about_image apu2
     suite "the image in QEMU, from its ROM" \
         cargo test --package qemu-tests --locked --no-fail-fast --test image "${more[@]}"
     suite "programs at home and in the image" \
@@ -181,6 +187,7 @@ else
         cargo test --package qemu-tests --locked --no-fail-fast --test image -- "${more[@]}"
     suite "the image in QEMU on ARM, from its ROM" env CPUD_BOARD=qemu-aarch64 \
         cargo test --package qemu-tests --locked --no-fail-fast --test image -- boot:: cpu_runs
+    suite "what is said of the image for ARM" about_image qemu-aarch64
 fi
 if [ "$level" = all ]; then
     check "fuzz targets" cargo check --manifest-path fuzz/Cargo.toml

@@ -237,6 +237,29 @@ fn the_bill_of_materials_passes_spdx_tools_and_ntias_checker() {
 }
 
 #[test]
+fn the_sizes_on_a_boards_page_are_those_of_its_image() {
+    let check = |out: &Path| {
+        let mut sizes = qemu_tests::vm::script("sizes.sh");
+        run(sizes.args([&board::under_test().name, "--check", "--out"]).arg(out), LIMIT)
+    };
+    let outcome = check(image());
+    if outcome.code() == 2 {
+        return announce(outcome.complaint().trim().trim_start_matches("==> "));
+    }
+    outcome.ok();
+
+    let larger = scratch("larger");
+    fs::copy(image().join("layout.txt"), larger.join("layout.txt")).expect("scratch is writable");
+    let sizes = fs::read_to_string(image().join("sizes.txt")).expect("it is one of the products");
+    let cpud = sizes.split_whitespace().nth(1).expect("the first row is cpud's");
+    let grown = (cpud.parse::<u32>().expect("bytes") + 4096).to_string();
+    fs::write(larger.join("sizes.txt"), sizes.replacen(cpud, &grown, 1)).expect("scratch is writable");
+    let outcome = check(&larger);
+    let complaint = outcome.complaint();
+    assert!(outcome.code() == 1 && complaint.contains("README.md:") && complaint.contains("| `cpud` |"), "{complaint}");
+}
+
+#[test]
 fn a_cache_that_cannot_be_written_is_named_and_so_is_one_that_make_cannot_take() {
     for (cache, sentence) in
         [("/proc/no", "the cache, /proc/no/cpud, cannot be written"), ("/tmp/an owner's", "an owner's")]
