@@ -43,7 +43,7 @@ source_row() { # PACKAGE LICENCE
             return
         fi
     done < <(awk -v package="$1" '$1 == package' "$ROOT/versions.lock")
-    package "$1" NOASSERTION "$2" - NOASSERTION NOASSERTION -
+    package "$1" - "$2" - NOASSERTION NOASSERTION -
 }
 
 # The crates that are linked into cpud; Cargo.lock has their hashes.
@@ -70,15 +70,16 @@ crates() {
     [[ $(cbfs_files "$rom") != *fallback/romstage* ]] || if [ $other = no ]; then
         source_row coreboot GPL-2.0-only
     else
-        package coreboot NOASSERTION GPL-2.0-only - NOASSERTION NOASSERTION -
+        package coreboot - GPL-2.0-only - NOASSERTION NOASSERTION -
     fi
     [[ $(cbfs_files "$rom") != *fallback/bl31* ]] || source_row arm-trusted-firmware BSD-3-Clause
     crates
 } | jq -SRn --arg board "$board" --arg hash "$(hash_of "$rom")" --arg ours "$OURS" '[inputs / "\t" | {
     SPDXID: ("SPDXRef-" + (.[0] + "-" + .[1] | gsub("[^A-Za-z0-9.-]"; "-"))),
-    name: .[0], versionInfo: .[1], downloadLocation: .[4], filesAnalyzed: false,
+    name: .[0], downloadLocation: .[4], filesAnalyzed: false,
     licenseConcluded: .[2], licenseDeclared: .[2], copyrightText: "NOASSERTION", supplier: .[5]
-} + if .[3] == "-" then {} else { checksums: [{ algorithm: "SHA256", checksumValue: .[3] }] } end
+} + if .[1] == "-" then {} else { versionInfo: .[1] } end
+  + if .[3] == "-" then {} else { checksums: [{ algorithm: "SHA256", checksumValue: .[3] }] } end
   + if .[6] == "-" then {} else { externalRefs: [{ referenceCategory: "PACKAGE-MANAGER",
       referenceType: "purl", referenceLocator: .[6] }] } end] | {
     spdxVersion: "SPDX-2.3", dataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT", name: ($board + ".rom"),
