@@ -36,8 +36,11 @@ conforms() {
   ]
 }
 end
-    venv/bin/pyspdxtools -i sbom.spdx.json # it is valid
-    printf '%s: %s' "$2" "$(venv/bin/ntia-checker sbom.spdx.json 2>/dev/null | sed -n 's/^Conformant: //p')"
+    if venv/bin/pyspdxtools -i sbom.spdx.json; then
+        printf '%s: %s' "$2" "$(venv/bin/ntia-checker sbom.spdx.json 2>/dev/null | sed -n 's/^Conformant: //p')"
+    else
+        printf '%s: not valid' "$2"
+    fi
 }
 
 seen="$(conforms whole CONTAINS part), $(conforms part CONTAINED_BY whole), "
