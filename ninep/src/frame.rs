@@ -7,7 +7,7 @@ mod tests;
 use core::fmt;
 
 use crate::limits::{HDRSZ, IOHDRSZ, MSIZE_MIN, NOTAG, TAGS};
-use crate::msg::{Body, Frame, Header, Rversion, Tflush, Tversion, Type, VERSION};
+use crate::msg::{Body, DecodeError, Frame, Header, Rversion, Tflush, Tversion, Type, VERSION};
 use crate::wire::{Reader, Wire, WireError};
 
 /// One session, both directions.
@@ -107,6 +107,16 @@ pub enum Fault {
     Body(WireError),
     /// There is more in a reply than was asked for.
     Excess,
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::UnknownType(_) => Self::UnknownType,
+            DecodeError::Frame(_) => Self::Size,
+            DecodeError::Body(_, error) => Self::Body(error),
+        }
+    }
 }
 
 impl Check {

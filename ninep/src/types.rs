@@ -58,6 +58,27 @@ pub mod getattr {
     pub const ALL: u64 = 0x3fff;
 }
 
+/// Bits of `valid` in Tsetattr (`P9_ATTR_*`).
+pub mod setattr {
+    pub const MODE: u32 = 1 << 0;
+    pub const UID: u32 = 1 << 1;
+    pub const GID: u32 = 1 << 2;
+    pub const SIZE: u32 = 1 << 3;
+    pub const ATIME: u32 = 1 << 4;
+    pub const MTIME: u32 = 1 << 5;
+    pub const CTIME: u32 = 1 << 6;
+    /// The time that is given; without it, now.
+    pub const ATIME_SET: u32 = 1 << 7;
+    pub const MTIME_SET: u32 = 1 << 8;
+}
+
+/// File types of [`Attr::mode`] (inode(7)).
+pub mod mode {
+    pub const FORMAT: u32 = 0o170_000;
+    pub const REGULAR: u32 = 0o100_000;
+    pub const DIRECTORY: u32 = 0o040_000;
+}
+
 /// Flags of Tlopen and Tlcreate (`P9_DOTL_*`): those of open(2) on x86, whatever the machine.
 pub mod open {
     pub const RDONLY: u32 = 0o0;

@@ -64,8 +64,8 @@ pub fn session(arena: usize, place: usize) -> Result<Room> {
         requests: &mut [],
         from_kernel: memory::pages(msize)?,
         to_kernel: memory::pages(2 * msize + jobs * 256)?,
-        from_far: memory::pages(SMALL)?,
-        to_far: memory::pages(2 * msize + (jobs + 2) * 1024)?,
+        from_upstream: memory::pages(SMALL)?,
+        to_upstream: memory::pages(2 * msize + (jobs + 2) * 1024)?,
     };
     let requests = memory::unfilled(4 * jobs + 16)?;
     Ok(Room { memory, jobs: memory::unfilled(jobs)?, requests, held: memory::pages(msize)? })
@@ -88,7 +88,7 @@ impl Room {
         memory::clear(memory.fids);
         memory::clear(memory.opens);
         memory::clear(memory.mounts);
-        for buffer in [&mut *memory.from_kernel, memory.to_kernel, memory.from_far, memory.to_far, held] {
+        for buffer in [&mut *memory.from_kernel, memory.to_kernel, memory.from_upstream, memory.to_upstream, held] {
             memory::release(buffer);
         }
         Self { memory, jobs, requests, held }

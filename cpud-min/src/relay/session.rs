@@ -52,7 +52,7 @@ impl Session {
         kernel.set(PollFlags::IN, !self.relay.kernel_space().is_empty());
         kernel.set(PollFlags::OUT, !self.relay.kernel_output().is_empty());
         far.set(PollFlags::IN, self.held_end == 0);
-        far.set(PollFlags::OUT, !self.relay.far_output().is_empty());
+        far.set(PollFlags::OUT, !self.relay.upstream_output().is_empty());
         (kernel, far)
     }
 
@@ -74,7 +74,7 @@ impl Session {
                 Io::Moved(n) => self.held_end = n,
                 Io::Wait => {}
                 Io::Ended => {
-                    self.relay.far_closed(cache);
+                    self.relay.upstream_closed(cache);
                     self.write()?;
                     return Err(Over::Gone);
                 }
@@ -86,7 +86,7 @@ impl Session {
     pub fn go_on(&mut self, cache: &mut Cache<'_>) -> Result<(), Over> {
         let now = now().0;
         loop {
-            let taken = self.relay.far_input(&self.held[..self.held_end], now, cache)?;
+            let taken = self.relay.upstream_input(&self.held[..self.held_end], now, cache)?;
             self.held.copy_within(taken..self.held_end, 0);
             self.held_end -= taken;
             self.relay.poll(now, cache)?;
@@ -112,9 +112,9 @@ impl Session {
             }
             moved = true;
         }
-        while !self.relay.far_output().is_empty() {
-            match fs::write(&self.far, self.relay.far_output()) {
-                Io::Moved(n) => self.relay.far_consume(n),
+        while !self.relay.upstream_output().is_empty() {
+            match fs::write(&self.far, self.relay.upstream_output()) {
+                Io::Moved(n) => self.relay.upstream_consume(n),
                 Io::Wait => break,
                 Io::Ended => return Err(Over::Gone),
             }

@@ -29,8 +29,8 @@ pub fn relay(calls: &[u8]) {
         requests: &mut requests,
         from_kernel: &mut [0; MSIZE],
         to_kernel: &mut [0; 2 * MSIZE + JOBS * 256],
-        from_far: &mut [0; 8192],
-        to_far: &mut [0; MSIZE + (JOBS + 2) * 1024],
+        from_upstream: &mut [0; 8192],
+        to_upstream: &mut [0; MSIZE + (JOBS + 2) * 1024],
     };
     let config = Config { freshness_ms: 1000, home: b"", names: b"" };
     let mut sides = Sides { relay: Relay::new(&config, memory), now: 1 };
@@ -58,7 +58,7 @@ pub fn relay(calls: &[u8]) {
             break;
         }
     }
-    sides.relay.far_closed(&mut cache);
+    sides.relay.upstream_closed(&mut cache);
     sides.take();
     sides.relay.into_memory(&mut cache);
 }
@@ -86,7 +86,7 @@ impl Sides<'_> {
     fn say(&mut self, far: bool, mut bytes: &[u8], cache: &mut Cache<'_>) -> Option<()> {
         loop {
             let n = if far {
-                self.relay.far_input(bytes, self.now, cache).ok()?
+                self.relay.upstream_input(bytes, self.now, cache).ok()?
             } else {
                 let space = self.relay.kernel_space();
                 let n = space.len().min(bytes.len());
@@ -122,10 +122,10 @@ impl Sides<'_> {
             bytes.len() - rest.len()
         };
         // What is left is a frame whose data the far side has not sent yet.
-        let (to_kernel, to_far) = (frames(self.relay.kernel_output()), frames(self.relay.far_output()));
-        assert_eq!(to_far, self.relay.far_output().len());
+        let (to_kernel, to_far) = (frames(self.relay.kernel_output()), frames(self.relay.upstream_output()));
+        assert_eq!(to_far, self.relay.upstream_output().len());
         self.relay.kernel_consume(to_kernel);
-        self.relay.far_consume(to_far);
+        self.relay.upstream_consume(to_far);
         to_kernel + to_far > 0
     }
 }

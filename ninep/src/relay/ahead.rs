@@ -1,20 +1,54 @@
 //! What is asked for before the kernel asks, because of what it has asked for; all of it only while there is room.
 
-use super::cache::Cache;
-use super::far::{Ahead, Request};
-use super::habit;
-use super::hash::Hash;
-use super::listing::{ENTRY, HEAD};
-use super::run::read_entry;
-use super::tree::{Moment, Node, NodeId};
-use super::{JOB_FAR, Relay};
-use crate::types::qt;
+use super::data::cache::Cache;
+use super::data::habit;
+use super::data::hash::Hash;
+use super::data::listing::{ENTRY, HEAD, read_entry};
+use super::data::node::{Moment, Node, NodeId};
+use super::data::request::Ahead;
+use super::state::{JOB_UPSTREAM, Relay};
+use crate::types::{open, qt};
 
 impl Relay<'_> {
+    /// The root is there: what a session asks first is asked at once.
+    pub(super) fn root_known(&mut self) {
+        for name in core::mem::take(&mut self.names).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
+            if self.freshness_ms > 0 && self.has_room(JOB_UPSTREAM) {
+                self.send_name(self.root, name, Ahead::No);
+            }
+        }
+        self.ask_devices();
+    }
+
+    /// Reads a link unless its target is known; one in the root is what the session's own begins with.
+    pub(super) fn read_link(&mut self, link: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(link);
+        let target = cache.find(n.key).and_then(|at| cache.get(at)).and_then(|c| c.link());
+        if let Some(target) = target {
+            if n.parent == self.root {
+                self.follow_link(link, target);
+            }
+        } else if n.ffid != 0 && self.freshness_ms > 0 && self.has_room(64) && self.reading(link).is_none() {
+            self.send_readlink(0, link, n.ffid);
+        }
+    }
+
+    /// Opens a file before somebody wants it, unless all of it is here.
+    pub(super) fn open_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        if !n.is_kept() || n.ffid == 0 || n.opens != 0 || self.is_whole(&n, cache) || !self.has_room(128) {
+            return;
+        }
+        if let Some(opened) = self.new_open(node, open::RDONLY) {
+            self.tree.node(node).ffid = 0;
+            self.send_open(opened, n.ffid, open::RDONLY);
+        }
+    }
+
     /// Asks for what is expected to be asked for after a name.
     pub(super) fn ask_next(&mut self, parent: NodeId, name: &[u8]) {
         let Some((below, next)) = self.habit.next(name) else { return };
-        if !self.has_far_room(JOB_FAR) {
+        if !self.has_room(JOB_UPSTREAM) {
             return;
         }
         match self.tree.find(parent, Hash::of(&below)).map(|id| (id, self.tree.view(id))) {
@@ -32,14 +66,14 @@ impl Relay<'_> {
         }
     }
 
-    /// A walk has found a file: what will be asked next is asked now.
-    pub(super) fn go_on_with(&mut self, child: NodeId, request: &Request, cache: &mut Cache<'_>) {
+    /// A walk has found a file in a directory: what will be asked next is asked now.
+    pub(super) fn go_on_with(&mut self, child: NodeId, parent: NodeId, ahead: Ahead, cache: &mut Cache<'_>) {
         let n = self.tree.view(child);
-        if request.node == self.root && n.qid.kind & qt::DIR != 0 && self.asking_devices().is_some() {
+        if parent == self.root && n.qid.kind & qt::DIR != 0 && self.asking_devices().is_some() {
             // The session begins: links in the root that were found before it may lead into it.
             for id in 1..self.tree.end() as NodeId {
-                let Node { parent, qid, absent, gone, .. } = self.tree.nodes[id as usize];
-                if parent == self.root && qid.kind & qt::SYMLINK != 0 && !absent && !gone {
+                let Node { parent: above, qid, absent, gone, .. } = self.tree.nodes[id as usize];
+                if above == self.root && qid.kind & qt::SYMLINK != 0 && !absent && !gone {
                     self.read_link(id, cache);
                 }
             }
@@ -47,18 +81,18 @@ impl Relay<'_> {
         if n.qid.kind & qt::SYMLINK != 0 {
             self.read_link(child, cache);
         } else if n.qid.kind & qt::DIR == 0 {
-            if request.ahead == Ahead::Use {
+            if ahead == Ahead::Use {
                 self.open_ahead(child, cache);
             }
-        } else if request.ahead == Ahead::List {
+        } else if ahead == Ahead::List {
             self.list_ahead(child, cache);
-        } else if request.ahead == Ahead::Use {
+        } else if ahead == Ahead::Use {
             let name = core::mem::take(&mut self.habit.waiting);
-            self.ask_next(request.node, &name);
+            self.ask_next(parent, &name);
         } else if n.children == 0
-            && let Some(name) = self.habit.entry(request.node)
+            && let Some(name) = self.habit.entry(parent)
             && self.freshness_ms > 0
-            && self.has_far_room(JOB_FAR)
+            && self.has_room(JOB_UPSTREAM)
         {
             self.send_name(child, &name, Ahead::Enter);
             self.ask_next(child, &name);
@@ -84,7 +118,7 @@ impl Relay<'_> {
             }
             let known = self.tree.find(at, Hash::of(name));
             if !known.is_some_and(|id| self.fresh(id, u64::MAX)) {
-                if self.freshness_ms == 0 || name.len() > 255 || !self.has_far_room(JOB_FAR) {
+                if self.freshness_ms == 0 || name.len() > 255 || !self.has_room(JOB_UPSTREAM) {
                     return;
                 }
                 self.send_name(at, name, Ahead::No);
@@ -101,7 +135,7 @@ impl Relay<'_> {
             return;
         }
         for node in self.tree.asked_after(before.seq, |n| n.asked.ms != 0 && !self.is_fresh(n, u64::MAX)) {
-            if self.has_far_room(64) {
+            if self.has_room(64) {
                 let fid = self.tree.node(node).ffid;
                 self.send_getattr(node, fid);
             }
@@ -138,7 +172,7 @@ impl Relay<'_> {
                 if wanted.is_none() {
                     // The first directory is asked for by whoever visits all of them.
                     run[class] = if known.is_some() || other == b".." { run[class] + 1 } else { 0 };
-                } else if left == 0 || !self.has_far_room(JOB_FAR) {
+                } else if left == 0 || !self.has_room(JOB_UPSTREAM) {
                     return;
                 } else {
                     left -= 1;

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::Config;
-use super::cache::BLOCK;
+use super::data::cache::BLOCK;
 use super::model::Model;
 use super::testkit::{Bench, CONFIG, FRESH, Owned, Watched, cache, memory};
 use crate::errno::Errno;

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
 
-use super::cache::{BLOCK, Block, Cache, Content};
-use super::devices::Mount;
-use super::far::Request;
+use super::data::cache::{BLOCK, Block, Cache, Content};
+use super::data::job::Job;
+use super::data::mounts::Mount;
+use super::data::node::{Fid, Node, Open};
+use super::data::request::Request;
 use super::model::{Model, OTHER_SESSION};
-use super::run::Job;
-use super::tree::{Fid, Node, Open};
 use super::{Config, Memory, Relay};
 use crate::errno::Errno;
 use crate::frame::{Check, Fault, FrameError};
@@ -37,8 +37,8 @@ pub fn memory(nodes: usize, msize: usize) -> Memory<'static> {
         requests: table::<Request>(4 * JOBS + 16),
         from_kernel: table(msize),
         to_kernel: table(2 * msize + JOBS * 256),
-        from_far: table(8192),
-        to_far: table(msize + (JOBS + 2) * 1024),
+        from_upstream: table(8192),
+        to_upstream: table(msize + (JOBS + 2) * 1024),
     }
 }
 
@@ -185,9 +185,9 @@ impl Bench {
 
     fn pump_once(&mut self) -> bool {
         self.relay.poll(self.now, &mut self.cache).unwrap();
-        let n = self.relay.far_output().len();
-        self.to_far.extend_from_slice(self.relay.far_output());
-        self.relay.far_consume(n);
+        let n = self.relay.upstream_output().len();
+        self.to_far.extend_from_slice(self.relay.upstream_output());
+        self.relay.upstream_consume(n);
         while let Some(frame) = take_frame(&mut self.to_far) {
             let mut reply = self.far.answer(&frame);
             if self.distant && self.overtakes(&frame) {
@@ -232,7 +232,7 @@ impl Bench {
         let reply = self.replies.remove(index).unwrap();
         let mut rest = &reply[..];
         while !rest.is_empty() {
-            let n = self.relay.far_input(rest, self.now, &mut self.cache).unwrap();
+            let n = self.relay.upstream_input(rest, self.now, &mut self.cache).unwrap();
             rest = &rest[n..];
             self.pump();
         }

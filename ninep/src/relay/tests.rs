@@ -609,7 +609,7 @@ fn when_the_far_side_is_gone_everything_is_an_error_at_once() {
     let fid = b.open("/usr/bin/small", 2).unwrap();
     b.send(1, &Tread { fid, offset: 0, count: 4 });
     b.send(2, &crate::msg::Twrite { fid, offset: 0, data: crate::wire::Data(b"x") });
-    b.relay.far_closed(&mut b.cache);
+    b.relay.upstream_closed(&mut b.cache);
     b.pump();
     assert_eq!(b.reply(), Some((1, Owned::Error(Errno::EIO))));
     assert_eq!(b.reply(), Some((2, Owned::Error(Errno::EIO))));
@@ -627,7 +627,7 @@ fn a_malformed_frame_of_either_side_is_named() {
     assert_eq!(std::format!("{error}"), "9P frame from the kernel: type 99, tag 1, size 7: there is no such message");
     let mut b = Bench::new(far());
     let Bench { relay, cache, .. } = &mut b;
-    let error = relay.far_input(&[7, 0, 0, 0, 121, 9, 0], 1, cache).unwrap_err();
+    let error = relay.upstream_input(&[7, 0, 0, 0, 121, 9, 0], 1, cache).unwrap_err();
     assert_eq!(
         std::format!("{error}"),
         "9P frame from the far side: Rclunk, tag 9, size 7: nothing was asked with its tag"

@@ -108,7 +108,7 @@ fn a_request_that_is_not_offered_keeps_the_rules_of_all() {
     assert_eq!(b.send_frame(&frame(126, &[])).unwrap_err(), Fault::TagInUse);
 
     let mut b = Bench::new(far());
-    b.relay.far_closed(&mut b.cache);
+    b.relay.upstream_closed(&mut b.cache);
     b.send_frame(&frame(126, &[0; 4])).unwrap();
     b.pump();
     assert_eq!(b.reply(), Some((3, Owned::Error(Errno::EIO))));

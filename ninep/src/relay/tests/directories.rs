@@ -139,7 +139,7 @@ fn a_name_that_no_program_could_open_is_left_out_and_the_others_are_not() {
         assert_eq!(b.list("/usr/empty").unwrap().len(), 2 + 45);
         assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
         // Also in pieces of any size.
-        let (mut pieces, mut seen) = (crate::relay::listing::Pieces::new(), Vec::new());
+        let (mut pieces, mut seen) = (crate::relay::data::listing::Pieces::new(), Vec::new());
         let mut bytes = [0; 2000];
         let mut writer = crate::wire::Writer::new(&mut bytes);
         for name in [long.as_bytes(), b"a", long.as_bytes()] {

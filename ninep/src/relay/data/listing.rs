@@ -1,5 +1,9 @@
 //! The entries of a directory, as they arrive in pieces.
 
+use core::ops::Range;
+
+use super::cache::{Cache, ContentRef, absence};
+use super::hash::Hash;
 use crate::limits::HDRSZ;
 use crate::types::{Dirent, qt};
 use crate::wire::{Reader, Wire, WireError};
@@ -86,4 +90,62 @@ pub const fn dirent_kind(entry: &Dirent<'_>) -> u8 {
         (_, qt::FILE) => DT_REG,
         _ => DT_UNKNOWN,
     }
+}
+
+/// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
+pub fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
+    is_listed(cache, directory, name)
+        .map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
+}
+
+/// Whether the listing of a directory with this key has a name; None when it is not complete.
+fn is_listed(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> Option<bool> {
+    let (listing, end) = cache.listing(directory)?;
+    let mut at = 0;
+    let mut entry = [0; ENTRY];
+    while at < end {
+        let n = read_entry(cache, listing, at, &mut entry)?;
+        if &entry[HEAD..HEAD + n] == name {
+            return Some(true);
+        }
+        at += (HEAD + n) as u64;
+    }
+    Some(false)
+}
+
+/// The entry at an offset of a listing; the length of its name. None when it is not here any more.
+pub fn read_entry(cache: &mut Cache<'_>, listing: ContentRef, at: u64, entry: &mut [u8; ENTRY]) -> Option<usize> {
+    if !cache.copy(listing, at, &mut entry[..HEAD]) {
+        return None;
+    }
+    let n = usize::from(u16::from_le_bytes([entry[HEAD - 2], entry[HEAD - 1]]));
+    cache.copy(listing, at + HEAD as u64, entry.get_mut(HEAD..HEAD + n)?).then_some(n)
+}
+
+/// Whether there is an entry at an offset of a listing, or its end.
+pub fn begins_entry(cache: &mut Cache<'_>, listing: ContentRef, offset: u64) -> bool {
+    let (mut at, mut entry) = (0, [0; ENTRY]);
+    while at < offset
+        && let Some(n) = read_entry(cache, listing, at, &mut entry)
+    {
+        at += (HEAD + n) as u64;
+    }
+    at == offset
+}
+
+/// How many bytes of a listing make whole entries within `count` bytes; None when one of them is not here any more.
+pub fn entries_within(cache: &mut Cache<'_>, listing: ContentRef, range: Range<u64>, count: u32) -> Option<u64> {
+    let mut taken = 0;
+    while range.start + taken < range.end {
+        let mut head = [0; HEAD];
+        if !cache.copy(listing, range.start + taken, &mut head) {
+            return None;
+        }
+        let next = taken + (HEAD + usize::from(u16::from_le_bytes([head[HEAD - 2], head[HEAD - 1]]))) as u64;
+        if next > u64::from(count) {
+            break;
+        }
+        taken = next;
+    }
+    Some(taken)
 }

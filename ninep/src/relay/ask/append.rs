@@ -7,51 +7,40 @@
 //! Writes by other fids go where they say: v9fs writes mapped pages back by any fid of the file.
 //!
 //! The stock server hands the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND for Linux, and O_TRUNC for
-//! Darwin and the BSDs: it is sent only to a client that has Linux's file of its mounts ([`super::devices`]). Other
+//! Darwin and the BSDs: it is sent only to a client that has Linux's file of its mounts (`learn/devices.rs`). Other
 //! libraries than the stock server's may leave it out and then write at the offset. With those, and where the far side does
 //! not open the file a second time, the relay asks for the size and writes there: one after the other in this session, and
 //! no more than that.
 
-use super::Relay;
-use super::cache::Cache;
-use super::kernel::set;
-use super::run::JobKind;
-use super::tree::{Node, NodeId, Open, OpenId};
 use crate::errno::Errno;
-use crate::msg::{Twrite, Type};
-use crate::types::open;
+use crate::msg::Twrite;
+use crate::relay::data::job::Task;
+use crate::relay::data::node::{End, Node, NodeId, Open, OpenId, SYNC};
+use crate::relay::data::request::{Request, RequestKind};
+use crate::relay::state::{JOB_UPSTREAM, Relay};
+use crate::types::{Attr, open, setattr as set};
 use crate::wire::Data;
 
 /// The offset of a Twrite that stands for the end of the file. A far side that took it for an offset would refuse it.
-pub(super) const END: u64 = u64::MAX;
-
-/// Where the end of a file is that the relay itself writes at.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum End {
-    #[default]
-    Unknown,
-    Wanted,
-    /// Its size was asked for after this moment.
-    Asked(u64),
-}
+pub(crate) const END: u64 = u64::MAX;
 
 /// The fid by which a file is appended to.
 enum Appender {
     Fid(u32),
     /// It is being opened.
     Later,
-    /// The far side gives none.
+    /// The upstream server gives none.
     None,
 }
 
 impl Relay<'_> {
-    /// The far fid and the offset with which bytes are put at the end of a file; None: that is being found out.
+    /// The upstream fid and the offset with which bytes are put at the end of a file; None: that is being found out.
     ///
     /// # Errors
     /// Where the end is cannot be said.
-    pub(super) fn end_of(&mut self, node: NodeId, opened: OpenId) -> Result<Option<(u32, u64)>, Errno> {
+    pub(crate) fn end_of(&mut self, node: NodeId, opened: OpenId) -> Result<Option<(u32, u64)>, Errno> {
         // The relay itself is about to move the end.
-        if self.jobs.iter().any(|j| j.kind == JobKind::Own && j.node == node) {
+        if self.jobs.iter().any(|j| matches!(j.task, Task::Own { .. }) && j.node == node) {
             return Ok(None);
         }
         self.tree.open(opened).appends = true;
@@ -86,24 +75,8 @@ impl Relay<'_> {
         Ok(Some((o.ffid, n.attr.size)))
     }
 
-    /// Appends what was kept, once it is known how.
-    pub(super) fn run_append(&mut self, j: usize, cache: &mut Cache<'_>) {
-        let job = *self.job(j);
-        let (fid, offset) = match self.end_of(job.node, job.open) {
-            Ok(Some(end)) => end,
-            Ok(None) => return self.job(j).stalled = true,
-            Err(errno) => return self.fail(j, errno, cache),
-        };
-        (self.job(j).kind, self.job(j).offset) = (JobKind::Forward(Type::Twrite), offset);
-        self.change_begins(job.node, cache);
-        self.counters.written += u64::from(job.count);
-        let write = Twrite { fid, offset, data: Data(&job.names[..job.names_end.into()]) };
-        let tag = self.send_for(j, 0, &write);
-        self.wait_for(j, tag);
-    }
-
     /// Before a name goes, what was opened for appending must be able to. False: not yet.
-    pub(super) fn keep_appenders(&mut self, node: NodeId) -> bool {
+    pub(crate) fn keep_appenders(&mut self, node: NodeId) -> bool {
         let waits = |this: &mut Self, sync| {
             let wanted = |o: &Open| o.appends && o.refs > 0 && o.sync == sync;
             let is_wanted =
@@ -141,8 +114,28 @@ impl Relay<'_> {
         let o = self.tree.open(opened);
         (o.appender, o.refs) = (true, 1);
         self.tree.node(node).ffid = 0;
-        let flags = open::WRONLY | if sync { open::SYNC | open::DSYNC } else { 0 };
+        let flags = open::WRONLY | if sync { SYNC } else { 0 };
         self.send_open(opened, n.ffid, flags);
         Appender::Later
+    }
+
+    /// Makes a file whose size is its own longer, up to `end` or a part of the way.
+    pub(crate) fn zeroes(&mut self, node: NodeId, open: OpenId, end: u64) -> Result<u16, Errno> {
+        if let Some(tag) = self.pending(|r| matches!(r.kind, RequestKind::Zeroes { .. }) && r.node == node) {
+            return Ok(tag);
+        }
+        let zeroes = [0; JOB_UPSTREAM / 2];
+        let &mut Node { attr: Attr { size, .. }, cut, .. } = self.tree.node(node);
+        let Open { ffid: fid, access: 1.., .. } = *self.tree.open(open) else { return Err(Errno::EINVAL) };
+        if cut == u64::MAX || fid == 0 {
+            return Err(Errno::EIO);
+        }
+        // Behind what was cut off the upstream server finds zeroes itself.
+        let offset = if size < cut { size } else { end - 1 };
+        let end = if size < cut { end.min(cut) } else { end };
+        let count = (end - offset).min(zeroes.len() as u64);
+        self.tree.node(node).pins += 1;
+        let write = Twrite { fid, offset, data: Data(&zeroes[..count as usize]) };
+        Ok(self.send(&write, Request::on(node, RequestKind::Zeroes { offset })))
     }
 }

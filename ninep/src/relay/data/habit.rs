@@ -4,9 +4,9 @@
 
 use heapless::Vec;
 
-use super::far::Ahead;
 use super::hash::Hash;
-use super::tree::NodeId;
+use super::node::NodeId;
+use super::request::Ahead;
 
 /// Longest name that is taken notice of.
 const NAME: usize = 48;

@@ -8,16 +8,14 @@
 
 use heapless::Vec;
 
-use super::Relay;
-use super::cache::Cache;
-use super::far::{Request, RequestKind};
-use super::hash::Hash;
-use super::kernel::set;
-use super::run::{Job, mode};
-use super::tree::{Node, NodeId};
 use crate::msg::{Rwalkgetattr, Tsetattr, Twalkgetattr};
-use crate::types::{Attr, qt};
-use crate::wire::Wire;
+use crate::relay::data::cache::Cache;
+use crate::relay::data::hash::Hash;
+use crate::relay::data::job::{Job, Task, Unanswered};
+use crate::relay::data::node::{Node, NodeId};
+use crate::relay::data::request::Request;
+use crate::relay::state::Relay;
+use crate::types::{Attr, mode, qt, setattr as set};
 
 /// How old what is known of a directory's owner and mode may be.
 const LATELY_MS: u64 = 1000;
@@ -34,59 +32,54 @@ impl Relay<'_> {
     /// A file has been created, and may have been there before, by way of a link: asks what stands under its name.
     /// False: that does not matter.
     pub(super) fn ask_created(&mut self, request: &Request, path: u64) -> bool {
-        let job = *self.job(request.job as usize);
+        let j = request.job as usize;
+        let mut job = *self.job(j);
         let parent = self.any_fid(request.node, 0).filter(|_| self.may_give(&job));
-        let Some(fid) = parent else { return false };
+        let (Some(fid), Task::Create(create)) = (parent, &mut job.task) else { return false };
+        create.path = path;
         let newfid = self.new_ffid();
-        let wname = Vec::from_array([<&[u8]>::read(&mut job.names())]);
-        let request = Request { ffid: newfid, ..*request };
-        let tag = self.send(RequestKind::Create, &Twalkgetattr { fid, newfid, wname }, request);
-        let job = self.job(request.job as usize);
-        (job.wait, job.offset) = ([tag, 0], path);
+        let wname = Vec::from_array([create.new.name.name()]);
+        let tag = self.send(&Twalkgetattr { fid, newfid, wname }, Request { ffid: newfid, ..*request });
+        job.wait = [tag, 0];
+        *self.job(j) = job;
         true
     }
 
     /// Whether the file that was created is the one under its name, and nobody else's.
     pub(super) fn is_created(&mut self, j: usize, found: &Rwalkgetattr) -> bool {
-        let created = self.job(j).offset;
+        let Task::Create(create) = &self.jobs[j].task else { return false };
         let regular = found.attr.mode & mode::FORMAT == mode::REGULAR;
         let own = found.attr.uid == self.owner.uid && found.attr.nlink == 1;
-        regular && own && found.wqid.first().is_some_and(|qid| qid.path == created)
+        regular && own && found.wqid.first().is_some_and(|qid| qid.path == create.path)
     }
 
-    /// Gives what a job has made to whom it was made for, if that is safe. True: the job waits.
-    pub(super) fn give(&mut self, j: usize, node: NodeId, cache: &mut Cache<'_>) -> bool {
-        let job = *self.job(j);
+    /// Gives what a job has made to whom it was made for, if that is safe.
+    pub(super) fn give(&mut self, job: &mut Job, node: NodeId, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
         let Node { ffid: fid, attr: Attr { uid, gid, .. }, qid, .. } = self.tree.view(node);
         let own = fid != 0 && uid == self.owner.uid && qid.kind & qt::SYMLINK == 0;
-        if !self.may_give(&job) || !own || job.asked > DEEPEST {
-            return false;
+        if !self.may_give(job) || !own || job.new_file().asked > DEEPEST {
+            return Ok(());
         }
         let mut above = job.node;
         while above != 0 {
             let n = self.tree.view(above);
             if n.named == 0 || n.key == Hash::default() || self.now_ms.saturating_sub(n.named) >= LATELY_MS {
                 if n.ffid == 0 || n.gone {
-                    return false;
+                    return Ok(());
                 }
-                let tag = self.send_getattr(above, n.ffid);
-                (self.job(j).asked, self.job(j).patient) = (job.asked + 1, true);
-                self.wait_for(j, tag);
-                return true;
+                job.new_file().asked += 1;
+                return Err(Unanswered::Wait { on: [self.send_getattr(above, n.ffid), 0], ignore_error: true });
             }
             if !self.owner.is_his_alone(&n.attr) {
-                return false;
+                return Ok(());
             }
             above = n.parent;
         }
-        self.job(j).asked = DEEPEST + 1;
-        let far = self.owner.far_gid(job.gid, gid);
+        let new = job.new_file();
+        new.asked = DEEPEST + 1;
+        let far = self.owner.far_gid(new.gid, gid);
         let valid = set::UID | if far.is_some() { set::GID } else { 0 };
-        self.change_begins(node, cache);
-        self.tree.node(node).pins += 1;
         let setattr = Tsetattr { fid, valid, uid: job.uid, gid: far.unwrap_or_default(), ..Tsetattr::default() };
-        let tag = self.send(RequestKind::Mode, &setattr, Request { node, ..Request::default() });
-        self.wait_for(j, tag);
-        true
+        Err(self.set_of_new(node, &setattr, cache))
     }
 }

@@ -1,7 +1,10 @@
 //! Bytes that wait to be taken by one side.
 
-use crate::msg::Body;
-use crate::wire::Writer;
+use crate::msg::{Body, Header, Rread, Rreaddir, Type};
+use crate::wire::{Data, Wire, Writer};
+
+/// Bytes of a reply before its data: `size[4] type[1] tag[2] count[4]`.
+pub const DATA_HEAD: usize = 11;
 
 /// A queue in memory that it is handed. A frame may be put into it before its bytes are known ([`reserve`](Out::reserve));
 /// what stands behind it waits until they have come.
@@ -88,4 +91,18 @@ impl<'m> Out<'m> {
         self.memory[self.hole.start..][..bytes.len()].copy_from_slice(bytes);
         self.hole.start += bytes.len();
     }
+}
+
+/// The head of an Rread or Rreaddir with so many bytes.
+pub fn data_head(kind: Type, tag: u16, count: u32) -> [u8; DATA_HEAD] {
+    const {
+        assert!(<Rread<'_> as Wire<'_>>::LEAST == 4 && <Rreaddir<'_> as Wire<'_>>::LEAST == 4);
+        assert!(<Data<'_> as Wire<'_>>::LEAST == 4);
+    };
+    let mut head = [0; DATA_HEAD];
+    let mut writer = Writer::new(&mut head);
+    Header { size: DATA_HEAD as u32 + count, kind: kind as u8, tag }.write(&mut writer);
+    count.write(&mut writer);
+    debug_assert!(writer.written().is_ok());
+    head
 }

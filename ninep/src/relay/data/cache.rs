@@ -317,3 +317,8 @@ impl Content {
         }
     }
 }
+
+/// The key of a content that stands for nothing but the absence of a name in a directory.
+pub fn absence(directory: Hash, name: Hash) -> Hash {
+    Hash::of_words(&[directory.0, directory.1, name.0, name.1])
+}

@@ -1,0 +1,215 @@
+//! Requests that ask for something, or are answered at once.
+
+use super::Begun;
+use crate::errno::Errno;
+use crate::frame::Fault;
+use crate::limits::NONUNAME;
+use crate::msg::{Message, Rgetlock, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Twalk};
+use crate::relay::data::cache::Cache;
+use crate::relay::data::job::{Bytes, Create, Job, NewFile, Part, Reply, Task};
+use crate::relay::data::node::{Fid, Node};
+use crate::relay::data::request::Request;
+use crate::relay::state::Relay;
+use crate::types::getattr;
+
+/// Of Tlock and Tgetlock (F_UNLCK).
+const UNLOCKED: u8 = 2;
+
+impl Relay<'_> {
+    /// Turns a request into a job, or answers it at once.
+    pub(super) fn request(
+        &mut self,
+        j: usize,
+        tag: u16,
+        message: &Message<'_>,
+        cache: &mut Cache<'_>,
+    ) -> Result<Result<Begun, Errno>, Fault> {
+        Ok(match message {
+            Message::Tflush(flush) => Ok(self.flush(tag, flush.oldtag, cache)),
+            Message::Tclunk(clunk) => {
+                let known = self.fid(clunk.fid);
+                self.unbind(clunk.fid, cache);
+                known.map(|_| Begun::Reply(Reply::Clunk))
+            }
+            Message::Tstatfs(statfs) => self.fid(statfs.fid).map(|fid| self.statfs(fid)),
+            Message::Tlock(lock) => self.lock(lock),
+            Message::Tgetlock(lock) => self.getlock(tag, lock),
+            Message::Twrite(_)
+            | Message::Tfsync(_)
+            | Message::Tsetattr(_)
+            | Message::Tmkdir(_)
+            | Message::Tsymlink(_)
+            | Message::Tmknod(_)
+            | Message::Tlink(_)
+            | Message::Tunlinkat(_)
+            | Message::Trenameat(_) => self.change(j, tag, message, cache),
+            // Linux goes another way after these (v9fs_vfs_rename, v9fs_remove), or is told not to ask (noxattr).
+            Message::Trename(_) | Message::Txattrwalk(_) | Message::Txattrcreate(_) | Message::Tauth(_) => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            Message::Tremove(remove) => {
+                self.unbind(remove.fid, cache);
+                Err(Errno::EOPNOTSUPP)
+            }
+            _ => match self.question(tag, message) {
+                Some(job) => job.map(|job| {
+                    self.begin(j, &job);
+                    self.run(j, cache);
+                    Begun::Job
+                }),
+                None => return Err(Fault::WrongWay),
+            },
+        })
+    }
+
+    /// The job that a request becomes, if it asks for something.
+    fn question(&self, tag: u16, message: &Message<'_>) -> Option<Result<Job, Errno>> {
+        Some(match message {
+            Message::Tattach(attach) => self.attach(tag, attach),
+            Message::Twalk(walk) => self.walk(tag, walk),
+            Message::Tgetattr(asked) => {
+                let is_stat = asked.request_mask & getattr::DATA_VERSION != 0;
+                self.job_on(tag, asked.fid, Task::Getattr { is_stat })
+            }
+            Message::Treadlink(readlink) => self.job_on(tag, readlink.fid, Task::Readlink),
+            Message::Tlopen(lopen) => {
+                let job = self.job_on(tag, lopen.fid, Task::Open { fid: lopen.fid, flags: lopen.flags });
+                job.and_then(|job| if job.open == 0 { Ok(job) } else { Err(Errno::EINVAL) })
+            }
+            Message::Tread(read) => self.job_on_open(tag, read.fid, Task::Read(part(read.offset, read.count))),
+            Message::Treaddir(read) => self.job_on_open(tag, read.fid, Task::Readdir(part(read.offset, read.count))),
+            Message::Tlcreate(create) => self.create(tag, create),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn begin(&mut self, j: usize, job: &Job) {
+        *self.job(j) = *job;
+        self.job(j).seq = self.next_moment().seq;
+        for node in [job.node, job.other()] {
+            if node != 0 {
+                self.tree.node(node).pins += 1;
+            }
+        }
+        if job.open != 0 {
+            self.tree.open(job.open).refs += 1;
+        }
+    }
+
+    /// The number is one that can be given out now.
+    fn free_fid(&self, fid: u32) -> Result<(), Errno> {
+        match self.tree.fids.get(fid as usize) {
+            None => Err(Errno::ENFILE),
+            Some(fid) if fid.node != 0 => Err(Errno::EINVAL),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn job_on(&self, tag: u16, fid: u32, task: Task) -> Result<Job, Errno> {
+        Ok(Job::on(tag, self.fid(fid)?, task))
+    }
+
+    pub(super) fn job_on_open(&self, tag: u16, fid: u32, task: Task) -> Result<Job, Errno> {
+        let job = self.job_on(tag, fid, task)?;
+        if job.open == 0 { Err(Errno::EBADF) } else { Ok(job) }
+    }
+
+    fn attach(&self, tag: u16, attach: &Tattach<'_>) -> Result<Job, Errno> {
+        self.free_fid(attach.fid)?;
+        let uid = if attach.n_uname == NONUNAME { 0 } else { attach.n_uname };
+        Ok(Job::on(tag, Fid { uid, ..Fid::default() }, Task::Attach { fid: attach.fid }))
+    }
+
+    fn walk(&self, tag: u16, &Twalk { fid, newfid, ref wname }: &Twalk<'_>) -> Result<Job, Errno> {
+        let from = self.fid(fid)?;
+        if newfid != fid {
+            self.free_fid(newfid)?;
+        } else if from.open != 0 {
+            return Err(Errno::EBUSY);
+        }
+        let names = Bytes::of_names(wname)?;
+        Ok(Job::on(tag, Fid { open: 0, ..from }, Task::Walk { newfid, names }))
+    }
+
+    fn create(&self, tag: u16, create: &Tlcreate<'_>) -> Result<Job, Errno> {
+        let &Tlcreate { fid, name, flags, mode, gid } = create;
+        let on = self.fid(fid)?;
+        let new = NewFile::new(Bytes::of_names(&[name])?, mode, gid);
+        match on.open {
+            _ if self.drops(mode) => Err(Errno::EPERM),
+            0 => {
+                let create = Create { new, fid, flags, ffid: 0, path: 0, is_done: false };
+                Ok(Job::on(tag, on, Task::Create(create)))
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// flush(5): what can be asked again is forgotten, what changes something is answered first.
+    fn flush(&mut self, tag: u16, oldtag: u16, cache: &mut Cache<'_>) -> Begun {
+        if let Some(old) = (1..self.jobs.len()).find(|&j| !self.jobs[j].is_free() && self.jobs[j].tag == oldtag) {
+            let job = self.job(old);
+            if job.is_change() {
+                if job.flush != 0 {
+                    return Begun::Later;
+                }
+                job.flush = u32::from(tag) + 1;
+                return Begun::Job;
+            }
+            self.finish(old, cache);
+        }
+        Begun::Reply(Reply::Flush)
+    }
+
+    fn statfs(&self, fid: Fid) -> Begun {
+        if self.asking_devices().is_some() {
+            return Begun::Later;
+        }
+        Begun::Reply(Reply::Statfs(statfs(self.device(fid.node))))
+    }
+
+    /// The kernel has settled a conflict between its own processes before it asks.
+    fn lock(&mut self, lock: &Tlock<'_>) -> Result<Begun, Errno> {
+        let fid = self.fid(lock.fid)?;
+        // What is locked is never stale.
+        if lock.kind != UNLOCKED {
+            let n = self.tree.node(fid.node);
+            n.asked.ms = 0;
+            // Nor is what is being asked about it.
+            let Node { asking, parent, name, .. } = *n;
+            self.requests[usize::from(asking)].moment.ms = 0;
+            let walks = |r: &&mut Request| r.node == parent && r.name() == Some(name);
+            self.requests.iter_mut().filter(walks).for_each(|r| r.moment.ms = 0);
+        }
+        Ok(Begun::Reply(Reply::Lock))
+    }
+
+    fn getlock(&mut self, tag: u16, lock: &Tgetlock<'_>) -> Result<Begun, Errno> {
+        let &Tgetlock { fid, start, length, proc_id, client_id, .. } = lock;
+        self.fid(fid)?;
+        self.to_kernel.message(tag, &Rgetlock { kind: UNLOCKED, start, length, proc_id, client_id });
+        Ok(Begun::Reply(Reply::Sent))
+    }
+}
+
+const fn part(offset: u64, count: u32) -> Part {
+    Part { offset, count, tries: 0 }
+}
+
+/// What df shows: the stock server cannot tell, and programs that look for room find some.
+fn statfs(device: u32) -> Rstatfs {
+    /// Of what is remote, as tail and others know: what the client changes raises no event here.
+    const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
+    const MANY: u64 = 1 << 28;
+    Rstatfs {
+        kind: FUSE_SUPER_MAGIC,
+        bsize: 4096,
+        blocks: MANY,
+        bfree: MANY / 2,
+        bavail: MANY / 2,
+        files: MANY,
+        ffree: MANY / 2,
+        fsid: device.into(),
+        namelen: 255,
+    }
+}

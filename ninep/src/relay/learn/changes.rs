@@ -1,0 +1,102 @@
+//! What the session changes itself: nobody is to see what was known before.
+
+use crate::relay::data::cache::{Cache, absence};
+use crate::relay::data::hash::Hash;
+use crate::relay::data::node::{EMPTY, Moment, NodeId};
+use crate::relay::state::Relay;
+
+impl Relay<'_> {
+    /// What was known of a file's attributes does not hold any more.
+    pub(crate) fn stale(&mut self, node: NodeId) {
+        let seq = self.next_moment().seq;
+        let n = self.tree.node(node);
+        (n.asked, n.changed) = (Moment::default(), seq);
+        let (linked, gone, file) = (n.linked, n.gone, n.qid.path);
+        if linked {
+            self.linked = seq;
+        }
+        if linked && gone {
+            // Names that were found after this one went do not know that there was another.
+            for other in self.tree.nodes.iter_mut().filter(|n| n.used && n.qid.path == file) {
+                (other.asked, other.changed) = (Moment::default(), seq);
+            }
+        }
+    }
+
+    /// The session changes a file: nobody is to see what it was, whatever its times will say.
+    pub(crate) fn change_begins(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        self.stale(node);
+        self.tree.node(node).changing += 1;
+        self.forget_content(node, cache);
+    }
+
+    pub(crate) fn change_ends(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        self.stale(node);
+        self.tree.node(node).changing -= 1;
+        self.forget_content(node, cache);
+    }
+
+    /// Also what was read by way of another name.
+    pub(crate) fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
+        let n = self.tree.view(node);
+        let nodes = if n.linked { &self.tree.nodes[..] } else { &[] };
+        let others = nodes.iter().filter(|other| other.qid.path == n.qid.path);
+        for key in others.map(|other| other.key).chain([n.key]) {
+            if let Some(at) = cache.find(key) {
+                cache.forget(at);
+            }
+        }
+    }
+
+    /// Names in a job's directories change: neither the names nor the directories are what they were.
+    pub(crate) fn names_change(&mut self, j: usize, cache: &mut Cache<'_>) {
+        for (directory, name) in self.job(j).names() {
+            if directory == 0 {
+                continue;
+            }
+            self.stale(directory);
+            self.tree.node(directory).own &= !EMPTY;
+            self.forget_content(directory, cache);
+            // A second change may leave the directory's times as the first has made them.
+            if let Some(at) = cache.find(absence(self.tree.node(directory).key, name)) {
+                cache.forget(at);
+            }
+            if let Some(child) = self.tree.find(directory, name) {
+                self.stale(child);
+            }
+        }
+    }
+
+    /// A file has another name now.
+    pub(crate) fn renamed(&mut self, (node, old): (NodeId, Hash), (other, new): (NodeId, Hash), cache: &mut Cache<'_>) {
+        if node == other && old == new {
+            return;
+        }
+        let child = self.tree.find(node, old).filter(|&id| !self.tree.nodes[id as usize].absent);
+        let replaced = self.tree.find(other, new);
+        if let Some((child, replaced)) = child.zip(replaced) {
+            let (moved, other) = (self.tree.view(child), self.tree.view(replaced));
+            if !other.absent && moved.qid.path == other.qid.path && moved.device == other.device {
+                // Two names of one file: rename(2) leaves both, and the stock server takes the one for the other now, and
+                // the other for gone.
+                self.queue_clunk_of(child);
+                self.queue_clunk_of(replaced);
+                return;
+            }
+        }
+        if let Some(replaced) = replaced {
+            self.remove(replaced, cache);
+        }
+        let Some(child) = child else { return };
+        self.tree.detach(child);
+        self.tree.attach(child, other, new);
+        if self.tree.node(child).linked {
+            // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
+            // the far fid stands for the old name.
+            self.queue_clunk_of(child);
+            return;
+        }
+        let moment = self.next_moment();
+        self.learn_absent(node, old, moment, cache);
+    }
+}

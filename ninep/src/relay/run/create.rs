@@ -1,0 +1,193 @@
+//! NewFile files and directories.
+
+use heapless::Vec;
+
+use crate::errno::Errno;
+use crate::msg::{Message, Rgetattr, Tgetattr, Tlcreate, Tsetattr, Twalk};
+use crate::relay::data::cache::Cache;
+use crate::relay::data::job::{Create, Job, NewFile, Outcome, Reply, Task, Unanswered};
+use crate::relay::data::node::{EMPTY, Found, NodeId, SYNC};
+use crate::relay::data::request::{Request, RequestKind};
+use crate::relay::facts::Known;
+use crate::relay::state::Relay;
+use crate::types::{Attr, Qid, getattr, mode, open, qt, setattr as set};
+
+impl Job {
+    /// Of a job that creates a file.
+    fn create(&mut self) -> &mut Create {
+        match &mut self.task {
+            Task::Create(create) => create,
+            _ => unreachable!("it creates"),
+        }
+    }
+
+    /// Of a job that makes something.
+    pub(super) fn new_file(&mut self) -> &mut NewFile {
+        match &mut self.task {
+            Task::Create(Create { new, .. }) | Task::Made(new) => new,
+            _ => unreachable!("it makes something"),
+        }
+    }
+}
+
+impl Relay<'_> {
+    pub(super) fn run_create(&mut self, j: usize, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
+        let create = *job.create();
+        if create.is_done {
+            return self.created(job, cache);
+        }
+        let parent = self.tree.view(job.node);
+        if parent.qid.kind & qt::DIR == 0 {
+            return Err(Errno::ENOTDIR.into());
+        }
+        if parent.gone {
+            return Err(Errno::ENOENT.into());
+        }
+        let (name, hash) = (create.new.name.name(), create.new.hash());
+        let mut on = [0; 2];
+        // The upstream server would open what somebody else has made meanwhile.
+        let known = self.tree.find(job.node, hash).filter(|&id| self.tree.node(id).asked.seq >= job.seq);
+        match known.map(|id| self.tree.node(id).absent) {
+            Some(true) => {}
+            Some(false) if create.flags & open::EXCL != 0 => return Err(Errno::EEXIST.into()),
+            // The kernel looks again, and opens it.
+            Some(false) => return Err(Errno::ESTALE.into()),
+            None => on[0] = self.ask_name(job.node, name, cache)?,
+        }
+        if create.ffid == 0 {
+            let newfid = self.new_ffid();
+            let fid = self.any_fid(job.node, 0).ok_or(Errno::ESTALE)?;
+            let request = Request { job: j as u32, ..Request::new(RequestKind::Create { name: None }) };
+            on[1] = self.send(&Twalk { fid, newfid, wname: Vec::new() }, request);
+            job.create().ffid = newfid;
+        }
+        if on != [0; 2] {
+            return Err(Unanswered::Wait { on, ignore_error: false });
+        }
+        let gid = self.owner.far_gid(create.new.gid, !0).unwrap_or(create.new.gid);
+        let flags = create.flags & (3 | SYNC | open::EXCL);
+        let message = Tlcreate { fid: create.ffid, name, flags, mode: create.new.mode, gid };
+        let kind = RequestKind::Create { name: Some(hash) };
+        let tag = self.send(&message, Request { job: j as u32, ..Request::on(job.node, kind) });
+        self.stale(job.node);
+        Err(Unanswered::wait(tag))
+    }
+
+    /// The upstream server has created the file, and its attributes are known.
+    fn created(&mut self, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
+        let create = *job.create();
+        let node = self.tree.find(job.node, create.new.hash()).filter(|&id| !self.tree.node(id).absent);
+        let node = node.ok_or(Errno::ENFILE)?;
+        self.give(job, node, cache)?;
+        self.restore_mode(job, node, create.ffid, cache)?;
+        let opened = self.new_open(node, create.flags & 3).ok_or(Errno::ENFILE)?;
+        let o = self.tree.open(opened);
+        (o.ffid, o.appends) = (create.ffid, create.flags & 3 != open::RDONLY && create.flags & open::APPEND != 0);
+        job.create().ffid = 0;
+        self.bind(create.fid, node, opened, cache);
+        Ok(Reply::Create(self.qid_of(node)))
+    }
+
+    pub(super) fn run_made(&mut self, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
+        let new = *job.new_file();
+        match self.look_up(job.node, new.name.name(), job.seq, cache) {
+            Ok(Known::Unknown) => return Err(Unanswered::wait(self.ask_name(job.node, new.name.name(), cache)?)),
+            Ok(Known::Child(made)) => {
+                let node = self.tree.node(made);
+                node.own |= EMPTY;
+                let fid = node.ffid;
+                if fid != 0 {
+                    self.give(job, made, cache)?;
+                    self.restore_mode(job, made, fid, cache)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Reply::Mkdir)
+    }
+
+    /// Asks for permissions that were not given, once. Those that a umask of 022 takes away tell that the program has set
+    /// its own, which at home would have been the only one; without them the client's own holds, too. The stock server
+    /// leaves out the sticky bit. What has inherited setgid would lose it.
+    fn restore_mode(&mut self, job: &mut Job, node: NodeId, fid: u32, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
+        let NewFile { mode, is_restored, .. } = *job.new_file();
+        let now = self.tree.node(node).attr.mode;
+        let mode = now | mode & if mode & 0o022 == 0 { 0o1000 } else { !mode::FORMAT };
+        if is_restored || mode == now || self.drops(now) {
+            return Ok(());
+        }
+        job.new_file().is_restored = true;
+        let setattr = Tsetattr { fid, valid: set::MODE, mode, ..Tsetattr::default() };
+        Err(self.set_of_new(node, &setattr, cache))
+    }
+
+    /// Sets mode or owner of what has been made.
+    pub(super) fn set_of_new(&mut self, node: NodeId, setattr: &Tsetattr, cache: &mut Cache<'_>) -> Unanswered {
+        self.change_begins(node, cache);
+        self.tree.node(node).pins += 1;
+        Unanswered::wait(self.send(setattr, Request::on(node, RequestKind::Mode)))
+    }
+
+    /// A step of a creation has been answered.
+    pub(in crate::relay) fn create_goes_on(
+        &mut self,
+        tag: usize,
+        request: &Request,
+        message: &Message<'_>,
+        code: u32,
+        cache: &mut Cache<'_>,
+    ) {
+        let j = request.job as usize;
+        if j == 0 {
+            return;
+        }
+        match message {
+            Message::Rlcreate(created) => {
+                self.names_change(j, cache);
+                if !self.ask_created(request, created.qid.path) {
+                    self.ask_opened(request);
+                }
+            }
+            Message::Rgetattr(Rgetattr { qid, attr, .. }) => self.learn_created(tag, request, qid, attr, cache),
+            Message::Rwalkgetattr(found) if self.is_created(j, found) => {
+                self.learn_created(tag, request, &found.wqid[0], &found.attr, cache);
+            }
+            // Another file than the one that was created, or none, has the name.
+            message if request.ffid != 0 => {
+                if matches!(message, Message::Rwalkgetattr(_)) {
+                    self.queue_clunk(request.ffid);
+                }
+                self.ask_opened(&Request { ffid: 0, ..*request });
+            }
+            Message::Rwalk(_) => self.wake(tag, 0, cache),
+            _ => {
+                let job = self.job(j);
+                if request.name().is_none() {
+                    // The clone was not made.
+                    job.create().ffid = 0;
+                }
+                // The name is not what Twalk looked for.
+                job.error = code;
+                job.replace_wait(tag, 0);
+                self.run(j, cache);
+            }
+        }
+    }
+
+    /// Asks for the attributes of what has been created.
+    fn ask_opened(&mut self, request: &Request) {
+        let j = request.job as usize;
+        let getattr = Tgetattr { fid: self.job(j).ffid(), request_mask: getattr::BASIC };
+        let next = self.send(&getattr, *request);
+        self.job(j).wait = [next, 0];
+    }
+
+    /// The attributes of what has been created have come; with an upstream fid for its name if there is one.
+    fn learn_created(&mut self, tag: usize, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
+        let &Request { job, node, ffid, moment, .. } = request;
+        let name = self.job(job as usize).create().new.hash();
+        self.learn_new(node, name, &Found { qid: *qid, attr: *attr, ffid, moment }, cache);
+        self.job(job as usize).create().is_done = true;
+        self.wake(tag, 0, cache);
+    }
+}
