@@ -6,6 +6,7 @@
 #
 #   --arch ARCH   x86_64 (default) or aarch64
 #   --nfs         with the way for the stock client's -nfs
+#   --test-hole   with a hole, through which the tests try its walls from inside; no image is made of that
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
 #
@@ -16,11 +17,12 @@
 . "$(dirname "$0")/lib.sh"
 
 board_read "$ROOT/boards/base.conf" # for the budget
-arch=x86_64 out=''
+arch=x86_64 out='' features=()
 while [ "$#" -gt 0 ]; do
     case $1 in
     --arch) need_value "$@" && arch=$2 && shift 2 ;;
     --nfs) export NFS=yes && shift ;;
+    --test-hole) features+=(--features test-hole) && shift ;;
     --out) need_value "$@" && out=$2 && shift 2 ;;
     --no-install) export INSTALL=no && shift ;;
     -h | --help) usage && exit ;;
@@ -75,7 +77,7 @@ export CPUD_COMMIT=${CPUD_COMMIT:-$(commit)}
 exclusively "cpud-$(key_of "$ROOT")" # cargo's own lock does not cover what is stripped and copied below
 say "cpud: compiling"
 cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --locked \
-    --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${RUST[@]}" >&2 || die "cargo could not build cpud"
+    --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${features[@]}" "${RUST[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
 # A program is loaded by its program headers; symbols and section headers are for who looks at it.

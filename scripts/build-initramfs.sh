@@ -37,6 +37,7 @@ elif [ "${#keys[@]}" -eq 0 ]; then
 fi
 cpud=${cpud:-$out/cpud}
 [ -e "$cpud" ] || die "no program at $cpud (scripts/build-cpud.sh makes it)"
+! grep -aq test-hole@cpud "$cpud" || die "$cpud has the hole of the tests (build-cpud.sh --test-hole): no image is made of it"
 
 need_packages "${PACKAGES_FOR_INITRAMFS[@]}"
 umask 077 # host keys pass through here

@@ -118,7 +118,8 @@ check "formatting" cargo fmt --all --check
 for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
     check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
 done
-check "clippy: cpud-min with NFS" cargo clippy --package cpud-min --features nfs --locked -- -D warnings
+check "clippy: cpud-min with NFS and the hole" \
+    cargo clippy --package cpud-min --features nfs,test-hole --locked -- -D warnings
 check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
 if command -v go >/dev/null; then
@@ -143,6 +144,7 @@ else
     check "the kernel" run build-kernel.sh --out "$out/bzImage"
     check "the kernel with NFS" env NFS=yes scripts/build-kernel.sh --out "$out-nfs/bzImage"
     check "cpud with NFS" run build-cpud.sh --nfs --out "$out-nfs/cpud"
+    check "cpud with the hole" run build-cpud.sh --test-hole --out "$out-hole/cpud"
     check "coreboot" run build-coreboot.sh
     check "the apu2's layout, with stand-ins for the vendor's files" run build-image.sh apu2 --stand-ins
     check "two builds are the same" run check-repro.sh
@@ -174,6 +176,7 @@ else
     suite "unit tests on ARM" for_aarch64 test --workspace --exclude qemu-tests --lib --no-fail-fast
     check "the program look for ARM" look_for_aarch64
     check "the kernel for ARM" run build-kernel.sh --board qemu-aarch64 --out "$arm/Image"
+    check "cpud with the hole for ARM" run build-cpud.sh --test-hole --arch aarch64 --out "$arm-hole/cpud"
     check "coreboot for ARM" run build-coreboot.sh --board qemu-aarch64
     if [ "$level" = all ]; then
         check "the image for the rockpro64" run build-image.sh rockpro64
@@ -181,7 +184,7 @@ else
         check "cpud with NFS for ARM" run build-cpud.sh --nfs --arch aarch64 --out "$arm-nfs/cpud"
     fi
     # These; with --all everything but what is about other boards and their flash parts.
-    more=(architecture:: boot:: stock:: terminal:: walls::)
+    more=(architecture:: boot:: holes:: stock:: terminal:: walls::)
     [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip firmware:: --skip flash:: --skip settings::)
     suite "the image in QEMU on ARM, booted directly" env CPUD_BOARD=qemu-aarch64 CPUD_BOOT=direct \
         cargo test --package qemu-tests --locked --no-fail-fast --test image -- "${more[@]}"

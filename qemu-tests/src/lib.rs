@@ -15,6 +15,7 @@
 //! | [`look`] | processes as /proc has them, on this host or in the guest |
 //! | [`gdb`] | a word of what the kernel tells a program, changed |
 //! | [`hostile`] | peers that do not behave |
+//! | [`hole`] | wire and relay taken over |
 //! | [`delay`] | a longer way to a server |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
@@ -28,6 +29,7 @@ pub mod console;
 pub mod daemon;
 pub mod delay;
 pub mod gdb;
+pub mod hole;
 pub mod hostile;
 pub mod keys;
 pub mod look;

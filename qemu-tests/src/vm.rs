@@ -78,6 +78,17 @@ impl Machine {
         Self { kernel, initramfs, ..direct }
     }
 
+    /// The same with the hole, from `out/BOARD-hole/`, which `scripts/test.sh` fills: no script makes an image of that.
+    pub fn with_hole() -> Self {
+        let direct = Self::direct();
+        let made = fs::read(&direct.initramfs).expect("just made");
+        let cpud = Artifact::Cpud.path(&format!("{}-hole", board::under_test().name));
+        let initramfs = scratch("hole").join("initramfs");
+        // The kernel unpacks one archive after the other, and a file replaces an earlier one of its name.
+        fs::write(&initramfs, [made, archive("init", &fs::read(cpud).expect("it is there"))].concat()).expect("a file");
+        Self { initramfs, ..direct }
+    }
+
     /// A machine with no key built in.
     pub fn bare() -> Self {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
@@ -141,6 +152,21 @@ fn initramfs(name: &str, cpud: &Path, options: &[&OsStr]) -> PathBuf {
     script.args(options).args(["--arch", board.get("arch")]).arg("--cpud").arg(cpud).arg("--out").arg(&folder);
     succeeded(script.output());
     folder.join("initramfs.cpio.xz")
+}
+
+/// One executable file in the form "newc" (the kernel's driver-api/early-userspace/buffer-format.rst).
+fn archive(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for (mode, name, bytes) in [(0o100_755, name, bytes), (0, "TRAILER!!!", &[][..])] {
+        let fields = [0, mode, 0, 0, 1, 0, bytes.len(), 0, 0, 0, 0, name.len() + 1, 0];
+        all.extend_from_slice(b"070701");
+        all.extend(fields.iter().flat_map(|field| format!("{field:08X}").into_bytes()));
+        for part in [format!("{name}\0").as_bytes(), bytes] {
+            all.extend_from_slice(part);
+            all.resize(all.len().next_multiple_of(4), 0);
+        }
+    }
+    all
 }
 
 /// One of the scripts that users call.

@@ -71,7 +71,11 @@ impl Session {
     pub fn serve_far(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
         if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && self.held_end == 0 {
             match fs::read(&self.far, &mut *self.held) {
-                Io::Moved(n) => self.held_end = n,
+                Io::Moved(n) => {
+                    #[cfg(feature = "test-hole")]
+                    crate::sys::hole::look(&self.held[..n], &self.far);
+                    self.held_end = n;
+                }
                 Io::Wait => {}
                 Io::Ended => {
                     self.relay.upstream_closed(cache);

@@ -10,6 +10,8 @@ pub mod cpath;
 pub mod errno;
 pub mod fdpass;
 pub mod fs;
+#[cfg(feature = "test-hole")]
+pub mod hole;
 pub mod memory;
 pub mod mount;
 pub mod net;

@@ -62,7 +62,11 @@ impl Wire<'_> {
             return Ok(());
         }
         match fs::read(&self.socket, space) {
-            Io::Moved(n) => self.server.input_commit(n),
+            Io::Moved(n) => {
+                #[cfg(feature = "test-hole")]
+                crate::sys::hole::look(&space[..n], &self.socket);
+                self.server.input_commit(n);
+            }
             Io::Wait => {}
             Io::Ended => return Err(End::Gone),
         }

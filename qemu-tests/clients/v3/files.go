@@ -76,9 +76,27 @@ func (f *files) accept(listener net.Listener) error {
 	if !bytes.Equal(said, []byte(f.nonce)) {
 		return fmt.Errorf("the server's nonce is %q, not ours", said)
 	}
+	if *passTo != "" {
+		return pass(channel, *passTo)
+	}
 	f.count.from = channel
 	served <- channel
 	return p9.NewServer(&disk{path: *root}).Handle(&f.count, channel)
+}
+
+// pass joins the channel with a connection to address, until either ends.
+func pass(channel net.Conn, address string) error {
+	other, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer other.Close()
+	go func() {
+		defer channel.Close()
+		io.Copy(channel, other)
+	}()
+	io.Copy(other, channel)
+	return nil
 }
 
 // requests names the 9P2000.L requests, from the Linux kernel's

@@ -48,6 +48,7 @@ var (
 	counts    = flag.String("counts", "", "write the number of 9P requests of each type to this `file`")
 	noRename  = flag.Bool("no-rename", false, "answer EOPNOTSUPP to each rename, as a small FUSE file system does")
 	noRoom    = flag.Bool("write-nothing", false, "take 0 bytes of each write")
+	passTo    = flag.String("pass-9p-to", "", "serve nothing, and connect the 9P channel to this `address`")
 	dieAfter  = flag.Int64("die-after-reads", 0, "die without a word at the `n`th Tread")
 
 	env, large, modes, reactions, deaf list

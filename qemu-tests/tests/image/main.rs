@@ -10,6 +10,7 @@ mod devs;
 mod files;
 mod firmware;
 mod flash;
+mod holes;
 mod hostile;
 mod lab;
 mod links;
