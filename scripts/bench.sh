@@ -3,7 +3,7 @@
 #
 # Print sizes, memory, times and throughput of the image in QEMU (one TCG processor of the model
 # max), through the stock client when it is on PATH. With a reference, a static cpud that runs as
-# /init, its figures stand beside ours: same kernel, same machine, same run.
+# /init, print its figures beside them: same kernel, same machine, same run.
 #
 #   --reference FILE  the other cpud
 #   --rtt MS,...      instead of that: the messages that cross the network for a list of commands, cold and
@@ -30,7 +30,7 @@ need_packages cpio gcc git libc6-dev make openssh-client qemu-system-x86 xz-util
 out=$ROOT/out/qemu-q35
 run build-cpud.sh --out "$out/cpud" >/dev/null
 run build-kernel.sh --out "$out/bzImage" >/dev/null
-say "measuring; leave the machine alone meanwhile"
+say "measuring; do not use the machine meanwhile"
 cargo build --quiet --manifest-path "$ROOT/Cargo.toml" --locked --package qemu-tests --bins
 cargo run --quiet --manifest-path "$ROOT/Cargo.toml" --locked --package qemu-tests --bin bench -- \
     "${course[@]}" "${reference[@]}"

@@ -2,16 +2,16 @@
 # build-cpud.sh [--arch ARCH] [--out FILE] [--no-install]
 #
 # Build cpud, the static program without libc that is PID 1 in the image and a daemon elsewhere,
-# and print where it is. Beside it lies NAME.debug, which knows the source line of every address.
+# and print its path. NAME.debug beside it has the source line of every address.
 #
 #   --arch ARCH   x86_64 (default) or aarch64
-#   --nfs         with the way for the stock client's -nfs
-#   --test-hole   with a hole, through which the tests try its walls from inside; no image is made of that
+#   --nfs         with support for the stock client's -nfs
+#   --test-hole   with a hole through which tests try the walls from inside; no image is made of that
 #   --out FILE    copy it there
 #   --no-install  name missing packages instead of installing them
 #
-# The console and the word version name the commit that it is built from: what git says of this tree, with a + when it
-# was changed since, or CPUD_COMMIT of the environment.
+# The console and the word version name the commit that it is built from: this tree's in git, with a + if the tree has
+# changes, or CPUD_COMMIT of the environment.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -44,7 +44,7 @@ aarch64)
     ;;
 esac
 
-# commit: of this tree, when it is one of git's and no part of another.
+# commit: prints this tree's commit, if the tree is a git repository and not part of another.
 commit() {
     local name
     if name=$(git -C "$ROOT" rev-parse --show-prefix --short=12 HEAD 2>/dev/null) && [ "${name:0:1}" = $'\n' ]; then
@@ -55,14 +55,14 @@ commit() {
     fi
 }
 
-# image_flags: the flags of cpud-min/image.toml for the target, one a line.
+# image_flags: prints the flags of cpud-min/image.toml for the target, one a line.
 image_flags() {
     awk -v target="[target.$target]" '/^\[/ { ours = $0 == target } ours && !/^ *#/' "$ROOT/cpud-min/image.toml" |
         grep -oE "\"[^\"]*\"|'[^']*'" | sed -E "s/^.(.*).\$/\1/"
 }
 
-# By the environment, which cargo asks first: the configuration of the user's own cargo would be added to ours. Folder
-# names stay out of the binary.
+# In the environment, which overrides the user's cargo configuration. The remapping keeps folder names out of the
+# binary.
 mapfile -t flags < <(image_flags)
 [ "${#flags[@]}" -gt 0 ] || die "cpud-min/image.toml has no flags for $target"
 flags+=("--remap-path-prefix=$ROOT=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
@@ -80,10 +80,10 @@ cargo build --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --loc
     --package cpud-min --bin cpud --profile image ${NFS:+--features nfs} "${features[@]}" "${RUST[@]}" >&2 || die "cargo could not build cpud"
 built=$ROOT/target/$target/image
 cpud=$built/cpud.stripped
-# A program is loaded by its program headers; symbols and section headers are for who looks at it.
+# Program headers are enough to load a program; symbols and section headers serve debuggers alone.
 LD_LIBRARY_PATH=$sysroot/lib "$(echo "$sysroot"/lib/rustlib/*/bin/rust-objcopy)" --strip-all --strip-sections "$built/cpud" "$cpud"
 
-# What the whole design rests on: nothing is loaded, nothing comes from a libc.
+# The design depends on this: no loader, no shared library, no libc.
 headers=$(readelf -ldW "$cpud")
 [[ $headers != *INTERP* ]] || die "cpud asks for a dynamic loader"
 [[ $headers != *NEEDED* ]] || die "cpud needs shared libraries"

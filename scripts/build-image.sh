@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # build-image.sh [BOARD] [options]
 #
-# Build a board's image into out/BOARD: BOARD.rom, what it is made of (the kernel, initramfs.cpio.xz,
-# cpud, keys.txt, host_key.pub), and what there is to know about it (sizes.txt, hashes.txt,
-# layout.txt, sbom.spdx.json). Nothing unchanged is built again, and settings in BOARD.rom stay.
+# Build a board's image into out/BOARD: BOARD.rom, its parts (the kernel, initramfs.cpio.xz, cpud,
+# keys.txt, host_key.pub), and reports about it (sizes.txt, hashes.txt, layout.txt, sbom.spdx.json).
+# Unchanged parts are not built again, and settings in BOARD.rom stay.
 #
 #   BOARD            a folder of boards/ (default qemu-q35)
 #   --key FILE       a public key that may log in (any number of times); without it
@@ -58,7 +58,7 @@ trap 'rm -rf "$work"' EXIT
 [ -z "$host_key" ] || public_host_key "$host_key" >/dev/null
 cpud_check --cmdline "$cmdline"
 
-# default_key: what a user of cpu or ssh has already, else a pair of the image's own.
+# default_key: prints a key that users of cpu or ssh have already, else makes a pair.
 default_key() {
     local key
     for key in "$HOME/.ssh/cpu_rsa.pub" "$HOME/.ssh/id_ed25519.pub"; do
@@ -85,11 +85,11 @@ case " ${init_options[*]} " in
     ;;
 esac
 
-# What settings.sh wrote into the ROM that this one replaces is the box's own.
+# Settings in the ROM that this one replaces belong to the box, and are kept.
 rom=$out/$board.rom
 : >"$work/kept"
 if [ $with_rom = yes ] && [ -e "$rom" ] && has_settings "$rom"; then
-    (check_settings "$rom") || die "$rom has settings that do not hold any more; settings.sh $rom --clear --nobody drops them"
+    (check_settings "$rom") || die "$rom has settings that are no longer valid; settings.sh $rom --clear --nobody drops them"
     settings_text "$rom" >"$work/kept"
 fi
 
@@ -99,13 +99,13 @@ part_sizes() {
     within "$KERNEL" "$(bytes_of "$out/$KERNEL")" "${BOARD[max_kernel]}"
 }
 
-# What a user has to bring is asked for before anything that takes long.
+# Files that the user must supply are checked before anything that takes long.
 other=()
 if [[ ${rom_options[*]} == *--base* ]]; then
     other=(--other-coreboot)
 elif [ $with_rom = yes ]; then
     folder=$(run build-coreboot.sh --board "$board" "${coreboot[@]}") || exit 1
-    # Each question for its cbfstool would compile that tree again.
+    # Otherwise each call of its cbfstool would compile that tree again.
     [ -z "${COREBOOT_SRC:-}" ] || { export CBFSTOOL=$folder/cbfstool && other=(--other-coreboot); }
 fi
 run build-cpud.sh --arch "${BOARD[arch]}" --out "$out/cpud" >/dev/null
@@ -125,7 +125,7 @@ if [ -s "$work/kept" ]; then
 fi
 put "$work/built.rom" "$rom"
 
-# --- what there is to know about it ---------------------------------------------------------------
+# --- reports --------------------------------------------------------------------------------------
 
 free=$(free_bytes "$rom")
 {

@@ -33,7 +33,7 @@ arch_load "$arch"
 if [ "$bare" = yes ]; then
     [ -z "${keys[*]}$host_key" ] || die "--bare excludes --key and --host-key"
 elif [ "${#keys[@]}" -eq 0 ]; then
-    die "no key: an image that nobody may log in to is of no use (--key FILE, or --bare)"
+    die "no key, so nobody could log in (--key FILE, or --bare)"
 fi
 cpud=${cpud:-$out/cpud}
 [ -e "$cpud" ] || die "no program at $cpud (scripts/build-cpud.sh makes it)"

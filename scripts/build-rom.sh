@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # build-rom.sh --kernel FILE --initramfs FILE --out ROM [options]
 #
-# Put a kernel and an initramfs as the payload into a board's coreboot. The same inputs give the same
-# bytes; without room or on any other error no ROM is left behind.
+# Add a kernel and an initramfs to a board's coreboot as its payload. The same inputs give the same
+# bytes; on an error, such as too little room, no ROM is left behind.
 #
 #   --board BOARD    a folder of boards/ (default qemu-q35)
 #   --dtb FILE       the machine's device tree, for ARM boards without a machine.dts of their own
@@ -63,8 +63,8 @@ else
 fi
 chmod 600 "$rom" # a host key is in it
 
-# make_fit: $work/payload, the form in which coreboot for ARM takes a kernel (U-Boot's FIT), with an initramfs and the
-# device tree of the board's machine, whose /chosen has the command line.
+# make_fit: makes $work/payload, a FIT (U-Boot's format) as coreboot for ARM expects it, of the kernel, the initramfs and
+# the board's device tree, whose /chosen has the command line.
 make_fit() {
     need_packages "${PACKAGES_FOR_FIT[@]}"
     local tree=$ROOT/boards/$board/machine.dts
@@ -118,7 +118,7 @@ esac
 cbfstool "$rom" "${add[@]}" -n "$name" >"$work/log" 2>&1 || die "no room: kernel and initramfs are $(($(bytes_of "$kernel") + $(bytes_of "$initramfs"))) bytes," \
     "and the largest hole of the ROM has $(largest_hole "$rom") ($(tail -n 1 "$work/log"))"
 
-# A cpio header (build-initramfs.sh) in front of the name: cpud has the name in itself.
+# With a cpio header (build-initramfs.sh) before the name, since cpud itself contains the name.
 if [ "$(xz -dc "$initramfs" | grep -acE '070701[0-9A-F]{104}etc/cpud/authorized_keys')" -eq 0 ]; then
     echo "$NO_KEYS" >"$work/no-keys"
     cbfstool "$rom" add -t raw -n no-keys -f "$work/no-keys" >/dev/null 2>&1 || die "no room for a line"

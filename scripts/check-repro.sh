@@ -35,7 +35,7 @@ run build-image.sh "$board" "${inputs[@]}" --out "$work/first"
 say "second build, elsewhere"
 elsewhere=$work/"a folder of another's, with another name"
 mkdir -p "$elsewhere" "$work/cache/cpud"
-# What is not committed counts too.
+# Uncommitted changes are part of the copy.
 (cd "$ROOT" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$elsewhere")
 ln -s "$CACHE/sources" "$work/cache/cpud/sources"
 [ $all = yes ] || ln -s "$CACHE/kernel" "$work/cache/cpud/kernel"

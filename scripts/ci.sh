@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ci.sh [OPTION OF test.sh]...
 #
-# What .ci/run calls: bring what a new Debian machine with Rust lacks, then test everything.
+# .ci/run calls this: install what a new Debian machine with Rust lacks, then test everything.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # flash.sh BOARD HOST [options]
 #
-# Write a ROM into the flash part of a running appliance, over a cpu session: read what is there into
+# Write a ROM into the flash part of a running appliance, over a cpu session: read the old content into
 # out/BOARD/backup-TIME.rom, show what will change, write that, read it again, restart the appliance,
-# and wait until it answers. The box keeps its settings unless the ROM brings its own.
+# and wait until it answers. The box keeps its settings unless the ROM has its own.
 #
 #   --rom FILE        default out/BOARD/BOARD.rom
 #   --key FILE        the private key (default ~/.ssh/cpu_rsa)
 #   --port PORT       default 17010
 #   --client COMMAND  the whole beginning of a cpu command line, instead of the stock client's
 #   --backup FILE     instead of out/BOARD/backup-TIME.rom; never written over
-#   --retry FILE      after a write that failed: the backup that it named, in place of what the part holds now
+#   --retry FILE      after a failed write: start from the backup that it named, not from the part's content
 #   --nobody          also when nobody could log in afterwards
 #   --no-restart      leave it running
 #   --no-install      name missing packages instead of installing them
@@ -58,15 +58,15 @@ if [ -z "$client" ]; then
     client="cpu -key $key -sp $port $host"
 fi
 
-# there COMMAND...: run it on the appliance, with this machine's programs and files.
+# there COMMAND...: runs it on the appliance, with this machine's programs and files.
 there() {
     local line
     read -ra line <<<"$client"
-    # A working directory that every session has.
+    # Every session has this working directory.
     (cd /usr && PWD=/usr "${line[@]}" "$@" </dev/null)
 }
 
-# read_flash FILE: the appliance's whole flash part.
+# read_flash FILE: reads the appliance's whole flash part.
 read_flash() {
     case ${BOARD[flash]} in
     mtd) there cat /dev/mtd0ro >"$1" ;;
@@ -74,7 +74,7 @@ read_flash() {
     esac || die "the flash part of $host cannot be read"
 }
 
-# write_flash FILE: what differs of it. The file is on the appliance before the first block is erased.
+# write_flash FILE: writes the blocks that differ. The file is on the appliance before the first block is erased.
 write_flash() {
     local command
     case ${BOARD[flash]} in

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # foreign-root.sh --out DIR [--arch ARCH] [PACKAGE...]
 #
-# Unpack Debian packages of another architecture, with all that they depend on, into DIR, and print
-# the value of cpu's -namespace that makes a session's programs of them. Nothing of what is installed
-# on this machine changes, and no root is needed.
+# Unpack Debian packages of another architecture, with all their dependencies, into DIR, and print the
+# value of cpu's -namespace that gives them to a session. Nothing that is installed on this machine
+# changes, and root is not needed.
 #
-#   --out DIR     where to; a DIR that holds these packages already is left as it is
+#   --out DIR     where to; a DIR that has these packages already is left as it is
 #   --arch ARCH   aarch64 (default) or x86_64
 #   PACKAGE...    default: bash busybox-static coreutils python3-minimal
 
@@ -30,14 +30,14 @@ x86_64) debian=amd64 ;;
 *) die "no such architecture: $arch (there are: aarch64 x86_64)" ;;
 esac
 
-# apt ARGUMENT...: apt-get, for that architecture and as if nothing were installed.
+# apt ARGUMENT...: runs apt-get for that architecture, as if nothing were installed.
 private=$CACHE/apt-$debian
 apt() {
     apt-get -q -o APT::Architecture="$debian" -o APT::Architectures::="$debian" -o APT::Sandbox::User="$(id -un)" \
         -o Dir::State="$private/state" -o Dir::State::status=/dev/null -o Dir::Cache="$private/cache" "$@"
 }
 
-# fetch_and_unpack: into DIR.part, which becomes DIR when it is whole.
+# fetch_and_unpack: fills DIR.part, and renames it to DIR when it is complete.
 fetch_and_unpack() {
     exclusively "apt-$debian"
     mkdir -p "$private/state/lists/partial" "$private/cache/archives/partial"
@@ -53,7 +53,7 @@ fetch_and_unpack() {
     for deb in "$private"/cache/archives/*.deb; do
         dpkg-deb -x "$deb" "$out.part"
     done
-    # What dash's and busybox's scripts would have made on installation.
+    # The links that dash's and busybox's scripts make on installation.
     [ -e "$out.part/bin/sh" ] || ln -s bash "$out.part/bin/sh"
     printf '%s\n' "$arch" "${packages[@]}" >"$out.part/.packages"
     rm -rf "$out"

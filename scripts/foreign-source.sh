@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # foreign-source.sh --out DIR PACKAGE PATH...
 #
-# Unpack PATHs of the sources of a Debian package of this machine's release into DIR, for tests that come with sources
-# alone.
+# Unpack PATHs of a Debian package's sources, of this machine's release, into DIR, for tests that are in sources only.
 #
-#   --out DIR  where to; a DIR that holds these already is left as it is
+#   --out DIR  where to; a DIR that has these already is left as it is
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# Shared by every script here: one voice, one cache, one way to read a board. Sourced, never run.
+# Functions for every script here: messages, the cache, packages, sources, boards. Sourced, never run.
 
 set +o posix +o noclobber +o noglob # SHELLOPTS may be inherited
 set -Eeuo pipefail
@@ -7,8 +7,8 @@ shopt -s inherit_errexit
 
 # shellcheck disable=SC2046 # words
 unset -f $(compgen -A function) # exported ones, too
-# What a user's shell exports goes neither into an image nor between a script and its tools. What is kept says where
-# things are, how the network is reached, and what the tests are to do; docs/images.md lists an image's inputs.
+# The user's environment must influence neither an image nor the tools. The variables kept here say where things are,
+# how the network is reached, and what the tests are to do; docs/images.md lists an image's inputs.
 clean_environment() {
     local name path=''
     for name in $(compgen -e); do
@@ -35,7 +35,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cpud
 export INSTALL=${INSTALL:-yes} # --no-install makes it no, for the scripts that this one calls too
 export NFS=${NFS:-}            # --nfs makes it yes, likewise
 
-# Progress goes to stderr, so that what a script prints on stdout is its result.
+# Progress goes to stderr; stdout has the result alone.
 say() { printf '==> %s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
 die() {
@@ -45,20 +45,20 @@ die() {
 }
 trap 'die "line $LINENO: this failed: $BASH_COMMAND"' ERR
 
-# run SCRIPT ARGUMENT...: another script of this folder, which says itself why it fails.
+# run SCRIPT ARGUMENT...: runs another script of this folder, which reports its own errors.
 run() { "$ROOT/scripts/$1" "${@:2}" || exit 1; }
 
-# The option parsers' common endings.
+# Errors of the option parsers.
 need_value() { [ "$#" -ge 2 ] || die "$1 needs a value"; }
 unknown_option() { die "unknown option $1 (see $ME --help)"; }
 
-# usage: the comment at the top of the script is its help.
+# usage: prints the comment at the top of the script, which is its help.
 usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "$0"; }
 
 bytes_of() { stat -c %s "$1"; }
 hash_of() { sha256sum "$1" | cut -d' ' -f1; }
 
-# put FILE DESTINATION: a copy of it, whole or not at all.
+# put FILE DESTINATION: copies it, whole or not at all.
 put() {
     if ! cp "$1" "$2.part" 2>/dev/null; then
         rm -f "$2.part"
@@ -67,10 +67,10 @@ put() {
     mv "$2.part" "$2"
 }
 
-# key_of WORD...: the name of a cache entry, from everything that went into it.
+# key_of WORD...: the name of a cache entry: a hash of all its inputs.
 key_of() { printf '%s\n' "$@" | sha256sum | cut -c1-32; }
 
-# logged LOG WHAT COMMAND...: its output is kept; on failure its end is shown and WHAT is named.
+# logged LOG WHAT COMMAND...: runs it and keeps its output; on failure names WHAT and shows the end of the output.
 logged() {
     local log=$1 what=$2
     shift 2
@@ -80,19 +80,19 @@ logged() {
     die "$what failed; all of its output is in $log"
 }
 
-# writable_cache: it can be written.
+# writable_cache: fails unless the cache can be written.
 writable_cache() {
     { mkdir -p "$CACHE/locks" && [ -w "$CACHE/locks" ]; } 2>/dev/null || die "the cache, $CACHE, cannot be written"
 }
 
-# plain_cache: and make and Kconfig can take its path.
+# plain_cache: fails unless make and Kconfig accept the cache's path.
 plain_cache() {
     [[ $CACHE != *[[:space:]\'\"\`\$\#:\;\&\|\(\)\<\>\\\*]* ]] ||
-        die "sources cannot be compiled in the cache, $CACHE, for a blank or a sign in its name: set XDG_CACHE_HOME"
+        die "sources cannot be compiled in the cache, $CACHE: its path has a blank or a special character; set XDG_CACHE_HOME"
     writable_cache
 }
 
-# exclusively NAME: hold the lock NAME in the cache until this shell ends, or closes the descriptor LOCK.
+# exclusively NAME: takes the lock NAME in the cache until this shell ends or closes the descriptor LOCK.
 exclusively() {
     writable_cache
     exec {LOCK}>>"$CACHE/locks/$1"
@@ -101,7 +101,7 @@ exclusively() {
     flock "$LOCK"
 }
 
-# alone COMMAND...: become it, with the standard streams and no other descriptor of ours or of our caller.
+# alone COMMAND...: executes it with the standard streams and no other descriptor of this script or its caller.
 alone() {
     local fd
     for fd in "/proc/$BASHPID/fd/"*; do
@@ -127,7 +127,7 @@ is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" 
 
 version_of() { dpkg-query -W -f='${Version}' "$1" 2>/dev/null || true; }
 
-# What each part is built with.
+# The packages that build each part.
 PACKAGES_FOR_CPUD=(gcc libc6-dev binutils)
 PACKAGES_FOR_KERNEL=(gcc libc6-dev make flex bison bc libelf-dev xz-utils dpkg-dev)
 PACKAGES_FOR_INITRAMFS=(openssh-client xz-utils)
@@ -135,27 +135,27 @@ PACKAGES_FOR_COREBOOT=(gcc libc6-dev make flex bison python3 dpkg-dev xz-utils a
 PACKAGES_FOR_SBOM=(jq)
 PACKAGES_FOR_FIT=(device-tree-compiler u-boot-tools xz-utils)
 
-# packages_for_rom: what the loaded board's ROM takes beyond those.
+# packages_for_rom: the packages that the loaded board's ROM needs besides.
 packages_for_rom() {
     [ "${BOARD[payload]}" != fit ] || printf '%s\n' "${PACKAGES_FOR_FIT[@]}"
     [ "${BOARD[arch]}" != x86_64 ] || ! command -v gcc >/dev/null || printf 'lib32gcc-%s-dev\n' "$(gcc -dumpversion)"
     [ -z "${BOARD[packages]:-}" ] || printf '%s\n' "${BOARD[packages]}"
 }
 
-# packages_for_image: what all of the loaded board's image takes, to be asked for at once.
+# packages_for_image: all packages that the loaded board's image needs, to be installed at once.
 packages_for_image() {
     printf '%s\n' "${PACKAGES_FOR_CPUD[@]}" "${PACKAGES_FOR_KERNEL[@]}" "${PACKAGES_FOR_CROSS[@]}" \
         "${PACKAGES_FOR_INITRAMFS[@]}" "${PACKAGES_FOR_COREBOOT[@]}" "${PACKAGES_FOR_SBOM[@]}"
     packages_for_rom
 }
 
-# need_packages PACKAGE...: install what is missing, or with --no-install only say what it is.
+# need_packages PACKAGE...: installs what is missing; with --no-install fails and names it.
 need_packages() {
     command -v dpkg-query >/dev/null || die "this needs Debian 12 or 13 (no dpkg here)"
     local package missing=()
     for package in $(printf '%s\n' "$@" | sort -u); do
         is_installed "$package" && continue
-        # QEMU's packages are all of one version, so each comes from where the others came.
+        # QEMU's packages must all be of one version, so this one comes from the suite of the others.
         if [[ $package == qemu-system-* && $(version_of qemu-system-common) == *~bpo* ]]; then
             qemu_from_backports "$package"
         else
@@ -178,11 +178,11 @@ install_packages() {
 
 debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
-# with_suite SUITE COMMAND...: run COMMAND while apt also knows SUITE of the machine's own Debian
-# archive: its entry is copied with another Suites line and taken away afterwards.
+# with_suite SUITE COMMAND...: runs COMMAND while apt also knows SUITE of the machine's own Debian
+# archive: its entry is copied with another Suites line and removed afterwards.
 with_suite() { with_entry deb "$@"; }
 
-# with_sources SUITE COMMAND...: the same with its source packages.
+# with_sources SUITE COMMAND...: the same with SUITE's source packages.
 with_sources() { with_entry deb-src "$@"; }
 
 with_entry() (
@@ -200,7 +200,7 @@ with_entry() (
 debian_entry() {
     local name file
     name=$(debian_codename)
-    # Debian's own first: others (Docker's) name their suites after its releases.
+    # Debian's own entry first: others (Docker's) name their suites after Debian's releases.
     deb822_entry "$name" /etc/apt/sources.list.d/debian.sources && return
     awk -v suite="$name" '$1 == "deb" && $2 !~ /^\[/ && $3 == suite && $4 == "main" {
             print "Types: deb\nURIs: " $2 "\nSuites: " suite "\nComponents: main"; found = 1; exit }
@@ -211,7 +211,7 @@ debian_entry() {
     die "no entry for $name in apt's sources to copy"
 }
 
-# deb822_entry SUITE FILE: its stanza that names SUITE and main.
+# deb822_entry SUITE FILE: the stanza of FILE that names SUITE and main.
 deb822_entry() {
     [ -e "$2" ] && awk -v RS= -v suite="$1" '
         function names(field, word) { return $0 ~ "(^|\n)" field ":([^\n]*[ \t])?" word "([ \t\n]|$)" }
@@ -219,7 +219,7 @@ deb822_entry() {
         END { exit !found }' "$2"
 }
 
-# need_qemu_with_igb: QEMU has that card since version 8, which Debian 12 has in its backports.
+# need_qemu_with_igb: installs a QEMU with igb: version 8, which Debian 12 has in its backports.
 need_qemu_with_igb() {
     local major others=()
     major=$(qemu-system-x86_64 --version | sed -nE 's/^QEMU emulator version ([0-9]+).*/\1/p')
@@ -238,8 +238,8 @@ qemu_from_backports() {
 
 # --- pinned sources -----------------------------------------------------------------------------
 
-# pinned_deb PACKAGE: the path of its .deb in the cache, in a version that versions.lock names when
-# the archive still has one of those, else the newest, with a warning and the line to record.
+# pinned_deb PACKAGE: the path of its .deb in the cache, in a version that versions.lock names. If the
+# archive has none of those any more, the newest, with a warning and the line to record.
 pinned_deb() {
     local package=$1 version hash file lists
     plain_cache
@@ -259,13 +259,13 @@ pinned_deb() {
     case $version in '' | '(none)') die "Debian's archive has no package $package" ;; esac
     hash=$(fetch_deb "$package" "$version" "$CACHE/sources" '') || die "$package $version could not be downloaded"
     file=$CACHE/sources/$package-$hash.deb
-    warn "no version of $package in versions.lock can be had any more; using the newest. To record it:"
+    warn "the archive has no version of $package that versions.lock names; using the newest. To record it:"
     warn "$package $version $hash"
     echo "$file"
 }
 
-# fetch_deb PACKAGE VERSION FOLDER HASH: into FOLDER/PACKAGE-HASH.deb, and print the hash; an empty
-# HASH takes what comes.
+# fetch_deb PACKAGE VERSION FOLDER HASH: downloads to FOLDER/PACKAGE-HASH.deb and prints the hash; an
+# empty HASH accepts any.
 fetch_deb() {
     local package=$1 version=$2 folder=$3 hash=$4 part got
     part=$(mktemp -d "$folder/part.XXXXXX")
@@ -284,8 +284,8 @@ fetch_deb() {
 }
 
 # pinned_source PACKAGE SUITE: the folder in the cache with the files of a source package, in a version
-# that versions.lock names when SUITE still has one of those (the hash is the .dsc's, which names those
-# of the rest), else in SUITE's newest, with a warning and the line to record.
+# that versions.lock names (the hash is the .dsc's, which has those of the other files). If SUITE has none
+# of those any more, SUITE's newest, with a warning and the line to record.
 pinned_source() {
     local package=$1 suite=$2 version hash folder
     plain_cache
@@ -303,12 +303,13 @@ pinned_source() {
 
     read -r version hash < <(with_sources "$suite" fetch_source "$package" "$suite" '') ||
         die "the sources of $package could not be downloaded from $suite"
-    warn "no version of $package in versions.lock can be had any more; using the newest. To record it:"
+    warn "the archive has no version of $package that versions.lock names; using the newest. To record it:"
     warn "$package $version $hash"
     echo "$CACHE/sources/$package-$hash"
 }
 
-# fetch_source PACKAGE VERSION HASH: into the cache, and print version and hash; VERSION may be a suite. 2: not to be had.
+# fetch_source PACKAGE VERSION HASH: downloads to the cache and prints version and hash; VERSION may be a suite.
+# Status 2: not available.
 fetch_source() {
     local package=$1 version=$2 hash=$3 part got separator='='
     [ -n "$hash" ] || separator=/
@@ -331,8 +332,8 @@ fetch_source() {
 
 # --- architectures ------------------------------------------------------------------------------
 
-# arch_load ARCH: what the scripts have to know about it. CROSS is the compiler's prefix, and
-# PACKAGES_FOR_CROSS what brings that compiler; both are empty on a machine of this architecture.
+# arch_load ARCH: sets the variables of an architecture. CROSS is the compiler's prefix, and
+# PACKAGES_FOR_CROSS are that compiler's packages; both are empty on a machine of this architecture.
 arch_load() {
     case $1 in
     x86_64) KERNEL_ARCH=x86 KERNEL=bzImage BCJ=--x86 QEMU=qemu-system-x86_64 QEMU_PACKAGE=qemu-system-x86 ;;
@@ -346,9 +347,9 @@ arch_load() {
     fi
 }
 
-# rust_for TARGET PART: fills RUST with what cargo needs to compile for TARGET: nothing more when this Rust
-# has its PART (core or std) compiled, else that is compiled too, from this Rust's source or from
-# Debian's, whose rustc-web is as new as browsers need it.
+# rust_for TARGET PART: fills RUST with cargo's options for TARGET: none when this Rust has its PART (core or
+# std) compiled. Otherwise PART is compiled too, from this Rust's source or from Debian's rustc-web, which
+# is a recent version since browsers need one.
 rust_for() {
     local sysroot
     sysroot=$(rustc --print sysroot)
@@ -368,12 +369,12 @@ rust_for() {
 BOARD_KEYS=" inherit description arch kernel cmdline payload devicetree coreboot_make mainboard rom_size packages max_cpud max_initramfs max_kernel max_rom flash qemu_machine qemu_cpu qemu_boot qemu_flash qemu_memory min_memory qemu_smp qemu_net qemu_devices "
 declare -A BOARD=()
 
-# board_load NAME: fill BOARD from boards/NAME/board.conf, what it inherits first.
+# board_load NAME: fills BOARD from boards/NAME/board.conf and, before that, from what it inherits.
 board_load() {
     [ -e "$ROOT/boards/$1/board.conf" ] || die "no board $1; there are: $(boards)"
     board_read "$ROOT/boards/$1/board.conf"
     BOARD[name]=$1
-    # What the option adds to cpud has a budget of its own.
+    # cpud with NFS has a budget of its own.
     [ -z "$NFS" ] || BOARD[kernel]+=' nfs' BOARD[max_cpud]=$((BOARD[max_cpud] + 4096))
     arch_load "${BOARD[arch]}"
 }
@@ -397,9 +398,9 @@ board_read() {
     done <"$file"
 }
 
-# --- what an appliance takes ----------------------------------------------------------------------
+# --- what an appliance accepts --------------------------------------------------------------------
 
-# checker: the path of this tree's cpud for this machine's own processor: its parsers are those that read at boot.
+# checker: the path of this tree's cpud for this machine's processor, which has the parsers that read at boot.
 checker() {
     local key built
     key=$(cd "$ROOT" && find Cargo.* cpud-min ninep ssh-lite -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
@@ -411,28 +412,28 @@ checker() {
         mkdir -p "$CACHE/check" "$CACHE/logs"
         built=$(NFS='' run build-cpud.sh --arch "$(uname -m)" 2>"$CACHE/logs/check.log") || {
             tail -n 5 "$CACHE/logs/check.log" >&2
-            die "without a cpud for this machine nothing can be checked, and so nothing is written"
+            die "nothing is written, since there is no cpud for this machine to check it"
         }
         put "$built" "$key"
     ) || exit 1
     echo "$key"
 }
 
-# cpud_check ARGUMENT...: what cpud --check says of it; it says itself what is wrong.
+# cpud_check ARGUMENT...: runs cpud --check, which reports what is wrong.
 cpud_check() {
     local cpud
     cpud=$(checker) || exit 1
     "$cpud" --check "$@" || exit 1
 }
 
-# public_keys FILE: its lines, when an appliance takes every one of them.
+# public_keys FILE: prints its lines, if an appliance accepts all of them.
 public_keys() {
     [ -r "$1" ] || die "no key file $1"
     cpud_check --authorized-keys "$1"
     awk 1 "$1" # which ends the last line when the file does not
 }
 
-# public_host_key FILE: the public half of a host key that an appliance takes.
+# public_host_key FILE: prints the public half of a host key, if an appliance accepts it.
 public_host_key() {
     [ -r "$1" ] || die "no host key $1"
     cpud_check --host-key "$1"
@@ -440,10 +441,10 @@ public_host_key() {
 
 # --- sizes --------------------------------------------------------------------------------------
 
-# size_row NAME BYTES LIMIT: one row of sizes.txt.
+# size_row NAME BYTES LIMIT: prints a row of sizes.txt.
 size_row() { printf '%-20s %9d of %9d bytes (%d%%)\n' "$1" "$2" "$3" $(($2 * 100 / $3)); }
 
-# within NAME BYTES LIMIT: the same, and an error that names the part when it is over.
+# within NAME BYTES LIMIT: the same, and fails when the part exceeds its limit.
 within() {
     size_row "$@"
     [ "$2" -le "$3" ] || die "$1 is $2 bytes, $(($2 - $3)) over its budget of $3"

@@ -1,19 +1,19 @@
 # shellcheck shell=bash disable=SC2154
-# ROM files: their flash map and what lies in their CBFS. Sourced after lib.sh by scripts that have a
+# ROM files: their flash map and the files in their CBFS. Sourced after lib.sh by scripts that have a
 # folder for scratch files in $work, never run.
 
-# number FILE OFFSET BYTES: little endian.
+# number FILE OFFSET BYTES: prints the little-endian number there.
 number() { od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' \n'; }
 
-# flash_map ROM: a row "NAME OFFSET SIZE" for each area of the FMAP (coreboot's Documentation/lib/flashmap.md).
+# flash_map ROM: prints a row "NAME OFFSET SIZE" for each area of the FMAP (coreboot's Documentation/lib/flashmap.md).
 flash_map() {
     local rom=$1 size at places areas i row offset length name
     [ -r "$rom" ] || die "no file $rom"
     size=$(bytes_of "$rom")
-    # coreboot's own code has the signature too, behind the map or before it (ARM): of the map version and size fit.
-    # When they do nowhere, the first is the one to complain of.
+    # coreboot's own code has the signature too, behind the map or before it (ARM). Only the map has a fitting version
+    # and size. If no place has, the first one is reported.
     mapfile -t places < <(grep -abo __FMAP__ "$rom" | cut -d: -f1)
-    [ "${#places[@]}" -gt 0 ] || die "$rom has no flash map: it is no ROM of coreboot's"
+    [ "${#places[@]}" -gt 0 ] || die "$rom has no flash map, so it is no coreboot ROM"
     for at in "${places[@]}" "${places[0]}"; do
         [ $((at + 56)) -gt "$size" ] || [ "$(number "$rom" $((at + 8)) 1) $(number "$rom" $((at + 18)) 4)" != "1 $size" ] || break
     done
@@ -34,7 +34,7 @@ flash_map() {
     done
 }
 
-# area ROM NAME: "OFFSET SIZE" of it.
+# area ROM NAME: prints the area's "OFFSET SIZE".
 area() {
     local map found
     map=$(flash_map "$1") || exit 1
@@ -43,11 +43,10 @@ area() {
     echo "$found"
 }
 
-# cut_out FILE OFFSET SIZE: those bytes of it.
+# cut_out FILE OFFSET SIZE: prints those bytes.
 cut_out() { head -c $(($2 + $3)) "$1" | tail -c "$3"; }
 
-# cbfstool: the one that came with coreboot (of a board that needs nothing of a vendor); others write payloads
-# differently.
+# cbfstool: coreboot's own (from a board that needs no file of a vendor); other versions write payloads differently.
 cbfstool() {
     if [ -z "${CBFSTOOL:-}" ]; then
         local machine=qemu-q35
@@ -57,9 +56,9 @@ cbfstool() {
     "$CBFSTOOL" "$@"
 }
 
-# cbfs_files ROM: a row "NAME OFFSET SIZE TYPE" for each file, the offset in the ROM; holes are "(empty)".
-# Blanks in a name ("cbfs master header", in older ROMs) are shown as _. A name may hold anything, also the tabs that
-# part cbfstool's columns: what is no number must not get into arithmetic, where bash would run what stands in it.
+# cbfs_files ROM: prints a row "NAME OFFSET SIZE TYPE" for each file; the offset is in the ROM, holes are "(empty)".
+# Blanks in a name ("cbfs master header", in older ROMs) become _. A name may contain anything, even the tabs between
+# cbfstool's columns. Only numbers may get into arithmetic, since bash would execute other text there.
 cbfs_files() {
     local start
     start=$(area "$1" COREBOOT) || exit 1
@@ -81,7 +80,7 @@ payload_hash() {
     cut_out "$1" $((offset + header)) $((size - header)) | sha256sum | cut -d' ' -f1
 }
 
-# cbfs_text ROM NAME: the content of a small file, nothing when it is not there.
+# cbfs_text ROM NAME: prints the content of a small file; nothing when there is no such file.
 cbfs_text() {
     rm -f "$work/text"
     cbfstool "$1" extract -n "$2" -f "$work/text" >/dev/null 2>&1 || return 0
@@ -91,10 +90,10 @@ cbfs_text() {
 # --- settings -------------------------------------------------------------------------------------
 
 SETTINGS_HEADER=48 # bytes before their text: cpud-min/src/plan/settings.rs has the format
-# What build-rom.sh puts into a ROM whose keys all come from its settings, as a file of its CBFS.
+# The content of the CBFS file by which build-rom.sh marks a ROM without built-in keys.
 NO_KEYS='no keys are built in: scripts/settings.sh writes them'
 
-# settings_text ROM: the lines of its settings, of which there may be none.
+# settings_text ROM: prints the lines of its settings, if there are any.
 settings_text() {
     local place offset size length
     place=$(area "$1" SETTINGS) || exit 1
@@ -109,15 +108,15 @@ settings_text() {
     cat "$work/settings-text"
 }
 
-# bytes HEX: as such.
+# bytes HEX: prints them as bytes.
 bytes() {
     local i
     for ((i = 0; i < ${#1}; i += 2)); do printf '%b' "\\x${1:i:2}"; done
 }
 little_endian() { bytes "$(printf '%08x' "$1" | sed -E 's/(..)(..)(..)(..)/\4\3\2\1/')"; }
 
-# put_settings ROM TEXT: the lines of the file TEXT into $work/rom, a copy of it, when an appliance takes them; of an
-# empty file none.
+# put_settings ROM TEXT: copies ROM to $work/rom with the lines of the file TEXT as its settings, if an appliance accepts
+# them; an empty file erases the settings.
 put_settings() {
     local place offset size length
     place=$(area "$1" SETTINGS) || exit 1
@@ -139,17 +138,17 @@ put_settings() {
     [ "$length" -eq 0 ] || check_settings "$work/rom"
 }
 
-# has_settings ROM: there is an area for them.
+# has_settings ROM: whether it has an area for settings.
 has_settings() (area "$1" SETTINGS) >/dev/null 2>&1
 
-# check_settings ROM: cpud reads its settings, if it has some. They are the first area on every board that has them.
+# check_settings ROM: cpud checks its settings, if it has some. They are the first area on every board that has them.
 check_settings() {
     local text
     text=$(settings_text "$1") || exit 1
     [ -z "$text" ] || cpud_check --settings "$1"
 }
 
-# check_somebody ROM: keys are built in, or in its settings; else nobody could log in to what boots from it.
+# check_somebody ROM: fails when keys are neither built in nor in the settings, so that nobody could log in.
 check_somebody() {
     local text word
     grep -aqF "$NO_KEYS" "$1" || return 0
@@ -160,11 +159,11 @@ check_somebody() {
     done
 }
 
-# free_bytes ROM: what no file takes; largest_hole ROM: the largest piece of that.
+# free_bytes ROM: the bytes that no file uses; largest_hole ROM: the largest contiguous piece of them.
 free_bytes() { cbfs_files "$1" | awk '$1 == "(empty)" { sum += $3 } END { print sum + 0 }'; }
 largest_hole() { cbfs_files "$1" | awk '$1 == "(empty)" && $3 > most { most = $3 } END { print most + 0 }'; }
 
-# is_for_board ROM: whether the mainboard that coreboot was built for is the loaded board's.
+# is_for_board ROM: whether its coreboot was built for the loaded board's mainboard.
 is_for_board() {
     local info
     info=$(cbfs_text "$1" build_info)
@@ -172,7 +171,7 @@ is_for_board() {
     [[ "$(sed -n 's/^MAINBOARD_VENDOR: //p' <<<"$info") $(sed -n 's/^MAINBOARD_PART_NUMBER: //p' <<<"$info")" == ${BOARD[mainboard]} ]]
 }
 
-# check_rom ROM: it is whole, and for the loaded board.
+# check_rom ROM: fails unless it is whole and for the loaded board.
 check_rom() {
     [ -r "$1" ] || die "no file $1"
     [ "$(bytes_of "$1")" -eq "${BOARD[rom_size]}" ] ||
@@ -181,13 +180,13 @@ check_rom() {
     is_for_board "$1" || die "$1 is no ROM of ${BOARD[name]}: $(cbfs_text "$1" build_info | sed -n 's/^MAINBOARD[A-Z_]*: //p' | paste -sd' ')"
 }
 
-# parts ROM: a row "NAME OFFSET SIZE" for each area that is no CBFS, and for each file of the CBFS.
+# parts ROM: prints a row "NAME OFFSET SIZE" for each area except the CBFS, and for each file of the CBFS.
 parts() {
     flash_map "$1" | awk '$1 != "COREBOOT" && $1 != "FMAP" && $1 != "BIOS"'
     cbfs_files "$1" | awk '$1 != "(empty)" { print $1, $2, $3 }'
 }
 
-# compare_roms OLD NEW: a row for each part, and how it differs.
+# compare_roms OLD NEW: prints a row for each part, and how it differs.
 compare_roms() {
     local name offset size was
     parts "$1" >"$work/old-parts" && parts "$2" >"$work/new-parts"

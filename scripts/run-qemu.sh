@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # run-qemu.sh [--detach | --stop] [options] [-- QEMU FLAGS]
 #
-# Build a board's ROM, boot a writable copy of it, wait until it says that it is ready, and print what
-# to type to use it. Ctrl-C ends it. A board runs once for each --out: what runs already is ended when
-# the new one can be started. Settings that the ROM had (settings.sh) stay in it.
+# Build a board's ROM, boot a writable copy of it, wait until cpud is ready, and print how to use it.
+# Ctrl-C ends it. A board runs once for each --out: one that is running is ended when the new one can be
+# started. Settings that the ROM had (settings.sh) stay in it.
 #
 #   --board BOARD       a folder of boards/ (default qemu-q35; qemu-aarch64 is the ARM one)
 #   --rom FILE          boot this ROM as it is, and build nothing
@@ -77,14 +77,14 @@ out=$(realpath -m "${out:-$ROOT/out/$board}")
 mkdir -p "$out"
 console=$out/console.log
 
-# running: the process that the pid file names, when it is still a QEMU.
+# running: prints the process of the pid file, if it is still a QEMU.
 running() {
     local pid
     pid=$(cat "$out/qemu.pid" 2>/dev/null) || return 1
     [[ $(cat "/proc/$pid/comm" 2>/dev/null) == qemu-system* ]] && echo "$pid"
 }
 
-# end PID: and wait until it is gone.
+# end PID: ends it and waits until it is gone.
 end() {
     kill "$1" 2>/dev/null || return 0
     timeout 10 tail --pid="$1" -f /dev/null || kill -KILL "$1" 2>/dev/null || true
@@ -118,8 +118,8 @@ fi
 
 # --- boot ---------------------------------------------------------------------------------------
 
-# accelerator: KVM where it works, which takes more than the device file: a machine on which it was tried in vain is
-# remembered until it is started again.
+# accelerator: prints kvm where it works. The device file alone does not prove that, so a failure is remembered until the
+# machine restarts.
 accelerator() {
     if [ "$(cat "$CACHE/accelerator" 2>/dev/null)" != "$BOOT tcg" ] && [ -w /dev/kvm ] &&
         timeout 10 "$QEMU" -machine "${BOARD[qemu_machine]}" -accel kvm -cpu max \
@@ -133,7 +133,7 @@ BOOT=$(cat /proc/sys/kernel/random/boot_id)
 
 case $boot in
 rom)
-    # What runs writes to its own copy: the ROM stays what was built.
+    # The machine writes to a copy, so the ROM stays as it was built.
     cp "$rom" "$out/flash.rom"
     [ -z "${BOARD[qemu_flash]:-}" ] || truncate -s "${BOARD[qemu_flash]}" "$out/flash.rom"
     firmware=(-drive "if=pflash,format=raw,unit=0,file=${out//,/,,}/flash.rom")
@@ -144,7 +144,7 @@ esac
 devices=()
 for device in ${BOARD[qemu_devices]}; do devices+=(-device "$device"); done
 
-# wait_until_ready PID ACCELERATOR: or fail when the accelerator, not the image, is at fault.
+# wait_until_ready PID ACCELERATOR: fails when the accelerator, not the image, is at fault.
 wait_until_ready() {
     local tries=0
     until grep -q "$READY" "$console"; do
@@ -152,7 +152,7 @@ wait_until_ready() {
             tail -n 15 "$console" "$out/qemu.log" >&2
             die "QEMU ended before cpud was ready"
         fi
-        # A virtual machine's own virtual machines may stop at their first instructions, with or without a word.
+        # A nested virtual machine may stop at its first instructions, with or without a message.
         if [ "$2" = kvm ] && { grep -q 'KVM internal error' "$out/qemu.log" ||
             { [ "$tries" -ge $((KVM_PATIENCE * 10)) ] && [ ! -s "$console" ]; }; }; then
             return 1
@@ -167,10 +167,10 @@ wait_until_ready() {
     done
 }
 
-# instructions: what to type. Keys and host key are those of the image, unless the ROM's settings have others.
+# instructions: prints what to type. The keys are the image's, unless the ROM's settings have others.
 instructions() {
     local key=KEY there='' known shown settings='' programs='' preparation=''
-    # The stock client asks for $PWD, which has to be in one of the directories that it sends along.
+    # The stock client requires $PWD, which has to be in one of the directories that it sends along.
     case $PWD/ in /home/* | /usr/* | /etc/* | /lib/* | /bin/*) ;; *) there='cd / && ' ;; esac
     [ "$boot" != rom ] || ! has_settings "$rom" || settings=$(settings_text "$rom")
     if [ "$rom" = "$out/$board.rom" ] && ! grep -q '^authorized-key ' <<<"$settings"; then
@@ -204,7 +204,7 @@ EOF
     [ "$key" != KEY ] || printf '  KEY         a private key that the ROM lets in\n'
 }
 
-# power_on ACCELERATOR: QEMU in a session of its own; $pid is it.
+# power_on ACCELERATOR: starts QEMU in a session of its own, as process $pid.
 power_on() {
     : >"$console"
     local cpu=max
@@ -227,7 +227,7 @@ if [ "$action" = run ]; then
     trap 'exit 130' INT TERM HUP
 fi
 if ! wait_until_ready "$pid" "$accelerator"; then
-    say "KVM is here and does not run this image: emulating the processor instead, from now on"
+    say "KVM is available but does not run this image: emulating the processor from now on"
     echo "$BOOT tcg" >"$CACHE/accelerator"
     end "$pid"
     power_on tcg

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # settings.sh ROM [options]
 #
-# Change one box's settings in the first area of a ROM file's flash map: what is named is written, in place
-# of what was there of its kind, and the rest stays. Without options show them. cpud reads them at boot, and is
-# asked before anything is written: docs/images.md.
+# Change one box's settings in the first area of a ROM file's flash map. Each setting that is named replaces
+# those of its kind; the others stay. Without options, show them. cpud reads them at boot, and checks them
+# before anything is written: docs/images.md.
 #
 #   --key FILE       a public key that may log in (any number of times), instead of those built in
 #   --host-key FILE  the box's own key, an unencrypted ed25519 key, instead of the one built in
 #   --hostname NAME
 #   --address A/N    IPv4 address and prefix length of the first interface, instead of DHCP's
 #   --gateway A      the default route
-#   --clear          first erase them: only what was built in holds
-#   --nobody         also when nobody could log in with the result
+#   --clear          first erase them: then only what was built in counts
+#   --nobody         even if nobody could log in with the result
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -83,4 +83,4 @@ put_settings "$rom" "$work/text"
 put "$work/rom" "$rom"
 show
 grep -q '^host-key ' "$work/text" || ! grep -Eq '^(hostname|address) ' "$work/text" ||
-    warn "without a --host-key of its own this box has the one that is built in, as every other from this ROM"
+    warn "without a --host-key of its own this box uses the built-in one, like every other box with this ROM"

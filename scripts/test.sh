@@ -33,7 +33,7 @@ skip() {
     reasons+=("$1: $2")
 }
 
-# check NAME COMMAND...: one that passes or fails as a whole.
+# check NAME COMMAND...: passes or fails as a whole.
 check() {
     say "$1"
     if ("${@:2}"); then
@@ -44,7 +44,7 @@ check() {
     fi
 }
 
-# suite NAME COMMAND...: cargo test, whose tests are counted one by one.
+# suite NAME COMMAND...: cargo test; counts its tests one by one.
 suite() {
     local log=$logs/suite status=0 bad
     say "$1"
@@ -52,12 +52,12 @@ suite() {
     passed=$((passed + $(tally passed "$log")))
     skipped=$((skipped + $(tally ignored "$log")))
     bad=$(tally failed "$log")
-    # A test program that does not compile, or dies, prints no counts.
+    # A test program that does not compile or crashes prints no counts.
     [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     failed=$((failed + bad))
     [ "$bad" -eq 0 ] || broken+=("$1: $(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log" | paste -sd' ')")
 
-    # A test that finds something missing says SKIP and returns, which libtest counts as passed.
+    # A test that lacks something prints SKIP and returns, which libtest counts as passed.
     while read -r line; do
         passed=$((passed - 1))
         skip "${line%%: skipped: *}" "${line#*: skipped: }"
@@ -70,17 +70,17 @@ suite() {
 # tally WORD LOG: the sum over libtest's "test result:" lines.
 tally() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$2" | paste -sd+ | sed 's/^$/0/' | bc; }
 
-# for_aarch64 CARGO ARGUMENT...: cargo for programs with a standard library on ARM, linked statically.
+# for_aarch64 CARGO ARGUMENT...: runs cargo for ARM programs with a standard library, linked statically.
 for_aarch64() (
     rust_for aarch64-unknown-linux-gnu std
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static
-    # A library that is built has one way to panic, and tests need it to unwind.
+    # A standard library that is built has one way to panic; tests need unwinding.
     cargo "$@" "${RUST[@]}" --config 'profile.dev.panic="unwind"' --locked
 )
 
-# look_for_aarch64: the program by which the tests look at processes in the guest.
+# look_for_aarch64: builds the program by which tests inspect processes in the guest.
 look_for_aarch64() {
     for_aarch64 build --package qemu-tests --bin look && # check hides a failure that is not the last
         cp target/aarch64-unknown-linux-gnu/debug/look "$arm/look"
@@ -102,19 +102,19 @@ deny() {
     ) && "$folder/bin/cargo-deny" --locked check bans licenses sources
 }
 
-# go_is_formatted: a file that gofmt cannot read is an error, too.
+# go_is_formatted: fails also when gofmt cannot read a file.
 go_is_formatted() {
     local odd
     odd=$(gofmt -l qemu-tests/clients) && test -z "$odd"
 }
 
-# --- what needs nothing built -------------------------------------------------------------------
+# --- without a build ------------------------------------------------------------------------------
 
 command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs)"
 need_packages "${PACKAGES_FOR_CPUD[@]}" shellcheck bc
 check "shell scripts" shellcheck scripts/*.sh findings/*.sh .ci/run
 check "formatting" cargo fmt --all --check
-# One crate at a time: together they would share features, and cpud would find a standard library linked in.
+# One crate at a time: together they would share features, and cpud would have a standard library linked in.
 for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
     check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
 done
@@ -183,7 +183,7 @@ else
         check "the kernel with NFS for ARM" env NFS=yes scripts/build-kernel.sh --board qemu-aarch64 --out "$arm-nfs/Image"
         check "cpud with NFS for ARM" run build-cpud.sh --nfs --arch aarch64 --out "$arm-nfs/cpud"
     fi
-    # These; with --all everything but what is about other boards and their flash parts.
+    # These; with --all everything except tests of other boards and their flash parts.
     more=(architecture:: boot:: holes:: stock:: terminal:: walls::)
     [ "$level" != all ] || more=(--include-ignored --skip apu2:: --skip firmware:: --skip flash:: --skip settings::)
     suite "the image in QEMU on ARM, booted directly" env CPUD_BOARD=qemu-aarch64 CPUD_BOOT=direct \
