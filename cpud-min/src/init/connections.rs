@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use rustix::fd::OwnedFd;
 
-use super::strangers::{MAX as STRANGERS_MAX, Refusal, Sources, one_to_go};
+use super::strangers::{MAX as STRANGERS_MAX, Refusal, Sources, to_evict};
 use crate::config::Config;
 use crate::limits::USERS_MAX;
 use crate::report::Reporter;
@@ -62,12 +62,12 @@ impl Door {
         Self { socket, buffers }
     }
 
-    fn open(self) {
+    fn restore_buffers(self) {
         let _ = self.buffers.map(|buffers| buffers.set(&self.socket, true));
     }
 
     /// Drops what is under way: the kernel keeps nothing of the connection.
-    fn slam(&self) {
+    fn reset(&self) {
         net::reset_at_close(&self.socket);
     }
 }
@@ -110,7 +110,7 @@ impl Connections {
     }
 
     /// Admits a connection, or tells its peer why not.
-    pub fn meet(&mut self, config: &Config, socket: OwnedFd, peer: SocketAddr, reporter: &Reporter) {
+    pub fn admit(&mut self, config: &Config, socket: OwnedFd, peer: SocketAddr, reporter: &Reporter) {
         let strangers = strangers(&self.table).map(|(_, c)| c.peer);
         if let Err(refusal) = self.sources.admit(peer, strangers, now().0) {
             // A peer that reads sees the sentence; of one that does not, the reset leaves nothing in the kernel.
@@ -141,7 +141,7 @@ impl Connections {
     ) -> rustix::io::Result<()> {
         let strangers = strangers(&self.table).count();
         if strangers >= STRANGERS_MAX || strangers + self.users() >= USERS_MAX {
-            self.end_a_stranger();
+            self.evict_stranger();
         }
         let door = Door::new(socket);
         let (to_wire, to_guard) = fdpass::pair()?;
@@ -162,48 +162,48 @@ impl Connections {
         Ok(())
     }
 
-    fn end_a_stranger(&mut self) {
+    fn evict_stranger(&mut self) {
         let strangers = strangers(&self.table).map(|(at, c)| (at, c.peer));
-        if let Some(at) = one_to_go(strangers, &self.sources) {
-            self.put_out(at);
+        if let Some(at) = to_evict(strangers, &self.sources) {
+            self.evict(at);
         }
     }
 
-    fn put_out(&mut self, at: usize) {
+    fn evict(&mut self, at: usize) {
         let connection = &mut self.table[at];
         if let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone) {
-            door.slam();
+            door.reset();
             self.sources.penalise(connection.peer, now().0);
         }
         connection.wire.into_iter().for_each(|wire| process::kill(wire, SIGKILL));
     }
 
-    /// When [`Connections::end_the_late`] has something to do.
+    /// When [`Connections::evict_overdue`] has something to do.
     pub fn due(&self) -> Option<u64> {
         let strangers = strangers(&self.table).map(|(_, c)| c.since + STRANGER_MS);
         strangers.chain((!self.leaving.is_empty()).then(|| now().0 + LOOK_MS)).min()
     }
 
     /// Evicts strangers who have taken too long to log in, or to read the last bytes.
-    pub fn end_the_late(&mut self) {
+    pub fn evict_overdue(&mut self) {
         let now = now().0;
         self.leaving.retain(|(door, until)| {
             let unread = net::is_unread(&door.socket);
             if unread && *until <= now {
-                door.slam();
+                door.reset();
             }
             unread && *until > now
         });
         for at in 0..self.table.len() {
             let Connection { standing, since, .. } = &self.table[at];
             if matches!(standing, Standing::Stranger(_)) && since + STRANGER_MS <= now {
-                self.put_out(at);
+                self.evict(at);
             }
         }
     }
 
     /// Notes the end of a wire. Its last bytes to a stranger stay in the kernel until he has read them.
-    fn leave(&mut self, at: usize) {
+    fn wire_ended(&mut self, at: usize) {
         let connection = &mut self.table[at];
         if matches!(connection.standing, Standing::Stranger(_))
             && let Standing::Stranger(door) = replace(&mut connection.standing, Standing::Gone)
@@ -211,7 +211,7 @@ impl Connections {
             self.sources.penalise(connection.peer, now().0);
             if net::is_unread(&door.socket) {
                 if let Some((oldest, _)) = self.leaving.is_full().then(|| self.leaving.pop_front()).flatten() {
-                    oldest.slam();
+                    oldest.reset();
                 }
                 let _ = self.leaving.push_back((door, now().0 + FAREWELL_MS));
             }
@@ -225,7 +225,7 @@ impl Connections {
             Standing::Stranger(_) => {
                 let standing = replace(&mut connection.standing, Standing::User { relay });
                 if let Standing::Stranger(door) = standing {
-                    door.open();
+                    door.restore_buffers();
                 }
                 self.sources.know(connection.peer, now().0);
             }
@@ -242,7 +242,7 @@ impl Connections {
     }
 
     /// Whether an open connection uses this relay.
-    pub fn use_relay(&self, relay: Pid) -> bool {
+    pub fn uses_relay(&self, relay: Pid) -> bool {
         self.table.iter().any(|c| matches!(c.standing, Standing::User { relay: Some(used) } if used == relay))
     }
 
@@ -250,7 +250,7 @@ impl Connections {
     pub fn reap(&mut self, ended: &mut dyn FnMut(Pid, Status)) {
         while let Some((pid, status)) = process::reap() {
             if let Some(at) = self.table.iter().position(|c| c.wire == Some(pid)) {
-                self.leave(at);
+                self.wire_ended(at);
             }
             for connection in &mut self.table {
                 let (role, slot) = match pid {

@@ -70,7 +70,7 @@ pub fn appliance() -> ! {
         Err(reason) => {
             // Nobody can reach this machine, so init tries everything again.
             say!("cpud: {reason}; restarting in 10 s");
-            rest(10);
+            sleep(10);
             Order::Restart
         }
     };
@@ -146,16 +146,18 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
         memory::release_program();
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
         let Some(ready) = wait(&signals, &reports, listening, &relays, connections.due()) else { continue };
-        relays.end_the_dead();
-        connections.end_the_late();
+        relays.kill_unresponsive();
+        connections.evict_overdue();
         // Reports come before reaping, since a role reports before it ends.
-        hear(config, &reports, &mut connections, &mut relays, &mut limit);
+        read_reports(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
                 signal::SIGCHLD => connections.reap(&mut |pid, status| relays.ended(pid, status)),
-                signal::SIGUSR1 if config.appliance => return Ok(goodbye(config, connections, Order::Halt)),
-                signal::SIGUSR2 if config.appliance => return Ok(goodbye(config, connections, Order::PowerOff)),
-                signal::SIGTERM | signal::SIGINT => return Ok(goodbye(config, connections, Order::Restart)),
+                signal::SIGUSR1 if config.appliance => return Ok(end_all(config, connections, Order::Halt)),
+                signal::SIGUSR2 if config.appliance => {
+                    return Ok(end_all(config, connections, Order::PowerOff));
+                }
+                signal::SIGTERM | signal::SIGINT => return Ok(end_all(config, connections, Order::Restart)),
                 _ => {}
             }
         }
@@ -183,7 +185,7 @@ fn wait(
     listeners.iter().for_each(&mut watch);
     watch(signals);
     watch(reports);
-    for (control, due) in relays.asked() {
+    for (control, due) in relays.awaited() {
         watch(control);
         until = Some(until.map_or(due, |until: u64| until.min(due)));
     }
@@ -215,21 +217,27 @@ fn listen(addresses: &Listen) -> Result<Listeners, Failure> {
 fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) -> bool {
     match net::accept(listener) {
         Ok(Some((socket, peer))) => {
-            connections.meet(config, socket, peer, reporter);
+            connections.admit(config, socket, peer, reporter);
             return true;
         }
         Ok(None) => {}
         // Out of descriptors or memory: the connection waits in the queue.
         Err(error) => {
             say!("cpud: cannot accept connections: {}", Sentence(error));
-            rest(1);
+            sleep(1);
         }
     }
     false
 }
 
 /// Prints the roles' lines, and connects users who have logged in to their relays.
-fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relays: &mut Relays, limit: &mut RateLimit) {
+fn read_reports(
+    config: &Config,
+    reports: &OwnedFd,
+    connections: &mut Connections,
+    relays: &mut Relays,
+    limit: &mut RateLimit,
+) {
     let mut buffer = [0; report::MESSAGE_MAX];
     // Bounded: a role that reports without end must not starve everything else.
     for _ in 0..64 {
@@ -258,17 +266,17 @@ fn hear(config: &Config, reports: &OwnedFd, connections: &mut Connections, relay
 }
 
 /// Ends every connection, and gives guards a moment to end the sessions.
-fn goodbye(config: &Config, mut connections: Connections, order: Order) -> Order {
+fn end_all(config: &Config, mut connections: Connections, order: Order) -> Order {
     // The user who asked for it by a word of cpud's leaves by himself, after the word's exit status.
     let (all, asked) = (connections.len(), now().0);
     while config.appliance && all > 0 && connections.len() == all && now().0 < asked + ASKER_MS {
-        rest_ms(20);
+        sleep_ms(20);
         connections.reap(&mut |_, _| ());
     }
     let deadline = now().0 + GOODBYE_MS;
     connections.end_all();
     while !connections.is_empty() && now().0 < deadline {
-        rest_ms(20);
+        sleep_ms(20);
         connections.reap(&mut |_, _| ());
     }
     order
@@ -280,7 +288,7 @@ fn shut_down(order: &Order) -> ! {
     // sync(2) never returns when a user has mounted a file server that is gone. So a child calls it and goes on from
     // there; this process goes on when that takes too long.
     match process::fork() {
-        Ok(Fork::Parent(_)) => rest(SYNC),
+        Ok(Fork::Parent(_)) => sleep(SYNC),
         Ok(Fork::Child) | Err(_) => rustix::fs::sync(),
     }
     let command = match order {
@@ -299,14 +307,14 @@ fn shut_down(order: &Order) -> ! {
     step("reboot", rustix::system::reboot(command));
     // The machine is halted, or cannot be switched off.
     loop {
-        rest(3600);
+        sleep(3600);
     }
 }
 
-fn rest(seconds: u64) {
-    rest_ms(seconds * 1000);
+fn sleep(seconds: u64) {
+    sleep_ms(seconds * 1000);
 }
 
-fn rest_ms(ms: u64) {
+fn sleep_ms(ms: u64) {
     let _ = poll(&mut [], Some(&timespec(ms)));
 }

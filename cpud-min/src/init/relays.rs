@@ -106,7 +106,7 @@ impl Relays {
 
     fn start(&mut self, config: &Config, key: Key, connections: &Connections) -> Option<Relay> {
         if self.0.is_full() {
-            self.0.remove(self.0.iter().position(|r| !connections.use_relay(r.pid)).unwrap_or(0));
+            self.0.remove(self.0.iter().position(|r| !connections.uses_relay(r.pid)).unwrap_or(0));
         }
         let (control, theirs) = fdpass::pair().ok()?;
         // init must not wait for a relay that does not read.
@@ -135,12 +135,12 @@ impl Relays {
     }
 
     /// The sockets on which answers are due, and by when.
-    pub fn asked(&self) -> impl Iterator<Item = (&OwnedFd, u64)> {
+    pub fn awaited(&self) -> impl Iterator<Item = (&OwnedFd, u64)> {
         self.0.iter().filter(|r| r.unanswered > 0).map(|r| (&r.control, r.until))
     }
 
     /// Kills relays that do not answer. Their sockets close, so what waits for their sessions' files gets an error.
-    pub fn end_the_dead(&mut self) {
+    pub fn kill_unresponsive(&mut self) {
         self.0.retain_mut(|relay| {
             let lives = relay.lives(now().0);
             if !lives {
@@ -231,6 +231,6 @@ mod tests {
         assert!(!relay.lives(answered + 3000));
         fdpass::send(&theirs, &[1], &[]).unwrap();
         assert!(relay.lives(answered + 4000) && relay.lives(answered + hour) && relay.lives(answered + 2 * hour));
-        assert_eq!(relays.asked().count(), 0);
+        assert_eq!(relays.awaited().count(), 0);
     }
 }

@@ -138,7 +138,7 @@ impl Sources {
 
 /// The stranger to evict, of these numbers and peers, oldest first. Unknown addresses go before known ones; among them
 /// the largest crowd of a network, in that the largest of an address, in that the oldest.
-pub fn one_to_go(strangers: impl Iterator<Item = (usize, SocketAddr)> + Clone, sources: &Sources) -> Option<usize> {
+pub fn to_evict(strangers: impl Iterator<Item = (usize, SocketAddr)> + Clone, sources: &Sources) -> Option<usize> {
     let crowd = |of: fn(SocketAddr) -> u64, peer| strangers.clone().filter(|&(_, other)| of(other) == of(peer)).count();
     let rank = |&(_, peer): &(usize, SocketAddr)| {
         (sources.knows(peer), Reverse(crowd(network, peer)), Reverse(crowd(address, peer)))
@@ -252,10 +252,10 @@ mod tests {
     fn the_one_who_goes_is_of_the_largest_crowd_and_none_who_is_known() {
         let mut sources = Sources::new();
         let peers = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.3", "198.51.100.1", "198.51.100.1"].map(peer);
-        let goes = |sources: &Sources| one_to_go(peers.into_iter().enumerate(), sources).map(|at| peers[at]);
+        let goes = |sources: &Sources| to_evict(peers.into_iter().enumerate(), sources).map(|at| peers[at]);
         assert_eq!(goes(&sources), Some(peer("192.0.2.3")));
         sources.know(peer("192.0.2.3"), 0);
         assert_eq!(goes(&sources), Some(peer("192.0.2.1")));
-        assert_eq!(one_to_go([].into_iter(), &sources), None);
+        assert_eq!(to_evict([].into_iter(), &sources), None);
     }
 }

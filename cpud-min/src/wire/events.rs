@@ -31,7 +31,7 @@ const ORIGINATOR: (&str, u16) = ("127.0.0.1", 17010);
 
 impl Wire<'_> {
     /// Handles everything that the client has sent.
-    pub(super) fn take_events(&mut self) -> Result<(), End> {
+    pub(super) fn handle_events(&mut self) -> Result<(), End> {
         while self.stalled.is_none() {
             let Some(event) = self.server.poll(now(), &mut self.random).map_err(End::Protocol)? else {
                 // Packets may wait for room in the output. Once all output is written, nothing would wake wire for
@@ -129,7 +129,7 @@ impl Wire<'_> {
         }
     }
 
-    pub(super) fn hear_guard(&mut self) -> Result<(), End> {
+    pub(super) fn read_guard(&mut self) -> Result<(), End> {
         let mut buffer = [0; MESSAGE_MAX];
         let (n, fds) = match fdpass::receive(&self.guard, &mut buffer, false) {
             Ok((n @ 1.., fds)) => (n, fds),
@@ -167,7 +167,7 @@ impl Wire<'_> {
         Ok(())
     }
 
-    pub(super) fn hear_session(&mut self, i: usize) {
+    pub(super) fn read_session(&mut self, i: usize) {
         let Some(session) = &mut self.sessions[i] else { return };
         let Some(control) = &session.control else { return };
         let mut buffer = [0; FROM_SESSION_MAX];
@@ -263,7 +263,7 @@ impl Wire<'_> {
     }
 
     /// Opens a channel for a connection of the kernel's NFS client.
-    pub(super) fn hear_listener(&mut self, i: usize) {
+    pub(super) fn read_listener(&mut self, i: usize) {
         let Some(session) = self.sessions[i].as_mut().filter(|_| NFS) else { return };
         let Some((port, listener)) = &session.listener else { return };
         match fdpass::receive(listener, &mut [0; 1], false) {
@@ -279,7 +279,7 @@ impl Wire<'_> {
     }
 
     /// The relay reports what is wrong with a session's files, or is gone.
-    pub(super) fn hear_relay(&mut self) {
+    pub(super) fn read_relay(&mut self) {
         let Some(relay) = &self.relay else { return };
         let mut message = [0; relay_protocol::MESSAGE_MAX];
         match fdpass::receive(relay, &mut message, false) {

@@ -98,7 +98,7 @@ fn serve(config: &Config, socket: OwnedFd, guard: OwnedFd) -> rustix::io::Result
         scratch,
     };
     let end = wire.serve();
-    wire.say_goodbye(end);
+    wire.finish(end);
     Ok(())
 }
 
@@ -113,7 +113,7 @@ impl Wire<'_> {
     }
 
     fn round(&mut self) -> Result<(), End> {
-        self.take_events()?;
+        self.handle_events()?;
         self.end_sessions();
         self.write_socket()?;
         for (source, flags) in self.wait() {
@@ -132,12 +132,12 @@ impl Wire<'_> {
                     self.read_socket()?;
                 }
             }
-            Source::Guard => self.hear_guard()?,
-            Source::Relay => self.hear_relay(),
-            Source::Control(i) => self.hear_session(i),
+            Source::Guard => self.read_guard()?,
+            Source::Relay => self.read_relay(),
+            Source::Control(i) => self.read_session(i),
             Source::Stdin(i) => self.pump_input(i),
             Source::Output(i, stream) => self.pump_output(i, stream),
-            Source::Listener(i) => self.hear_listener(i),
+            Source::Listener(i) => self.read_listener(i),
             Source::Tunnel(t) => {
                 if flags.contains(PollFlags::OUT) && self.stalled == Some(t) {
                     self.stalled = None;
@@ -219,7 +219,7 @@ impl Wire<'_> {
     }
 
     /// Writes the last message, and reads on until the client has seen it.
-    fn say_goodbye(&mut self, end: End) {
+    fn finish(&mut self, end: End) {
         match end {
             End::Protocol(error) => {
                 let mut reason = String::<160>::new();
