@@ -119,7 +119,7 @@ impl Connections {
             if let Refusal::Penalty { first: true } = refusal {
                 let from = peer.ip();
                 reporter.line(format_args!(
-                    "cpud: {from} is let in once in five seconds: too many of it have not logged in"
+                    "cpud: {from}: one connection in five seconds is accepted: too many ended without a login"
                 ));
             }
             return;

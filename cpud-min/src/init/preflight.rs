@@ -18,7 +18,7 @@ pub fn show_versions() {
     let kernel = rustix::system::uname();
     say!("cpud {VERSION} on Linux {}", kernel.release().to_str().unwrap_or("?"));
     if seconds_since_1970() < YEAR_2025 {
-        say!("cpud: the clock is not set: what sessions write has times of long ago");
+        say!("cpud: the clock is not set: files that sessions write get wrong times");
     }
 }
 

@@ -89,7 +89,7 @@ impl Relays {
                 }
                 sent => {
                     if let Err(error) = sent {
-                        say!("cpud: a relay takes no connection: {}", Sentence(error));
+                        say!("cpud: a relay accepts no connection: {}", Sentence(error));
                     }
                     let pid = relay.pid;
                     let _ = self.0.push(relay);

@@ -36,7 +36,7 @@ files that their cpu clients serve.
   --help                  show this and exit
   --version               show the version and exit
 
-HOST is an IP address: cpud looks no names up.
+HOST is an IP address: cpud does not resolve names.
 ";
 
 /// What the arguments ask for.
@@ -143,7 +143,7 @@ impl Display for CmdlineError<'_> {
                 write!(f, "--listen {} is not HOST:PORT with an IP address as HOST", Quoted(address.to_bytes()))
             }
             Self::TooMany => write!(f, "--listen is given more than {MAX_LISTEN} times"),
-            Self::Nothing => f.write_str("--check of nothing; see --help"),
+            Self::Nothing => f.write_str("--check needs something to check; see --help"),
             Self::Unchecked => f.write_str("--settings and --cmdline go with --check; see --help"),
         }
     }

@@ -52,7 +52,7 @@ impl Display for ExecLineError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Port(port) => write!(f, "the 9P port {} is not a number from 1 to 65535", Quoted(port)),
-            Self::Unfinished(quote) => write!(f, "the command line ends where a {quote} still waits for its end"),
+            Self::Unfinished(quote) => write!(f, "the command line ends after an unclosed {quote}"),
             Self::Word { number, refusal } => {
                 write!(f, "word {number} of the command line {refusal}")
             }

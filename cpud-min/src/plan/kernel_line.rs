@@ -22,7 +22,9 @@ pub enum KernelLineError<'a> {
 impl Display for KernelLineError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLong(bytes) => write!(f, "the kernel's command line has {bytes} bytes, and it keeps {MAX}"),
+            Self::TooLong(bytes) => {
+                write!(f, "the kernel's command line has {bytes} bytes, and the kernel keeps {MAX}")
+            }
             Self::Quote => f.write_str("the kernel's command line: a quotation mark is not closed"),
             Self::Relay(value) => write!(f, "cpud.relay={}: no size from 256K to 64M", Quoted(value)),
             Self::Hostname(value) => write!(f, "hostname={}: no host name", Quoted(value)),
@@ -127,7 +129,7 @@ mod tests {
         assert_eq!(check(&"x".repeat(MAX)), Ok(()));
         assert_eq!(
             check(&"x".repeat(MAX + 1)).unwrap_err(),
-            "the kernel's command line has 2048 bytes, and it keeps 2047"
+            "the kernel's command line has 2048 bytes, and the kernel keeps 2047"
         );
         assert_eq!(check("ip=dhcp a=\"b").unwrap_err(), "the kernel's command line: a quotation mark is not closed");
         assert_eq!(check("cpud.relay=1K").unwrap_err(), "cpud.relay=\"1K\": no size from 256K to 64M");

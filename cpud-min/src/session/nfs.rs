@@ -39,7 +39,7 @@ impl Nfs {
         match Self::at(port, socket) {
             Ok(Some(nfs)) => return Ok(Some(nfs)),
             Ok(None) => say!("cpud: CPU_FSTAB has NFS at port {port}, which this connection does not forward"),
-            Err(error) => say!("cpud: no way for NFS: {}", Sentence(error)),
+            Err(error) => say!("cpud: cannot prepare NFS: {}", Sentence(error)),
         }
         Err(Failed(NOT_STARTED))
     }

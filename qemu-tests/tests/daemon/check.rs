@@ -50,7 +50,7 @@ fn check_names_what_is_bad_in_one_line_and_exits_1() {
         (["--authorized-keys", private.as_str()], "line 1: a private key"),
         (["--host-key", "/no/such/file"], "no such file"),
         (["--settings", private.as_str()], "the settings are not in cpud's format"),
-        (["--cmdline", long.as_str()], "has 2048 bytes, and it keeps 2047"),
+        (["--cmdline", long.as_str()], "has 2048 bytes, and the kernel keeps 2047"),
         (["--cmdline", "hostname=a/b"], "hostname=\"a/b\": no host name"),
     ] {
         let outcome = check(&words);

@@ -119,7 +119,7 @@ fn an_address_whose_connections_end_without_a_login_is_turned_away_and_no_other(
         String::from_utf8_lossy(&said).starts_with("cpud: too many connections from your address").then_some(())
     });
     assert_eq!(told, Some(()));
-    daemon.console.expect(Mark::default(), &["127.0.0.1 is let in once in five seconds"], SOON);
+    daemon.console.expect(Mark::default(), &["127.0.0.1: one connection in five seconds"], SOON);
     assert_eq!(run(&mut owner(&daemon), SOON).ok(), "welcome");
 }
 

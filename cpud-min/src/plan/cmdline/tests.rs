@@ -73,7 +73,7 @@ fn what_is_wrong_is_named() {
         (vec![c"stray"], "there is no option \"stray\"; see --help"),
         (vec![c"--listen"], "\"--listen\" needs a value; see --help"),
         (vec![], "--authorized-keys FILE is missing; see --help"),
-        (vec![c"--check"], "--check of nothing; see --help"),
+        (vec![c"--check"], "--check needs something to check; see --help"),
         (vec![c"--settings=/rom"], "--settings and --cmdline go with --check; see --help"),
         (vec![c"--authorized-keys", c"/a"], "--host-key FILE is missing; see --help"),
     ] {

@@ -79,7 +79,7 @@ fn nothing_is_expanded() {
 #[test]
 fn an_open_quote_is_named() {
     for (command, quote) in [("echo 'a", '\''), ("echo \"a", '"'), ("echo \"a\\", '"'), ("echo a\\", '\\')] {
-        let sentence = std::format!("the command line ends where a {quote} still waits for its end");
+        let sentence = std::format!("the command line ends after an unclosed {quote}");
         assert_eq!(parse(command), Err(sentence));
     }
 }
