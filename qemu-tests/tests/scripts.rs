@@ -116,7 +116,7 @@ fn machines(out: &Path) -> usize {
 }
 
 #[test]
-fn two_that_start_at_once_leave_one_machine_and_no_descriptor_of_the_callers() {
+fn two_simultaneous_starts_leave_one_machine_and_leak_no_descriptor() {
     or_skip!(on_path("qemu-system-x86_64"));
     let (out, port) = (fresh("at-once"), free_port().to_string());
     let _ended = Ended(&out);
@@ -187,7 +187,7 @@ overflow-checks = true
 ";
 
 #[test]
-fn nothing_of_the_environment_goes_into_an_image_or_stops_a_script() {
+fn the_users_environment_reaches_neither_images_nor_scripts() {
     let (key, host_key) = (Key::user(Kind::Ed25519).public, Key::host().private);
     let hashes = |name: &str, command: &mut Command| {
         let out = fresh(name);
@@ -260,7 +260,7 @@ fn the_sizes_on_a_boards_page_are_those_of_its_image() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_named_and_so_is_one_that_make_cannot_take() {
+fn scripts_name_a_cache_that_is_unwritable_or_has_a_bad_path() {
     for (cache, sentence) in
         [("/proc/no", "the cache, /proc/no/cpud, cannot be written"), ("/tmp/an owner's", "an owner's")]
     {

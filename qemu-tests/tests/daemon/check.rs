@@ -62,7 +62,7 @@ fn check_names_what_is_bad_in_one_line_and_exits_1() {
 }
 
 #[test]
-fn keys_that_others_may_write_let_nobody_in_and_the_reason_is_said() {
+fn keys_writable_by_others_are_refused_with_the_reason() {
     or_skip!(Peer::OpenSsh.here());
     let good = scratch("check").join("good");
     authorize(&good);

@@ -145,7 +145,7 @@ fn a_daemon_whose_standard_error_nobody_reads_serves_all_the_same() {
 }
 
 #[test]
-fn a_daemon_whose_roles_could_not_let_go_of_descriptors_does_not_serve() {
+fn a_daemon_without_close_range_does_not_serve() {
     let mut strace = Command::new(or_skip!(on_path("strace")));
     // As in containers whose filter of system calls does not know this one.
     strace.args(["-o", "/dev/null", "-e", "inject=close_range:error=EPERM"]).arg(Artifact::Cpud.path("qemu-q35"));

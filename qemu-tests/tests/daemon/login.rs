@@ -119,7 +119,7 @@ fn a_password_does_not_help() {
 }
 
 #[test]
-fn a_key_with_an_option_that_is_not_supported_is_refused_and_the_console_says_why() {
+fn a_key_with_an_unsupported_option_is_refused_with_the_reason_on_the_console() {
     or_skip!(Peer::OpenSsh.here());
     let key = Key::user(Kind::Ed25519);
     let file = scratch("daemon").join("authorized_keys.options");

@@ -92,7 +92,7 @@ fn a_variable_too_large_for_linux_is_refused_and_the_connection_lives() {
 }
 
 #[test]
-fn a_command_line_too_long_for_a_message_is_named_with_the_most_that_there_may_be() {
+fn an_overlong_command_line_is_refused_with_the_limit() {
     or_skip!(Peer::OpenSsh.here());
     let daemon = Daemon::start();
     let login = Login { port: daemon.port, key: &Key::user(Kind::Ed25519), rekey: false };
@@ -105,7 +105,7 @@ fn a_command_line_too_long_for_a_message_is_named_with_the_most_that_there_may_b
 }
 
 #[test]
-fn a_program_that_may_not_be_executed_is_named_so_whatever_else_is_in_path() {
+fn the_path_search_reports_eacces_over_enoent() {
     or_skip!(Peer::OpenSsh.here());
     let daemon = Daemon::start();
     let folder = scratch("not-executable");

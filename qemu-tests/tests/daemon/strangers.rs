@@ -84,7 +84,7 @@ fn who_reads_is_told_that_it_was_too_much() {
 }
 
 #[test]
-fn of_a_stranger_who_is_put_out_and_does_not_read_nothing_is_left_in_the_kernel() {
+fn an_evicted_stranger_who_does_not_read_leaves_nothing_in_the_kernel() {
     let daemon = Daemon::start();
     // A window of a kilobyte, which the answers do not fit.
     let deaf = "import socket, sys, time\n\
@@ -108,7 +108,7 @@ fn of_a_stranger_who_is_put_out_and_does_not_read_nothing_is_left_in_the_kernel(
 }
 
 #[test]
-fn an_address_whose_connections_end_without_a_login_is_turned_away_and_no_other() {
+fn only_the_address_without_logins_is_refused() {
     or_skip!(Peer::OpenSsh.here());
     let daemon = Daemon::start();
     let told = (0..200).find_map(|_| {

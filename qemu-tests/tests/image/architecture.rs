@@ -43,7 +43,7 @@ fn a_program_of_the_wrong_architecture_is_named_and_exits_126() {
 }
 
 #[test]
-fn a_script_whose_interpreter_is_of_the_wrong_architecture_names_the_interpreter() {
+fn a_script_with_a_foreign_interpreter_names_the_interpreter() {
     let vm = machine!(shared);
     let (interpreter, theirs, _) = foreign_program();
     let path = scratch("files").join("script");
@@ -124,7 +124,7 @@ fn aes_is_offered_where_the_processor_has_it() {
 }
 
 #[test]
-fn where_the_processor_has_no_aes_it_is_offered_to_clients_that_have_nothing_else() {
+fn slow_aes_is_not_offered_to_go_and_openssh_may_choose_it() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(Peer::OpenSsh.here());
     let vm = Vm::boot(&Machine { aes: false, ..Machine::direct() });

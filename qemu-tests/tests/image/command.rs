@@ -42,7 +42,7 @@ fn a_signal_from_the_client_reaches_the_command() {
 }
 
 #[test]
-fn a_program_whose_loader_is_left_out_of_the_name_space_is_told_from_none() {
+fn a_missing_loader_is_not_reported_as_a_missing_command() {
     let vm = machine!(shared);
     let outcome = v3(vm.port, &["-namespace", "/usr"], &["/usr/bin/true"]);
     assert_eq!(outcome.code(), 127);
@@ -111,7 +111,7 @@ fn fifty_sessions_run_at_once() {
 }
 
 #[test]
-fn a_published_client_of_the_second_generation_lists_bin_on_a_terminal_that_echoes() {
+fn a_published_v2_client_gets_a_terminal_with_echo() {
     if programs::are_foreign() {
         return qemu_tests::skip::announce("this client cannot be told of another name space");
     }

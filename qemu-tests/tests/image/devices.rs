@@ -55,7 +55,7 @@ fn both(port: u16, script: &str, [home, there]: [&Path; 2]) -> [String; 2] {
 }
 
 #[test]
-fn nothing_of_another_file_system_is_deleted_by_rm_that_was_told_not_to() {
+fn rm_one_file_system_spares_other_devices() {
     let vm = machine!(shared);
     let projects = [or_skip!(Project::make("rm-here")), or_skip!(Project::make("rm-there"))];
     let script = "rm -rf --one-file-system proj 2>&1; echo $?; cat proj/usb/photo; find proj | sort";

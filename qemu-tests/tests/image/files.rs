@@ -301,7 +301,7 @@ fn another_directory_can_stand_in_for_lib() {
 }
 
 #[test]
-fn a_line_of_the_fstab_that_fails_is_named_on_stderr_and_the_others_hold() {
+fn a_failed_fstab_line_is_reported_and_the_others_are_mounted() {
     let vm = machine!(shared);
     let table = scratch("files").join("fstab");
     let binds = programs::binds();

@@ -10,7 +10,7 @@ use qemu_tests::vm::{Machine, Vm};
 use crate::{LIMIT, v3};
 
 #[test]
-fn each_acpi_table_is_there_once_at_every_boot_and_the_machine_can_be_switched_off_after_them() {
+fn acpi_tables_are_unique_at_every_boot_and_poweroff_works() {
     or_skip!(client());
     let vm = Vm::boot(&Machine { restarts: true, ..Machine::direct().in_rom("acpi", &[]) });
     let tables = |boot: usize| {

@@ -36,7 +36,7 @@ fn flash(vm: &Vm, options: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_running_machine_gets_a_new_rom_keeps_its_settings_and_answers_with_the_new_version() {
+fn flash_sh_updates_a_running_machine_and_keeps_its_settings() {
     or_skip!(v3());
     or_skip!(on_path("flashcp"));
     let (old, new) = (marked("version=1"), marked("version=2"));
@@ -72,7 +72,7 @@ esac
 "#;
 
 #[test]
-fn a_write_that_broke_off_is_tried_again_with_the_backup_and_never_written_over_it() {
+fn flash_sh_retries_a_broken_write_from_its_backup_and_keeps_the_backup() {
     or_skip!(on_path("flashcp"));
     let (old, new) = (marked("version=old"), marked("version=new"));
     let (old, new) = (old.rom.expect("in a ROM"), new.rom.expect("in a ROM"));
@@ -128,7 +128,7 @@ fn spoiled(name: &str, how: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
 const MAP: usize = 0x10000;
 
 #[test]
-fn roms_that_are_none_of_the_boards_are_refused_in_one_line_and_nothing_is_left_behind() {
+fn a_rom_of_another_board_is_refused_in_one_line_and_leaves_nothing_behind() {
     let machine = Machine::bare();
     let cases = [
         (spoiled("truncated.rom", |rom| rom.truncate(3 << 20)), "has 3145728 bytes; a ROM of qemu-q35 has 4194304"),

@@ -53,7 +53,7 @@ fn hwclock_reads_the_boards_clock() {
 }
 
 #[test]
-fn sys_has_what_the_firmware_says_of_the_machine_and_dmidecode_reads_it_there() {
+fn dmidecode_reads_the_firmwares_tables_from_sys() {
     or_skip!(has_smbios());
     let vm = machine!(shared);
     // Without a ROM of ours QEMU's own firmware has started it.

@@ -52,7 +52,7 @@ fn sbin_is_the_link_that_it_is_at_the_client() {
 }
 
 #[test]
-fn what_leads_to_nothing_that_is_bound_or_is_no_link_is_not_there() {
+fn root_links_to_unbound_targets_are_absent() {
     let vm = machine!(shared);
     let elsewhere = Root::with("elsewhere", |sbin| symlink("opt/sbin", sbin).expect("a link of our own"));
     let directory = Root::with("directory", |sbin| fs::create_dir(sbin).expect("a folder of our own"));

@@ -181,7 +181,7 @@ fn who_waits_for_an_answer_that_never_comes_can_be_killed() {
 }
 
 #[test]
-fn a_client_that_was_stopped_has_kept_nobody_whom_it_did_not_have_to() {
+fn a_stopped_client_holds_up_nobody_else() {
     let vm = machine!(shared);
     let python = or_skip!(programs::python_with_all_modules());
     let folder = folder("stopped");

@@ -98,7 +98,7 @@ fn save(path: &Path, text: &str) {
 }
 
 #[test]
-fn a_file_that_is_saved_at_home_is_the_new_one_by_name_and_the_old_one_for_who_has_it_open() {
+fn saving_at_home_replaces_the_name_but_not_the_open_file() {
     let vm = machine!(shared);
     let folder = folder("saved");
     let file = folder.join("a");

@@ -80,7 +80,7 @@ fn what_the_command_says_to_the_network_is_the_machines() {
 }
 
 #[test]
-fn neither_a_command_nor_a_client_killed_in_mid_read_or_write_leaves_a_process_or_a_mount() {
+fn killing_command_or_client_in_mid_transfer_leaves_no_process_and_no_mount() {
     let vm = or_skip!(with_nfs());
     let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
     v3(vm.port, &["-nfs"], &["ls", "/bin"]).ok();

@@ -101,7 +101,7 @@ fn labgrid_runs_a_word_on_a_box() {
 }
 
 #[test]
-fn the_words_by_which_programs_look_whether_a_box_is_there_are_answered() {
+fn words_that_other_programs_use_as_keepalives_are_answered() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());
     assert_eq!(ssh(vm.port, &["true"]).ok(), "");
@@ -134,7 +134,7 @@ fn who_switches_the_box_off_hears_that_it_was_done() {
 }
 
 #[test]
-fn a_cpu_client_without_files_is_told_once_that_its_name_space_is_left_out() {
+fn a_client_without_files_gets_one_notice_about_its_name_space() {
     let vm = machine!(shared);
     let outcome = v3(vm.port, &["-9p=false"], &["version"]);
     assert!(outcome.ok().contains("Linux"));

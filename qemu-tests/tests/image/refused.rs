@@ -10,7 +10,7 @@ use qemu_tests::vm::served;
 use crate::{LIMIT, machine, v3};
 
 #[test]
-fn a_rename_that_is_not_supported_is_an_error_and_not_the_end_of_the_session() {
+fn an_unsupported_rename_does_not_end_the_session() {
     let vm = machine!(shared);
     let folder = scratch("refused");
     fs::create_dir_all(folder.join("sub")).expect("folders of our own");

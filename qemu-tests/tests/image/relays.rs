@@ -41,7 +41,7 @@ fn expect_nothing_left(vm: &Vm, before: usize) {
 }
 
 #[test]
-fn a_command_that_is_killed_while_its_relay_is_stopped_is_gone_and_its_client_told() {
+fn kill_works_while_the_relay_is_stopped_and_the_client_is_told() {
     let vm = machine!(alone);
     let before = others(&vm.processes()).len();
     for waiting in ["cat /usr/lib/os-release", "ls -R /etc & wait", "while :; do ls /usr/games; done"] {
@@ -65,7 +65,7 @@ fn a_client_that_goes_while_its_relay_is_stopped_leaves_nothing() {
 }
 
 #[test]
-fn who_logs_in_while_his_relay_is_stopped_has_a_new_one_the_next_time() {
+fn the_login_after_one_with_a_stopped_relay_gets_a_new_relay() {
     let vm = machine!(alone);
     let before = others(&vm.processes()).len();
     let mark = vm.console.mark();

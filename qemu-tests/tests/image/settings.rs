@@ -114,7 +114,7 @@ fn refused(rom: &Path, options: &[&str], why: &str) {
 }
 
 #[test]
-fn settings_that_are_none_are_refused_and_the_rom_stays_as_it_was() {
+fn invalid_settings_are_refused_and_leave_the_rom_unchanged() {
     let (_, rom) = in_rom("refused", Machine::bare());
     let before = fs::read(&rom).expect("it was just written");
     let long = file("long", &format!("{}\n", Key::user(Kind::Rsa4096).line()).repeat(88));
@@ -142,7 +142,7 @@ fn settings_that_are_none_are_refused_and_the_rom_stays_as_it_was() {
 }
 
 #[test]
-fn keys_that_cpud_would_refuse_at_boot_are_refused_with_their_line_before_anything_is_written() {
+fn settings_with_a_refused_key_name_its_line_and_write_nothing() {
     let (_, rom) = in_rom("refused-keys", Machine::direct());
     let before = fs::read(&rom).expect("it was just written");
     let good = Key::user(Kind::Ed25519).line();
@@ -212,7 +212,7 @@ fn without_a_cpud_to_ask_nothing_is_written() {
 }
 
 #[test]
-fn the_name_of_the_kernels_command_line_is_the_machines_though_dhcp_gives_an_address() {
+fn the_kernel_lines_hostname_survives_dhcp() {
     or_skip!(qemu_tests::client::v3());
     let vm = Vm::boot(&Machine { words: "hostname=box7.lab cpud.relay=\"1M\"", ..Machine::direct() });
     assert_eq!(v3(vm.port, &[], &["uname", "-n"]).ok(), "box7.lab");
