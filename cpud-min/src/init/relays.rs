@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_has_three_seconds_to_answer_and_a_standstill_of_the_machine_counts_for_one() {
+    fn a_relay_has_three_seconds_to_answer_and_a_standstill_counts_as_one() {
         let mut relays = Relays::new();
         let theirs = add(&mut relays, b"SHA256:x", 1);
         let relay = &mut relays.0[0];

@@ -180,7 +180,7 @@ mod tests {
     const PENALTY: Result<(), Refusal> = Err(Refusal::Penalty { first: true });
 
     #[test]
-    fn an_address_whose_connections_end_without_a_login_is_let_in_now_and_then() {
+    fn an_address_that_owes_too_much_is_admitted_now_and_then() {
         let (mut sources, stranger) = (Sources::new(), peer("192.0.2.1"));
         let mut now = 1_000_000;
         let mut knock = |ms| {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_forgets_who_owes_least_and_never_a_known_one_before_others() {
+    fn the_address_that_owes_least_is_forgotten_first_and_known_ones_last() {
         let mut sources = Sources::new();
         sources.know(peer("192.0.2.1"), 0);
         (0..31).for_each(|_| sources.penalise(peer("192.0.2.2"), 1));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn when_there_are_many_some_of_the_crowd_are_turned_away_at_random_but_nobody_known() {
+    fn some_of_a_crowd_are_refused_at_random_but_nobody_known() {
         let mut sources = Sources::new();
         let crowd = |strangers| core::iter::repeat_n(peer("192.0.2.1"), strangers);
         let mut admitted =

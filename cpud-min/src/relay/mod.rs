@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_to_the_sessions_own_connection_and_to_none_that_has_its_place() {
+    fn a_fault_goes_to_the_sessions_connection_and_not_to_its_successor() {
         for same in [true, false] {
             let (mut relay, mut wire, init) = relay(1);
             let (fds, _mount, client) = files();

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_has_not_read_it_is_waited_for_and_then_given_time_for_the_rest() {
+    fn close_waits_for_unread_output_and_then_a_while_for_the_rest() {
         let mut ending = Ending::new(0, 2_000_000);
         assert!(ending.wait_until(3_600_000, 2_000_000).is_some_and(|t| t > 3_600_000));
         assert_eq!(ending.wait_until(3_600_001, 90_000), Some(3_610_001));

@@ -122,7 +122,7 @@ fn what_the_stock_clients_quote_is_not_typed() {
 }
 
 #[test]
-fn a_line_needs_a_shell_for_operators_and_expansions_that_are_not_quoted() {
+fn unquoted_operators_and_expansions_need_a_shell() {
     for line in [
         "echo a | cat",
         "a;b",
