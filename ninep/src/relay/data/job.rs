@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::hash::Hash;
-use super::node::{Fid, NodeId, OpenId};
+use super::node::{NodeId, OpenId};
 use crate::errno::Errno;
 use crate::limits::MAXWELEM;
 use crate::msg::Rstatfs;
@@ -207,11 +207,6 @@ impl NewFile {
 }
 
 impl Job {
-    /// A job about what one of the kernel's fids stands for.
-    pub fn on(tag: u16, Fid { node, open, uid }: Fid, task: Task) -> Self {
-        Self { task, tag, node, open, uid, ..Self::default() }
-    }
-
     pub const fn is_free(&self) -> bool {
         matches!(self.task, Task::None)
     }

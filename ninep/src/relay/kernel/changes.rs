@@ -6,7 +6,7 @@ use crate::msg::{Body, Message, Tfsync, Tlink, Tmkdir, Tmknod, Trenameat, Tsetat
 use crate::relay::ask::END;
 use crate::relay::data::cache::Cache;
 use crate::relay::data::hash::Hash;
-use crate::relay::data::job::{Bytes, Change, Job, NewFile, Reply, Task};
+use crate::relay::data::job::{Bytes, Change, NewFile, Reply, Task};
 use crate::relay::data::node::{Fid, Node, NodeId};
 use crate::relay::state::Relay;
 use crate::types::{qt, setattr as set};
@@ -23,8 +23,8 @@ impl Relay<'_> {
         match message {
             Message::Twrite(write) => self.write(j, tag, write, cache),
             Message::Tfsync(Tfsync { fid, datasync }) => {
-                let job = self.job_on_open(tag, *fid, Task::Sync { datasync: *datasync, opened: false })?;
-                Ok(self.begin_and_run(j, &job, cache))
+                let task = Task::Sync { datasync: *datasync, opened: false };
+                Ok(self.begin_and_run(j, tag, self.open_fid(*fid)?, &task, cache))
             }
             Message::Tsetattr(setattr) => self.set_attributes(j, tag, setattr, cache),
             Message::Tmkdir(mkdir) => self.make_directory(j, tag, mkdir, cache),
@@ -53,12 +53,6 @@ impl Relay<'_> {
         }
     }
 
-    fn begin_and_run(&mut self, j: usize, job: &Job, cache: &mut Cache<'_>) -> Begun {
-        self.begin(j, job);
-        self.run(j, cache);
-        Begun::Job
-    }
-
     /// Sends what a job asks for, with a further node that it concerns.
     fn ask_for<'a, M: Body<'a>>(&mut self, j: usize, node: NodeId, message: &M) -> Begun {
         let sent = self.send_for(j, node, message);
@@ -68,7 +62,7 @@ impl Relay<'_> {
 
     /// Begins a change of names in a directory.
     fn begin_in(&mut self, j: usize, tag: u16, node: NodeId, change: Change, cache: &mut Cache<'_>) {
-        self.begin(j, &Job::on(tag, Fid { node, ..Fid::default() }, Task::Forward(change)));
+        self.begin(j, tag, Fid { node, ..Fid::default() }, &Task::Forward(change));
         self.names_change(j, cache);
     }
 
@@ -98,35 +92,34 @@ impl Relay<'_> {
 
     fn write(&mut self, j: usize, tag: u16, write: &Twrite<'_>, cache: &mut Cache<'_>) -> Result<Begun, Errno> {
         let &Twrite { fid, offset, data: Data(data) } = write;
-        let mut job = self.job_on_open(tag, fid, Task::None)?;
-        let o = *self.tree.open(job.open);
+        let on = self.open_fid(fid)?;
+        let o = *self.tree.open(on.open);
         if o.access == 0 || o.ffid == 0 {
             return Err(Errno::EBADF);
         }
         let mut to = (o.ffid, offset);
         if offset == END {
-            match self.end_of(job.node, job.open)? {
+            match self.end_of(on.node, on.open)? {
                 Some(end) => to = end,
                 None => {
                     // Longer ones would hold up the others that the kernel asks for.
                     let Some(data) = Bytes::of_data(data) else { return Ok(Begun::Later) };
-                    (job.task, job.stalled) = (Task::Append(data), true);
-                    self.begin(j, &job);
+                    self.begin(j, tag, on, &Task::Append(data));
+                    self.job(j).stalled = true;
                     return Ok(Begun::Job);
                 }
             }
         }
-        let n = self.tree.node(job.node);
+        let n = self.tree.node(on.node);
         if n.own & set::SIZE != 0 && n.attr.size < n.cut.min(to.1) {
             // What is being written may be where the zeroes would go.
             if n.changing == 0 {
-                self.zeroes(job.node, job.open, to.1)?;
+                self.zeroes(on.node, on.open, to.1)?;
             }
             return Ok(Begun::Later);
         }
-        job.task = Task::Forward(Change::Write { offset: to.1, count: data.len() as u32 });
-        self.begin(j, &job);
-        let sent = self.send_write(j, job.node, to, data, cache);
+        self.begin(j, tag, on, &Task::Forward(Change::Write { offset: to.1, count: data.len() as u32 }));
+        let sent = self.send_write(j, on.node, to, data, cache);
         self.wait_for(j, sent);
         Ok(Begun::Job)
     }
@@ -149,19 +142,17 @@ impl Relay<'_> {
             if setattr.valid & (set::UID | set::GID) != 0 {
                 return Err(Errno::EPERM);
             }
-            let job = Job::on(tag, on, Task::Own { valid, mode, size });
-            return Ok(self.begin_and_run(j, &job, cache));
+            return Ok(self.begin_and_run(j, tag, on, &Task::Own { valid, mode, size }, cache));
         }
         // The upstream server goes by the name of what is open, too.
         if on.open != 0 && !self.is_named(on.node) {
             return Ok(Begun::Later);
         }
         if self.is_special(on.node, valid, mode) {
-            let job = Job::on(tag, on, Task::Chmod { valid, mode });
-            return Ok(self.begin_and_run(j, &job, cache));
+            return Ok(self.begin_and_run(j, tag, on, &Task::Chmod { valid, mode }, cache));
         }
         let Some(fid) = self.fid_for_change(on)? else { return Ok(Begun::Later) };
-        self.begin(j, &Job::on(tag, on, Task::Forward(Change::Setattr { valid, size, by_writing: false })));
+        self.begin(j, tag, on, &Task::Forward(Change::Setattr { valid, size, by_writing: false }));
         self.change_begins(on.node, cache);
         Ok(self.ask_for(j, 0, &Tsetattr { fid, ..setattr }))
     }
@@ -176,7 +167,7 @@ impl Relay<'_> {
         let Some((node, dfid)) = self.closed_directory(mkdir.dfid)? else { return Ok(Begun::Later) };
         let new = NewFile::new(Bytes::of_names(&[mkdir.name])?, mkdir.mode, mkdir.gid);
         let on = Fid { node, open: 0, uid: self.fid(mkdir.dfid)?.uid };
-        self.begin(j, &Job::on(tag, on, Task::Forward(Change::Mkdir(new))));
+        self.begin(j, tag, on, &Task::Forward(Change::Mkdir(new)));
         self.names_change(j, cache);
         let gid = self.owner.far_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);
         Ok(self.ask_for(j, 0, &Tmkdir { dfid, gid, ..mkdir.clone() }))

@@ -4,7 +4,7 @@ use super::Begun;
 use crate::errno::Errno;
 use crate::frame::Fault;
 use crate::limits::NONUNAME;
-use crate::msg::{Message, Rgetlock, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Twalk};
+use crate::msg::{Message, Rgetlock, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Tlopen, Tread, Treaddir, Twalk};
 use crate::relay::data::cache::Cache;
 use crate::relay::data::job::{Bytes, Create, Job, NewFile, Part, Reply, Task};
 use crate::relay::data::node::{Fid, Node};
@@ -51,49 +51,58 @@ impl Relay<'_> {
                 self.unbind(remove.fid, cache);
                 Err(Errno::EOPNOTSUPP)
             }
-            _ => match self.question(tag, message) {
-                Some(job) => job.map(|job| {
-                    self.begin(j, &job);
-                    self.run(j, cache);
-                    Begun::Job
-                }),
+            _ => match self.question(message) {
+                Some(asked) => asked.map(|(on, task)| self.begin_and_run(j, tag, on, &task, cache)),
                 None => return Err(Fault::WrongWay),
             },
         })
     }
 
-    /// The job that a request becomes, if it asks for something.
-    fn question(&self, tag: u16, message: &Message<'_>) -> Option<Result<Job, Errno>> {
+    /// The task of a request that asks for something, and what it is about.
+    fn question(&self, message: &Message<'_>) -> Option<Result<(Fid, Task), Errno>> {
         Some(match message {
-            Message::Tattach(attach) => self.attach(tag, attach),
-            Message::Twalk(walk) => self.walk(tag, walk),
+            Message::Tattach(attach) => self.attach(attach),
+            Message::Twalk(walk) => self.walk(walk),
             Message::Tgetattr(asked) => {
                 let is_stat = asked.request_mask & getattr::DATA_VERSION != 0;
-                self.job_on(tag, asked.fid, Task::Getattr { is_stat })
+                self.fid(asked.fid).map(|on| (on, Task::Getattr { is_stat }))
             }
-            Message::Treadlink(readlink) => self.job_on(tag, readlink.fid, Task::Readlink),
-            Message::Tlopen(lopen) => {
-                let job = self.job_on(tag, lopen.fid, Task::Open { fid: lopen.fid, flags: lopen.flags });
-                job.and_then(|job| if job.open == 0 { Ok(job) } else { Err(Errno::EINVAL) })
+            Message::Treadlink(readlink) => self.fid(readlink.fid).map(|on| (on, Task::Readlink)),
+            &Message::Tlopen(Tlopen { fid, flags }) => self.fid(fid).and_then(|on| match on.open {
+                0 => Ok((on, Task::Open { fid, flags })),
+                _ => Err(Errno::EINVAL),
+            }),
+            &Message::Tread(Tread { fid, offset, count }) => {
+                self.open_fid(fid).map(|on| (on, Task::Read(Part { offset, count, tries: 0 })))
             }
-            Message::Tread(read) => self.job_on_open(tag, read.fid, Task::Read(part(read.offset, read.count))),
-            Message::Treaddir(read) => self.job_on_open(tag, read.fid, Task::Readdir(part(read.offset, read.count))),
-            Message::Tlcreate(create) => self.create(tag, create),
+            &Message::Treaddir(Treaddir { fid, offset, count }) => {
+                self.open_fid(fid).map(|on| (on, Task::Readdir(Part { offset, count, tries: 0 })))
+            }
+            Message::Tlcreate(create) => self.create(create),
             _ => return None,
         })
     }
 
-    pub(super) fn begin(&mut self, j: usize, job: &Job) {
-        *self.job(j) = *job;
-        self.job(j).seq = self.next_moment().seq;
-        for node in [job.node, job.other()] {
+    /// Makes a job.
+    #[inline(never)]
+    pub(super) fn begin(&mut self, j: usize, tag: u16, Fid { node, open, uid }: Fid, task: &Task) {
+        let seq = self.next_moment().seq;
+        let job = self.job(j);
+        *job = Job { task: *task, tag, seq, node, open, uid, ..Job::default() };
+        for node in [node, job.other()] {
             if node != 0 {
                 self.tree.node(node).pins += 1;
             }
         }
-        if job.open != 0 {
-            self.tree.open(job.open).refs += 1;
+        if open != 0 {
+            self.tree.open(open).refs += 1;
         }
+    }
+
+    pub(super) fn begin_and_run(&mut self, j: usize, tag: u16, on: Fid, task: &Task, cache: &mut Cache<'_>) -> Begun {
+        self.begin(j, tag, on, task);
+        self.run(j, cache);
+        Begun::Job
     }
 
     /// The number is one that can be given out now.
@@ -105,42 +114,33 @@ impl Relay<'_> {
         }
     }
 
-    pub(super) fn job_on(&self, tag: u16, fid: u32, task: Task) -> Result<Job, Errno> {
-        Ok(Job::on(tag, self.fid(fid)?, task))
+    pub(super) fn open_fid(&self, fid: u32) -> Result<Fid, Errno> {
+        self.fid(fid).and_then(|on| if on.open == 0 { Err(Errno::EBADF) } else { Ok(on) })
     }
 
-    pub(super) fn job_on_open(&self, tag: u16, fid: u32, task: Task) -> Result<Job, Errno> {
-        let job = self.job_on(tag, fid, task)?;
-        if job.open == 0 { Err(Errno::EBADF) } else { Ok(job) }
-    }
-
-    fn attach(&self, tag: u16, attach: &Tattach<'_>) -> Result<Job, Errno> {
+    fn attach(&self, attach: &Tattach<'_>) -> Result<(Fid, Task), Errno> {
         self.free_fid(attach.fid)?;
         let uid = if attach.n_uname == NONUNAME { 0 } else { attach.n_uname };
-        Ok(Job::on(tag, Fid { uid, ..Fid::default() }, Task::Attach { fid: attach.fid }))
+        Ok((Fid { uid, ..Fid::default() }, Task::Attach { fid: attach.fid }))
     }
 
-    fn walk(&self, tag: u16, &Twalk { fid, newfid, ref wname }: &Twalk<'_>) -> Result<Job, Errno> {
+    fn walk(&self, &Twalk { fid, newfid, ref wname }: &Twalk<'_>) -> Result<(Fid, Task), Errno> {
         let from = self.fid(fid)?;
         if newfid != fid {
             self.free_fid(newfid)?;
         } else if from.open != 0 {
             return Err(Errno::EBUSY);
         }
-        let names = Bytes::of_names(wname)?;
-        Ok(Job::on(tag, Fid { open: 0, ..from }, Task::Walk { newfid, names }))
+        Ok((Fid { open: 0, ..from }, Task::Walk { newfid, names: Bytes::of_names(wname)? }))
     }
 
-    fn create(&self, tag: u16, create: &Tlcreate<'_>) -> Result<Job, Errno> {
+    fn create(&self, create: &Tlcreate<'_>) -> Result<(Fid, Task), Errno> {
         let &Tlcreate { fid, name, flags, mode, gid } = create;
         let on = self.fid(fid)?;
         let new = NewFile::new(Bytes::of_names(&[name])?, mode, gid);
         match on.open {
             _ if self.drops(mode) => Err(Errno::EPERM),
-            0 => {
-                let create = Create { new, fid, flags, ffid: 0, path: 0, is_done: false };
-                Ok(Job::on(tag, on, Task::Create(create)))
-            }
+            0 => Ok((on, Task::Create(Create { new, fid, flags, ffid: 0, path: 0, is_done: false }))),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -190,10 +190,6 @@ impl Relay<'_> {
         self.to_kernel.message(tag, &Rgetlock { kind: UNLOCKED, start, length, proc_id, client_id });
         Ok(Begun::Reply(Reply::Sent))
     }
-}
-
-const fn part(offset: u64, count: u32) -> Part {
-    Part { offset, count, tries: 0 }
 }
 
 /// What df shows: the stock server cannot tell, and programs that look for room find some.
