@@ -49,6 +49,14 @@ impl Relay<'_> {
         if matches!(request.kind, RequestKind::Version) { NOTAG } else { tag as u16 }
     }
 
+    /// Frees the tag of a request that has been answered.
+    pub(super) fn take_request(&mut self, tag: usize) -> Request {
+        self.busy_requests -= 1;
+        let request = core::mem::take(&mut self.requests[tag]);
+        self.followed -= usize::from(request.is_followed());
+        request
+    }
+
     pub(super) fn send_clunks(&mut self) {
         while self.has_room(64)
             && let Some(fid) = self.clunks.pop()

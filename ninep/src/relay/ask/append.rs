@@ -25,7 +25,7 @@ use crate::wire::Data;
 pub(crate) const END: u64 = u64::MAX;
 
 /// The fid by which a file is appended to.
-enum Appender {
+pub(super) enum Appender {
     Fid(u32),
     /// It is being opened.
     Later,
@@ -75,18 +75,8 @@ impl Relay<'_> {
         Ok(Some((o.ffid, n.attr.size)))
     }
 
-    /// Before a name goes, what was opened for appending must be able to. False: not yet.
-    pub(crate) fn keep_appenders(&mut self, node: NodeId) -> bool {
-        let waits = |this: &mut Self, sync| {
-            let wanted = |o: &Open| o.appends && o.refs > 0 && o.sync == sync;
-            let is_wanted =
-                this.tree.opens_of(this.tree.nodes[node as usize].opens).any(|o| wanted(&this.tree.opens[o as usize]));
-            is_wanted && matches!(this.appender(node, sync), Appender::Later)
-        };
-        !(waits(self, false) || waits(self, true))
-    }
-
-    fn appender(&mut self, node: NodeId, sync: bool) -> Appender {
+    /// The fid by which a file is appended to. It is opened if there is none.
+    pub(super) fn appender(&mut self, node: NodeId, sync: bool) -> Appender {
         let n = self.tree.view(node);
         let is_it = |o: &Open| o.appender && o.sync == sync;
         let known = self.tree.opens_of(n.opens).find(|&o| is_it(&self.tree.opens[o as usize]));

@@ -5,11 +5,10 @@ use heapless::Vec;
 use crate::errno::Errno;
 use crate::limits::NOTAG;
 use crate::msg::{Tgetattr, Tlopen, Treadlink, Twalk};
-use crate::relay::data::hash::Hash;
 use crate::relay::data::node::{NodeId, Open, OpenId, SYNC};
 use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::state::Relay;
-use crate::types::{getattr, open, qt};
+use crate::types::{getattr, open};
 
 impl Relay<'_> {
     /// The tag of the request for a node's attributes.
@@ -67,7 +66,7 @@ impl Relay<'_> {
         tag
     }
 
-    fn send_open_as(&mut self, opened: OpenId, fid: u32, flags: u32, followed: bool) -> u16 {
+    pub(super) fn send_open_as(&mut self, opened: OpenId, fid: u32, flags: u32, followed: bool) -> u16 {
         let Open { node, .. } = *self.tree.open(opened);
         let request = Request { ffid: fid, ..Request::on(node, RequestKind::Open { open: opened, followed }) };
         let tag = self.send(&Tlopen { fid, flags }, request);
@@ -103,23 +102,5 @@ impl Relay<'_> {
         }
         self.send_getattr(node, n.ffid);
         false
-    }
-
-    /// Before a name goes, the upstream server must have opened what the kernel has open under it. False: not yet.
-    pub(crate) fn keep_open(&mut self, parent: NodeId, name: &[u8]) -> Result<bool, Errno> {
-        let Some(node) = self.tree.find(parent, Hash::of(name)) else { return Ok(true) };
-        let n = self.tree.view(node);
-        let is_lazy = |o: &Open| o.refs > 0 && o.ffid == 0 && !o.refused && n.qid.kind & qt::DIR == 0;
-        let lazy = self.tree.opens_of(n.opens).find(|&o| is_lazy(&self.tree.opens[o as usize]));
-        let Some(lazy) = lazy else { return Ok(self.opening(node).is_none() && self.keep_appenders(node)) };
-        if self.tree.open(lazy).opening != 0 {
-            return Ok(false);
-        }
-        let ffid = core::mem::take(&mut self.tree.node(node).ffid);
-        if ffid == 0 {
-            return self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| false);
-        }
-        self.send_open_as(lazy, ffid, open::RDONLY, false);
-        Ok(false)
     }
 }

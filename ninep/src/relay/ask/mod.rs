@@ -5,6 +5,7 @@ mod append;
 mod data;
 mod devices;
 mod files;
+mod keep;
 mod listing;
 mod names;
 

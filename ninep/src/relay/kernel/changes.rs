@@ -1,6 +1,6 @@
 //! Requests that change something. They go to the upstream server as they are, but for fids and owners.
 
-use super::Begun;
+use super::begin::Begun;
 use crate::errno::Errno;
 use crate::msg::{Body, Message, Tfsync, Tlink, Tmkdir, Tmknod, Trenameat, Tsetattr, Tsymlink, Tunlinkat, Twrite};
 use crate::relay::ask::END;

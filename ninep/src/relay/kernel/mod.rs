@@ -1,26 +1,17 @@
 //! What the kernel asks: frames become jobs ([`requests`], [`changes`]), or are answered at once.
 
+mod begin;
 mod changes;
 mod requests;
 
 use super::data::cache::Cache;
-use super::data::job::Reply;
 use super::state::{JOB_KERNEL, JOB_UPSTREAM, Relay, State};
 use crate::errno::Errno;
 use crate::frame::{Fault, FrameError, Sender};
 use crate::limits::{HDRSZ, MSIZE_MIN, NOTAG};
 use crate::msg::{Header, Message, Tversion, Type, VERSION};
 use crate::wire::{Reader, Wire};
-
-/// What becomes of a request that is not refused.
-#[expect(clippy::large_enum_variant, reason = "it is used at once")]
-enum Begun {
-    /// It is a job.
-    Job,
-    Reply(Reply),
-    /// Something must be known or there must be room first. The frame stays where it is.
-    Later,
-}
+use begin::Begun;
 
 impl Relay<'_> {
     pub(super) fn process_kernel_frames(&mut self, cache: &mut Cache<'_>) -> Result<(), FrameError> {

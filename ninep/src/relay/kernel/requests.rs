@@ -1,12 +1,12 @@
 //! Requests that ask for something, or are answered at once.
 
-use super::Begun;
+use super::begin::Begun;
 use crate::errno::Errno;
 use crate::frame::Fault;
 use crate::limits::NONUNAME;
 use crate::msg::{Message, Rgetlock, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Tlopen, Tread, Treaddir, Twalk};
 use crate::relay::data::cache::Cache;
-use crate::relay::data::job::{Bytes, Create, Job, NewFile, Part, Reply, Task};
+use crate::relay::data::job::{Bytes, Create, NewFile, Part, Reply, Task};
 use crate::relay::data::node::{Fid, Node};
 use crate::relay::data::request::Request;
 use crate::relay::state::Relay;
@@ -83,28 +83,6 @@ impl Relay<'_> {
         })
     }
 
-    /// Makes a job.
-    #[inline(never)]
-    pub(super) fn begin(&mut self, j: usize, tag: u16, Fid { node, open, uid }: Fid, task: &Task) {
-        let seq = self.next_moment().seq;
-        let job = self.job(j);
-        *job = Job { task: *task, tag, seq, node, open, uid, ..Job::default() };
-        for node in [node, job.other()] {
-            if node != 0 {
-                self.tree.node(node).pins += 1;
-            }
-        }
-        if open != 0 {
-            self.tree.open(open).refs += 1;
-        }
-    }
-
-    pub(super) fn begin_and_run(&mut self, j: usize, tag: u16, on: Fid, task: &Task, cache: &mut Cache<'_>) -> Begun {
-        self.begin(j, tag, on, task);
-        self.run(j, cache);
-        Begun::Job
-    }
-
     /// The number is one that can be given out now.
     fn free_fid(&self, fid: u32) -> Result<(), Errno> {
         match self.tree.fids.get(fid as usize) {
@@ -112,10 +90,6 @@ impl Relay<'_> {
             Some(fid) if fid.node != 0 => Err(Errno::EINVAL),
             Some(_) => Ok(()),
         }
-    }
-
-    pub(super) fn open_fid(&self, fid: u32) -> Result<Fid, Errno> {
-        self.fid(fid).and_then(|on| if on.open == 0 { Err(Errno::EBADF) } else { Ok(on) })
     }
 
     fn attach(&self, attach: &Tattach<'_>) -> Result<(Fid, Task), Errno> {

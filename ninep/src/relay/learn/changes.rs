@@ -1,7 +1,6 @@
 //! What the session changes itself: nobody is to see what was known before.
 
 use crate::relay::data::cache::{Cache, absence};
-use crate::relay::data::hash::Hash;
 use crate::relay::data::node::{EMPTY, Moment, NodeId};
 use crate::relay::state::Relay;
 
@@ -65,38 +64,5 @@ impl Relay<'_> {
                 self.stale(child);
             }
         }
-    }
-
-    /// A file has another name now.
-    pub(crate) fn renamed(&mut self, (node, old): (NodeId, Hash), (other, new): (NodeId, Hash), cache: &mut Cache<'_>) {
-        if node == other && old == new {
-            return;
-        }
-        let child = self.tree.find(node, old).filter(|&id| !self.tree.nodes[id as usize].absent);
-        let replaced = self.tree.find(other, new);
-        if let Some((child, replaced)) = child.zip(replaced) {
-            let (moved, other) = (self.tree.view(child), self.tree.view(replaced));
-            if !other.absent && moved.qid.path == other.qid.path && moved.device == other.device {
-                // Two names of one file: rename(2) leaves both, and the stock server takes the one for the other now, and
-                // the other for gone.
-                self.queue_clunk_of(child);
-                self.queue_clunk_of(replaced);
-                return;
-            }
-        }
-        if let Some(replaced) = replaced {
-            self.remove(replaced, cache);
-        }
-        let Some(child) = child else { return };
-        self.tree.detach(child);
-        self.tree.attach(child, other, new);
-        if self.tree.node(child).linked {
-            // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
-            // the far fid stands for the old name.
-            self.queue_clunk_of(child);
-            return;
-        }
-        let moment = self.next_moment();
-        self.learn_absent(node, old, moment, cache);
     }
 }

@@ -3,18 +3,18 @@
 use heapless::Vec;
 
 use crate::errno::Errno;
-use crate::msg::{Message, Rgetattr, Tgetattr, Tlcreate, Tsetattr, Twalk};
+use crate::msg::{Tlcreate, Tsetattr, Twalk};
 use crate::relay::data::cache::Cache;
 use crate::relay::data::job::{Create, Job, NewFile, Outcome, Reply, Task, Unanswered};
-use crate::relay::data::node::{EMPTY, Found, NodeId, SYNC};
+use crate::relay::data::node::{EMPTY, NodeId, SYNC};
 use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::facts::Known;
 use crate::relay::state::Relay;
-use crate::types::{Attr, Qid, getattr, mode, open, qt, setattr as set};
+use crate::types::{mode, open, qt, setattr as set};
 
 impl Job {
     /// Of a job that creates a file.
-    fn create(&mut self) -> &mut Create {
+    pub(super) fn create(&mut self) -> &mut Create {
         match &mut self.task {
             Task::Create(create) => create,
             _ => unreachable!("it creates"),
@@ -119,75 +119,5 @@ impl Relay<'_> {
         job.new_file().is_restored = true;
         let setattr = Tsetattr { fid, valid: set::MODE, mode, ..Tsetattr::default() };
         Err(self.set_of_new(node, &setattr, cache))
-    }
-
-    /// Sets mode or owner of what has been made.
-    pub(super) fn set_of_new(&mut self, node: NodeId, setattr: &Tsetattr, cache: &mut Cache<'_>) -> Unanswered {
-        self.change_begins(node, cache);
-        self.tree.node(node).pins += 1;
-        Unanswered::wait(self.send(setattr, Request::on(node, RequestKind::Mode)))
-    }
-
-    /// A step of a creation has been answered.
-    pub(in crate::relay) fn create_goes_on(
-        &mut self,
-        tag: usize,
-        request: &Request,
-        message: &Message<'_>,
-        code: u32,
-        cache: &mut Cache<'_>,
-    ) {
-        let j = request.job as usize;
-        if j == 0 {
-            return;
-        }
-        match message {
-            Message::Rlcreate(created) => {
-                self.names_change(j, cache);
-                if !self.ask_created(request, created.qid.path) {
-                    self.ask_opened(request);
-                }
-            }
-            Message::Rgetattr(Rgetattr { qid, attr, .. }) => self.learn_created(tag, request, qid, attr, cache),
-            Message::Rwalkgetattr(found) if self.is_created(j, found) => {
-                self.learn_created(tag, request, &found.wqid[0], &found.attr, cache);
-            }
-            // Another file than the one that was created, or none, has the name.
-            message if request.ffid != 0 => {
-                if matches!(message, Message::Rwalkgetattr(_)) {
-                    self.queue_clunk(request.ffid);
-                }
-                self.ask_opened(&Request { ffid: 0, ..*request });
-            }
-            Message::Rwalk(_) => self.wake(tag, 0, cache),
-            _ => {
-                let job = self.job(j);
-                if request.name().is_none() {
-                    // The clone was not made.
-                    job.create().ffid = 0;
-                }
-                // The name is not what Twalk looked for.
-                job.error = code;
-                job.replace_wait(tag, 0);
-                self.run(j, cache);
-            }
-        }
-    }
-
-    /// Asks for the attributes of what has been created.
-    fn ask_opened(&mut self, request: &Request) {
-        let j = request.job as usize;
-        let getattr = Tgetattr { fid: self.job(j).ffid(), request_mask: getattr::BASIC };
-        let next = self.send(&getattr, *request);
-        self.job(j).wait = [next, 0];
-    }
-
-    /// The attributes of what has been created have come; with an upstream fid for its name if there is one.
-    fn learn_created(&mut self, tag: usize, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
-        let &Request { job, node, ffid, moment, .. } = request;
-        let name = self.job(job as usize).create().new.hash();
-        self.learn_new(node, name, &Found { qid: *qid, attr: *attr, ffid, moment }, cache);
-        self.job(job as usize).create().is_done = true;
-        self.wake(tag, 0, cache);
     }
 }

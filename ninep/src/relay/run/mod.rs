@@ -3,6 +3,7 @@
 
 mod change;
 mod create;
+mod creating;
 mod done;
 mod lookup;
 mod need;
@@ -12,6 +13,7 @@ mod readdir;
 
 use super::data::cache::Cache;
 use super::data::job::{Job, Outcome, Task, Unanswered};
+use super::data::node::NodeId;
 use super::state::Relay;
 use crate::errno::Errno;
 
@@ -83,5 +85,17 @@ impl Relay<'_> {
             }
             self.run(j, cache);
         }
+    }
+
+    /// Goes on with the jobs that wait for a request, which holds its node no longer.
+    #[inline(never)]
+    pub(super) fn wake_and_release(&mut self, tag: usize, error: u32, node: NodeId, cache: &mut Cache<'_>) {
+        self.wake(tag, error, cache);
+        self.release_node(node, cache);
+    }
+
+    /// Jobs that wait for one request wait for another.
+    pub(super) fn wait_instead(&mut self, old: usize, new: u16) {
+        self.jobs.iter_mut().filter(|job| !job.is_free()).for_each(|job| job.replace_wait(old, new));
     }
 }

@@ -13,7 +13,7 @@ use crate::relay::data::cache::Cache;
 use crate::relay::data::hash::Hash;
 use crate::relay::data::job::{Job, Task, Unanswered};
 use crate::relay::data::node::{Node, NodeId};
-use crate::relay::data::request::Request;
+use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::state::Relay;
 use crate::types::{Attr, mode, qt, setattr as set};
 
@@ -81,5 +81,12 @@ impl Relay<'_> {
         let valid = set::UID | if far.is_some() { set::GID } else { 0 };
         let setattr = Tsetattr { fid, valid, uid: job.uid, gid: far.unwrap_or_default(), ..Tsetattr::default() };
         Err(self.set_of_new(node, &setattr, cache))
+    }
+
+    /// Sets mode or owner of what has been made.
+    pub(super) fn set_of_new(&mut self, node: NodeId, setattr: &Tsetattr, cache: &mut Cache<'_>) -> Unanswered {
+        self.change_begins(node, cache);
+        self.tree.node(node).pins += 1;
+        Unanswered::wait(self.send(setattr, Request::on(node, RequestKind::Mode)))
     }
 }

@@ -330,3 +330,80 @@ fn a_file_that_would_be_larger_than_files_can_be_is_too_large() {
     let fid = b.walk("/usr/bin/small").unwrap();
     assert_eq!(b.truncate(fid, 1 << 50), Err(Errno::EIO));
 }
+
+#[test]
+fn a_file_larger_than_the_cache_reads_as_it_is() {
+    let mut far = far();
+    far.file("/big", &bytes(1_000_000));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
+    assert_eq!(b.cat("/big").unwrap(), bytes(1_000_000));
+    let fid = b.open("/big", 0).unwrap();
+    for at in [999_999, 4095, 500_001, 0, 999_000] {
+        assert_eq!(
+            b.read_at(fid, at, 8000).unwrap(),
+            bytes(1_000_000)[at as usize..][..8000.min(1_000_000 - at as usize)]
+        );
+    }
+}
+
+#[test]
+fn what_the_kernel_took_back_is_asked_for_again() {
+    let mut far = far();
+    far.file("/zeroes-first", &[&[0; 5000], &*bytes(9000)].concat());
+    let mut b = Bench::new(far);
+    let whole = b.cat("/zeroes-first").unwrap();
+    let names = b.list("/usr/bin").unwrap();
+    let pages = b.cache.reclaimable().expect("there are new bytes");
+    pages.fill(0);
+    assert!(b.cache.reclaimable().is_none());
+    b.far.asked.clear();
+    assert_eq!(b.cat("/zeroes-first").unwrap(), whole);
+    assert_eq!(b.list("/usr/bin").unwrap(), names);
+    assert!(asked(&b, "Tread") > 0 && asked(&b, "Treaddir") > 0);
+    assert!(b.cache.reclaimable().is_some());
+}
+
+#[test]
+fn sequential_reading_is_supplied_ahead() {
+    let mut far = far();
+    far.file("/big", &bytes(4_000_000));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(1024));
+    assert_eq!(b.cat("/big").unwrap(), bytes(4_000_000));
+    assert!(asked(&b, "Tread") < 20, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_program_that_is_read_here_and_there_is_fetched_as_a_whole() {
+    let mut far = far();
+    far.file("/program", &bytes(6_000_000));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(4096));
+    let fid = b.open("/program", 0).unwrap();
+    for at in [0, 5_000_000, 2_000_000] {
+        b.read_at(fid, at, 4096).unwrap();
+    }
+    b.far.asked.clear();
+    assert_eq!(b.read_all(fid).unwrap(), bytes(6_000_000));
+    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+}
+
+#[test]
+fn what_is_read_once_is_fetched_once() {
+    let mut far = far();
+    far.file("/big", &bytes(30_000_000));
+    let mut b = Bench::with(far, CONFIG, memory(64, 128 * 1024), cache(2048));
+    for _ in 0..2 {
+        let before = b.relay.counters.read;
+        let fid = b.open("/big", 0).unwrap();
+        let mut offset = 0;
+        loop {
+            let n = b.read_at(fid, offset, 128 * 1024 - 24).unwrap().len();
+            offset += n as u64;
+            if n == 0 {
+                break;
+            }
+        }
+        b.clunk(fid);
+        let fetched = b.relay.counters.read - before;
+        assert!(fetched < 30_100_000, "{fetched} {:?}", b.far.asked);
+    }
+}

@@ -176,3 +176,94 @@ fn of_all_directories_that_were_listed_few_stay_open() {
     b.now += 2 * FRESH;
     assert_eq!(b.list("/usr/empty/399").unwrap().len(), 4);
 }
+
+#[test]
+fn names_that_are_asked_for_in_order_are_asked_ahead() {
+    let mut far = far();
+    (0..40).for_each(|i| far.file(&std::format!("/usr/empty/{i:02}"), b"x"));
+    let mut b = Bench::new(far);
+    let stat = |b: &mut Bench, i: usize| assert!(b.stat(&std::format!("/usr/empty/{i:02}")).is_ok());
+    b.list("/usr/empty").unwrap();
+    b.far.asked.clear();
+    let mut trips = 0;
+    for i in 0..40 {
+        let before = b.far.total();
+        stat(&mut b, i);
+        trips += usize::from(b.far.total() > before);
+    }
+    assert_eq!((b.far.total(), trips), (40, 6), "{:?}", b.far.asked);
+    // Without a listing, after some names.
+    let mut b = b.next_session();
+    b.far.file("/usr/empty/99", b"new");
+    b.far.asked.clear();
+    (0..40).for_each(|i| stat(&mut b, i));
+    assert_eq!(b.far.total(), 44, "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_directory_that_the_session_changes_is_not_listed_ahead() {
+    let mut b = Bench::new(far());
+    for i in 0..30 {
+        let fid = b.create("/usr/empty", &std::format!("{i}"), 0o102).unwrap();
+        b.clunk(fid);
+        assert_eq!(b.stat(&std::format!("/usr/empty/none{i}")), Err(Errno::ENOENT));
+    }
+    assert_eq!(asked(&b, "Treaddir"), 0);
+}
+
+#[test]
+fn who_visits_all_directories_finds_them_listed() {
+    let mut far = far();
+    for i in 0..10 {
+        far.dir(&std::format!("/usr/empty/{i}"));
+        far.file(&std::format!("/usr/empty/{i}/f"), b"x");
+    }
+    let mut b = Bench::new(far);
+    b.list("/usr/empty").unwrap();
+    b.far.asked.clear();
+    let mut trips = 0;
+    for i in 0..10 {
+        let before = b.far.total();
+        assert_eq!(b.list(&std::format!("/usr/empty/{i}")).unwrap().len(), 3);
+        trips += usize::from(b.far.total() > before);
+    }
+    assert_eq!((b.far.total(), trips), (30, 3), "{:?}", b.far.asked);
+}
+
+#[test]
+fn a_long_listing_comes_in_several_messages() {
+    for google in [true, false] {
+        let mut far = far();
+        (far.google, far.msize) = (google, 8192);
+        (0..300).for_each(|i| far.file(&std::format!("/usr/empty/{i:0200}"), b"x"));
+        let mut b = Bench::new(far);
+        assert_eq!(b.list("/usr/empty").unwrap().len(), 302);
+        assert_eq!(asked(&b, "Treaddir"), if google { 9 } else { 10 });
+    }
+}
+
+#[test]
+fn a_listing_that_does_not_fit_is_passed_on() {
+    let mut far = far();
+    let names: Vec<String> = (0..3000).map(|i| std::format!("a-file-with-a-rather-long-name-{i:05}")).collect();
+    names.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
+    let listed = b.list("/usr/empty").unwrap();
+    let listed: Vec<_> = listed.into_iter().filter(|(name, _)| name.len() > 2).collect();
+    assert_eq!(listed.len(), 3000);
+    assert!(listed.iter().zip(&names).all(|((name, kind), wanted)| name == wanted.as_bytes() && *kind == 8));
+}
+
+#[test]
+fn a_directory_whose_names_cannot_be_looked_up_is_not_shown_as_empty() {
+    let mut far = far();
+    far.uid = 1000;
+    far.dir("/home");
+    far.at("/usr/bin").unwrap().mode = 0o040_600;
+    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    assert_eq!(b.list("/usr/bin"), Err(Errno::EACCES));
+    assert_eq!(b.stat("/usr/bin/small"), Err(Errno::EACCES));
+    b.far.at("/usr/bin").unwrap().mode = 0o040_700;
+    b.now += FRESH;
+    assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
+}

@@ -102,23 +102,4 @@ impl Relay<'_> {
         self.input.filled = 0;
         Ok(true)
     }
-
-    fn take_request(&mut self, tag: usize) -> Request {
-        self.busy_requests -= 1;
-        let request = core::mem::take(&mut self.requests[tag]);
-        self.followed -= usize::from(request.is_followed());
-        request
-    }
-
-    /// Goes on with the jobs that wait for a request, which holds its node no longer.
-    #[inline(never)]
-    fn wake_and_release(&mut self, tag: usize, error: u32, node: u32, cache: &mut Cache<'_>) {
-        self.wake(tag, error, cache);
-        self.release_node(node, cache);
-    }
-
-    /// Jobs that wait for one request wait for another.
-    fn wait_instead(&mut self, old: usize, new: u16) {
-        self.jobs.iter_mut().filter(|job| !job.is_free()).for_each(|job| job.replace_wait(old, new));
-    }
 }

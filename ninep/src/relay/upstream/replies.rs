@@ -7,7 +7,7 @@ use crate::msg::{Message, Rattach, Rlerror, Rreadlink, Rversion, Rwrite, Tgetatt
 use crate::relay::data::cache::{Cache, absence};
 use crate::relay::data::hash::Hash;
 use crate::relay::data::job::Reply;
-use crate::relay::data::node::{Found, Node};
+use crate::relay::data::node::{Found, Node, NodeId};
 use crate::relay::data::request::{Request, RequestKind, Transfer, Walk};
 use crate::relay::state::{Relay, State, UPSTREAM_MSIZE};
 use crate::types::{getattr, mode, qt};
@@ -59,13 +59,7 @@ impl Relay<'_> {
             RequestKind::DirectListing { .. } => self.wake_and_release(tag, code, request.node, cache),
             RequestKind::Create { .. } => self.create_goes_on(tag, &request, message, code, cache),
             RequestKind::Zeroes { offset } => {
-                let node = self.tree.node(request.node);
-                match message {
-                    &Message::Rwrite(Rwrite { count: count @ 1.. }) => {
-                        node.attr.size = node.attr.size.max(offset + u64::from(count));
-                    }
-                    _ => node.cut = u64::MAX,
-                }
+                self.zeroes_written(request.node, offset, message);
                 self.wake_and_release(tag, code, request.node, cache);
             }
             RequestKind::Mode => {
@@ -76,6 +70,16 @@ impl Relay<'_> {
             RequestKind::None | RequestKind::Direct { .. } | RequestKind::Clunk => self.wake(tag, code, cache),
         }
         Ok(())
+    }
+
+    fn zeroes_written(&mut self, node: NodeId, offset: u64, message: &Message<'_>) {
+        let node = self.tree.node(node);
+        match message {
+            &Message::Rwrite(Rwrite { count: count @ 1.. }) => {
+                node.attr.size = node.attr.size.max(offset + u64::from(count));
+            }
+            _ => node.cut = u64::MAX,
+        }
     }
 
     fn version_answered(&mut self, message: &Message<'_>) -> Result<(), Fault> {
