@@ -6,9 +6,11 @@ use core::cmp::Ordering;
 
 /// 4096 bits.
 const LIMBS: usize = 64;
+/// Bytes of the largest modulus.
+pub const MODULUS_MAX: usize = LIMBS * 8;
 
 /// A number of up to 4096 bits, least significant limb first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Number([u64; LIMBS]);
 
 /// An odd number n, and what multiplications modulo n need.
@@ -21,17 +23,13 @@ pub struct Modulus {
 }
 
 impl Number {
-    fn from_big_endian(bytes: &[u8]) -> Self {
+    /// From at most [`MODULUS_MAX`] bytes.
+    pub fn from_big_endian(bytes: &[u8]) -> Self {
         let mut limbs = [0; LIMBS];
         for (limb, bytes) in limbs.iter_mut().zip(bytes.rchunks(8)) {
             *limb = bytes.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte));
         }
         Self(limbs)
-    }
-
-    /// The last `size` bytes of the number, at most 512.
-    pub fn big_endian(&self, size: usize) -> impl Iterator<Item = u8> {
-        self.0.iter().rev().flat_map(|limb| limb.to_be_bytes()).skip(LIMBS * 8 - size)
     }
 
     fn cmp(&self, other: &Self) -> Ordering {

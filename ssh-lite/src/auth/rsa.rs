@@ -1,8 +1,6 @@
 //! RSASSA-PKCS1-v1_5 verification (RFC 8017 section 8.2.2).
 
-use core::iter::repeat_n;
-
-use super::montgomery::Modulus;
+use super::montgomery::{MODULUS_MAX, Modulus, Number};
 use crate::keys::RsaKey;
 
 /// The DER of a `DigestInfo` up to the hash (RFC 8017 section 9.2, note 1).
@@ -28,9 +26,14 @@ pub fn verify(key: &RsaKey<'_>, digest_info: &DigestInfo, hash: &[u8], signature
     let Some(message) = Modulus::new(key.modulus()).power(signature, key.exponent()) else {
         return false;
     };
-    // EMSA-PKCS1-v1_5 (RFC 8017 section 9.2). A key has at least 256 bytes, so
-    // there is padding.
-    let padding = repeat_n(0xff, size - 3 - digest_info.len() - hash.len());
-    let expected = [0, 1].into_iter().chain(padding).chain([0]).chain(*digest_info).chain(hash.iter().copied());
-    message.big_endian(size).eq(expected)
+    // EMSA-PKCS1-v1_5 (RFC 8017 section 9.2): 0, 1, padding, 0, DigestInfo, hash. A key has at least 256
+    // bytes, so there is padding.
+    let mut expected = [0xff; MODULUS_MAX];
+    let expected = &mut expected[..size];
+    let (info, end) = (size - hash.len() - digest_info.len(), size - hash.len());
+    expected[..2].copy_from_slice(&[0, 1]);
+    expected[info - 1] = 0;
+    expected[info..end].copy_from_slice(digest_info);
+    expected[end..].copy_from_slice(hash);
+    message == Number::from_big_endian(expected)
 }

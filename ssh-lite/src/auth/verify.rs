@@ -56,9 +56,9 @@ fn is_authorized(authorized: &[u8], key: &[u8]) -> bool {
         return false;
     }
     let is_key = |word: &[u8]| word.strip_prefix(text.as_bytes()).is_some_and(|padding| padding.len() <= 2);
-    let has_key = |line: &&[u8]| line.split(u8::is_ascii_whitespace).any(is_key);
-    let lines = authorized.split(|&b| b == b'\n').filter(has_key);
-    lines.flat_map(authorized_keys::parse).flatten().any(|entry| entry.blob == key)
+    let has_key = |line: &[u8]| line.split(u8::is_ascii_whitespace).any(is_key);
+    let is_entry = |line: &[u8]| authorized_keys::parse(line).flatten().any(|entry| entry.blob == key);
+    authorized.split(|&b| b == b'\n').any(|line| has_key(line) && is_entry(line))
 }
 
 /// Verifies a request that carries a signature (RFC 4252 section 7), made in the connection

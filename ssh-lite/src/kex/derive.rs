@@ -30,16 +30,16 @@ pub fn derive(
     session_id: &[u8; 32],
 ) -> Key {
     let (iv_letter, key_letter) = direction.letters();
-    let iv = expand::<IV_LEN>(iv_letter, secret, hash, session_id);
-    let key = expand::<KEY_LEN>(key_letter, secret, hash, session_id);
+    let (mut iv, mut key) = (Zeroizing::new([0; IV_LEN]), Zeroizing::new([0; KEY_LEN]));
+    expand(&mut *iv, iv_letter, secret, hash, session_id);
+    expand(&mut *key, key_letter, secret, hash, session_id);
     Key::new(algorithm, &key, &iv)
 }
 
-/// `K1 = HASH(K ‖ H ‖ letter ‖ session_id)`, `Kn = HASH(K ‖ H ‖ K1 ‖ … ‖ Kn-1)`, cut to `N` bytes.
-fn expand<const N: usize>(letter: u8, secret: &Secret, hash: &[u8; 32], session_id: &[u8; 32]) -> Zeroizing<[u8; N]> {
-    let mut out = Zeroizing::new([0; N]);
+/// `K1 = HASH(K ‖ H ‖ letter ‖ session_id)`, `Kn = HASH(K ‖ H ‖ K1 ‖ … ‖ Kn-1)`, cut to the length of `out`.
+fn expand(out: &mut [u8], letter: u8, secret: &Secret, hash: &[u8; 32], session_id: &[u8; 32]) {
     let mut done = 0;
-    while done < N {
+    while done < out.len() {
         let hasher = Sha256::new().chain_update(secret.encoded()).chain_update(hash);
         let hasher = if done == 0 {
             hasher.chain_update([letter]).chain_update(session_id)
@@ -47,9 +47,8 @@ fn expand<const N: usize>(letter: u8, secret: &Secret, hash: &[u8; 32], session_
             hasher.chain_update(&out[..done])
         };
         let block = Zeroizing::new(<[u8; 32]>::from(hasher.finalize()));
-        let n = block.len().min(N - done);
+        let n = block.len().min(out.len() - done);
         out[done..done + n].copy_from_slice(&block[..n]);
         done += n;
     }
-    out
 }

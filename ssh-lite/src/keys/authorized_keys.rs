@@ -112,7 +112,7 @@ fn entry(text: &[u8], line: usize) -> Result<Entry<'_>, Reason<'_>> {
         return Err(Reason::KeyType(key_type));
     }
     let mut blob = Vec::from_array([0; BLOB_MAX]);
-    let end = base64::decode(base64.iter().copied(), &mut blob).map_err(|e| match e {
+    let end = base64::decode(&mut base64.iter().copied(), &mut blob).map_err(|e| match e {
         Base64Error::Invalid => Reason::Base64,
         Base64Error::NoRoom => Reason::TooLong,
     })?;

@@ -34,9 +34,9 @@ impl HostKey {
     /// Reads the text of a key file. The key must be of type `ssh-ed25519` and not encrypted.
     pub fn from_openssh(pem: &[u8]) -> Result<Self, HostKeyError> {
         let body = pem_body(pem)?;
-        let symbols = body.iter().copied().filter(|b| !b.is_ascii_whitespace());
+        let mut symbols = body.iter().copied().filter(|b| !b.is_ascii_whitespace());
         let mut decoded = Zeroizing::new([0; DECODED_MAX]);
-        match base64::decode(symbols, &mut *decoded) {
+        match base64::decode(&mut symbols, &mut *decoded) {
             Ok(end) => Self::from_private_key(&decoded[..end]),
             Err(Base64Error::Invalid) => Err(HostKeyError::Base64),
             // The beginning says what kind of key it is: a kind that is refused is the better

@@ -214,6 +214,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Keeps the error of a call that has no result.
+    #[inline(never)] // ten times in the callers otherwise
     fn note(&mut self, result: Result<(), Error>) {
         if let Err(error) = result {
             self.fault.get_or_insert(error);

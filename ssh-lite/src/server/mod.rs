@@ -85,7 +85,7 @@ impl<'a> Server<'a> {
     ///
     /// After an error, or after [`Event::Disconnected`], nothing more happens: the caller writes the
     /// last output, which tells the client of an error, and closes the connection.
-    #[inline(never)] // In the one loop that calls it, it makes the stack frame large and addresses long: 1.5 kB.
+    #[inline(never)] // larger in the caller, whose stack frame makes addresses long
     pub fn poll(&mut self, now: Instant, random: &mut dyn Random) -> Result<Option<Event<'_>>, Error> {
         match self.step(now, random) {
             Ok(Step::Wait) => Ok(None),

@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
         self.byte().map(|b| b != 0)
     }
 
+    #[inline(never)] // sixteen times in the callers otherwise
     pub fn uint32(&mut self) -> Result<u32, WireError> {
         self.array().map(|b| u32::from_be_bytes(*b))
     }

@@ -5,7 +5,7 @@ use super::Modulus;
 
 /// The remainder as 512 bytes, or none.
 fn power(modulus: &[u8], base: &[u8], exponent: u32) -> Option<Vec<u8>> {
-    Some(Modulus::new(modulus).power(base, exponent)?.big_endian(512).collect())
+    Some(Modulus::new(modulus).power(base, exponent)?.0.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect())
 }
 
 /// 512 bytes of the number that has these bits.

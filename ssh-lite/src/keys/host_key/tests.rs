@@ -14,9 +14,9 @@ fn hex<const N: usize>(text: &str) -> [u8; N] {
 
 /// The sample key before it is put into PEM form: 250 bytes.
 fn decoded() -> Vec<u8> {
-    let body = samples::HOST_KEY.lines().filter(|line| !line.starts_with('-')).flat_map(str::bytes);
+    let mut body = samples::HOST_KEY.lines().filter(|line| !line.starts_with('-')).flat_map(str::bytes);
     let mut out = [0; 512];
-    let end = base64::decode(body, &mut out).unwrap();
+    let end = base64::decode(&mut body, &mut out).unwrap();
     out[..end].to_vec()
 }
 

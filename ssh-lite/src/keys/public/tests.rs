@@ -9,7 +9,7 @@ use crate::wire::Writer;
 /// Decodes base 64.
 fn blob(text: &str) -> Vec<u8> {
     let mut blob = std::vec![0; text.len()];
-    let end = base64::decode(text.bytes(), &mut blob).unwrap();
+    let end = base64::decode(&mut text.bytes(), &mut blob).unwrap();
     blob.truncate(end);
     blob
 }
