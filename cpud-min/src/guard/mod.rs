@@ -5,6 +5,7 @@
 
 mod sessions;
 
+use core::fmt;
 use core::net::SocketAddr;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -95,9 +96,7 @@ impl Guard<'_> {
         let login = now().0 + LOGIN_MS;
         loop {
             if self.user.is_none() && (self.tries > TRIES || now().0 >= login) {
-                return self
-                    .reporter
-                    .line(format_args!("cpud: {}: the login took too long, or too many tries", self.peer));
+                return self.log(format_args!("the login took too long, or too many tries"));
             }
             let mut fds = [PollFd::new(self.wire, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
             let due = if self.user.is_some() { self.sessions.due() } else { Some(login) };
@@ -107,7 +106,7 @@ impl Guard<'_> {
             while signal::next(children).is_some() {}
             while let Some((session, status)) = self.sessions.next_ended() {
                 FromGuard::Ended { session, status }.send(self.wire, None);
-                self.reporter.line(format_args!("cpud: {}: session {session} {status}", self.peer));
+                self.log(format_args!("session {session} {status}"));
             }
             if self.sessions.lingers() {
                 self.reporter.lingers(process::own_pid());
@@ -116,7 +115,7 @@ impl Guard<'_> {
                 Err(rustix::io::Errno::AGAIN) => {}
                 Ok((n @ 1.., _)) => match ToGuard::decode(&buffer[..n]) {
                     Ok(message) => self.handle(message),
-                    Err(_) => return self.reporter.line(format_args!("cpud: {}: bad message from wire", self.peer)),
+                    Err(_) => return self.log(format_args!("bad message from wire")),
                 },
                 Ok((0, _)) | Err(_) => return,
             }
@@ -142,9 +141,8 @@ impl Guard<'_> {
                 let accepted = auth::permitted(self.authorized, algorithm, key);
                 FromGuard::Verdict { accepted }.send(self.wire, None);
                 if !accepted {
-                    let (peer, key) = (self.peer, ssh_lite::keys::fingerprint(key));
-                    let user = Quoted(user.as_bytes());
-                    self.reporter.line(format_args!("cpud: {peer}: refused {user}, {algorithm} {key}: not authorized"));
+                    let (user, key) = (Quoted(user.as_bytes()), ssh_lite::keys::fingerprint(key));
+                    self.log(format_args!("refused {user}, {algorithm} {key}: not authorized"));
                 }
             }
             ToGuard::Verify { user, service, algorithm, key, bound, signature } => {
@@ -156,14 +154,14 @@ impl Guard<'_> {
             ToGuard::Signal { session, signal } => self.sessions.signal(session, signal),
             ToGuard::Close { session } => self.sessions.end(session),
             ToGuard::Refused { user, what } => {
-                self.reporter.line(format_args!("cpud: {}: refused {}, {what}", self.peer, Quoted(user.as_bytes())));
+                self.log(format_args!("refused {}, {what}", Quoted(user.as_bytes())));
             }
-            ToGuard::Fatal { reason } => self.reporter.line(format_args!("cpud: {}: {reason}", self.peer)),
+            ToGuard::Fatal { reason } => self.log(format_args!("{reason}")),
         }
     }
 
     fn verify(&mut self, request: &auth::Request<'_>) {
-        let (peer, user, algorithm) = (self.peer, Quoted(request.user.as_bytes()), request.algorithm);
+        let (user, algorithm) = (Quoted(request.user.as_bytes()), request.algorithm);
         let Some(session_id) = &self.session_id else { return };
         let verdict = auth::verify(session_id, self.authorized, request);
         let relay = verdict
@@ -178,10 +176,15 @@ impl Guard<'_> {
             Ok(authenticated) => {
                 self.user = Some(authenticated);
                 self.reporter.logged_in(process::own_pid(), &key, to_relay.as_ref());
-                self.reporter.line(format_args!("cpud: {peer}: accepted {user}, {algorithm} {key}"));
+                self.log(format_args!("accepted {user}, {algorithm} {key}"));
             }
-            Err(why) => self.reporter.line(format_args!("cpud: {peer}: refused {user}, {algorithm} {key}: {why}")),
+            Err(why) => self.log(format_args!("refused {user}, {algorithm} {key}: {why}")),
         }
+    }
+
+    /// A line for the console about this connection.
+    fn log(&self, text: fmt::Arguments<'_>) {
+        self.reporter.line(format_args!("cpud: {}: {text}", self.peer));
     }
 
     fn open(&mut self, session: SessionId) {
