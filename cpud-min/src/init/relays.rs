@@ -97,32 +97,32 @@ impl Relays {
                 }
             }
         }
-        let mut relay = self.start(config, key, connections)?;
+        let started = self.start(config, key, connections);
+        let mut relay = started.inspect_err(|error| say!("cpud: cannot start a relay: {}", Sentence(*error))).ok()?;
         let pid = relay.pid;
         let _ = relay.ask(&[connection.as_fd()]);
         let _ = self.0.push(relay);
         Some(pid)
     }
 
-    fn start(&mut self, config: &Config, key: Key, connections: &Connections) -> Option<Relay> {
+    fn start(&mut self, config: &Config, key: Key, connections: &Connections) -> rustix::io::Result<Relay> {
         if self.0.is_full() {
             self.0.remove(self.0.iter().position(|r| !connections.uses_relay(r.pid)).unwrap_or(0));
         }
-        let (control, theirs) = fdpass::pair().ok()?;
+        let (control, theirs) = fdpass::pair()?;
         // init must not wait for a relay that does not read.
-        fs::set_nonblocking(&control).ok()?;
+        fs::set_nonblocking(&control)?;
         // All relays share an eighth of the machine: the first gets three quarters of it, the next three quarters of
         // the rest, and so on.
         let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(RELAY_LEAST, RELAY_MOST);
         let arena = config.relay.unwrap_or(part);
-        match process::fork() {
-            Ok(Fork::Child) => {
+        match process::fork()? {
+            Fork::Child => {
                 // The kernel may kill it when memory is short, unlike init.
                 let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");
                 relay::run(config, theirs, arena)
             }
-            Ok(Fork::Parent(pid)) => Some(Relay { key, pid, control, unanswered: 0, steps: 0, until: 0 }),
-            Err(_) => None,
+            Fork::Parent(pid) => Ok(Relay { key, pid, control, unanswered: 0, steps: 0, until: 0 }),
         }
     }
 
