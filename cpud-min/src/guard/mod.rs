@@ -10,6 +10,7 @@ use core::net::SocketAddr;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use ssh_lite::auth::{self, Authenticated};
 use ssh_lite::keys::ed25519_blob;
 use ssh_lite::keys::host_key::HostKey;
@@ -21,7 +22,7 @@ use crate::keys;
 use crate::plan::quoted::Quoted;
 use crate::protocol::guard::{FromGuard, MESSAGE_MAX, SessionId, ToGuard};
 use crate::report::Reporter;
-use crate::sys::errno::Failure;
+use crate::sys::errno::{Failure, Sentence};
 use crate::sys::{fdpass, fs, memory, now, process, signal, timespec};
 use sessions::Sessions;
 
@@ -112,7 +113,7 @@ impl Guard<'_> {
                 self.reporter.lingers(process::own_pid());
             }
             match fdpass::receive(self.wire, &mut buffer, false) {
-                Err(rustix::io::Errno::AGAIN) => {}
+                Err(Errno::AGAIN) => {}
                 Ok((n @ 1.., _)) => match ToGuard::decode(&buffer[..n]) {
                     Ok(message) => self.handle(message),
                     Err(_) => return self.log(format_args!("bad message from wire")),
@@ -190,12 +191,12 @@ impl Guard<'_> {
     fn open(&mut self, session: SessionId) {
         let opened = match &self.user {
             Some(user) => self.sessions.open(session, self.config, self.peer, user, &mut self.host_key),
-            None => None,
+            None => Err(Errno::PERM),
         };
-        match opened {
-            Some(socket) => FromGuard::Opened { opened: true }.send(self.wire, Some(&socket)),
-            None => FromGuard::Opened { opened: false }.send(self.wire, None),
+        if let Err(error) = &opened {
+            self.log(format_args!("session {session} cannot start: {}", Sentence(*error)));
         }
+        FromGuard::Opened { opened: opened.is_ok() }.send(self.wire, opened.ok().as_ref());
     }
 }
 

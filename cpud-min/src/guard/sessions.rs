@@ -6,6 +6,7 @@ use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
+use rustix::io::{Errno, Result};
 use ssh_lite::auth::Authenticated;
 use ssh_lite::keys::host_key::HostKey;
 
@@ -69,7 +70,7 @@ impl Sessions {
 
     /// Starts a session for the user; returns wire's end of the session's socket.
     ///
-    /// None when the number is taken or too high, or the system cannot make a process.
+    /// INVAL when the number is taken or too high; else the errors of socketpair(2) and fork(2).
     pub fn open(
         &mut self,
         id: SessionId,
@@ -77,13 +78,12 @@ impl Sessions {
         peer: SocketAddr,
         user: &Authenticated,
         host_key: &mut Option<HostKey>,
-    ) -> Option<OwnedFd> {
-        let free = self.table.get(id as usize)?.is_none();
-        if !free {
-            return None;
+    ) -> Result<OwnedFd> {
+        if !matches!(self.table.get(id as usize), Some(None)) {
+            return Err(Errno::INVAL);
         }
         self.opened = self.opened.wrapping_add(1);
-        let (ours, theirs) = fdpass::pair().ok()?;
+        let (ours, theirs) = fdpass::pair()?;
         let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
         match process::fork() {
             Ok(Fork::Child) => {
@@ -93,11 +93,11 @@ impl Sessions {
             }
             Ok(Fork::Parent(pid)) => {
                 self.table[id as usize] = Some(Session { pid, cgroup, killed: false });
-                Some(theirs)
+                Ok(theirs)
             }
-            Err(_) => {
+            Err(error) => {
                 cgroup.as_ref().map(Cgroup::remove);
-                None
+                Err(error)
             }
         }
     }
