@@ -53,7 +53,14 @@ enum Order {
     Halt,
 }
 
-/// PID 1: never returns.
+/// PID 1: never returns. In this order it
+///
+/// 1. blocks signals, mounts the file systems (`rootfs.rs`), sets the loopback interface up,
+/// 2. keeps the kernel from killing it when memory is short, and sets how soon a silent client is gone,
+/// 3. shows the versions, and applies the settings in flash (`settings.rs`), keys among them,
+/// 4. reads its configuration, looks at the keys and times the ciphers (`preflight.rs`), and listens,
+/// 5. serves until a signal says how to end,
+/// 6. ends connections, kills everything, writes out file systems, and restarts or stops the machine.
 pub fn appliance() -> ! {
     signal::block_all();
     rootfs::build();
@@ -68,7 +75,7 @@ pub fn appliance() -> ! {
     let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen) {
         Ok(order) => order,
         Err(reason) => {
-            // Nobody can reach this machine, so init tries everything again.
+            // Nobody can reach this machine, so it restarts and tries again.
             say!("cpud: {reason}; restarting in 10 s");
             sleep(10);
             Order::Restart
