@@ -65,20 +65,21 @@ pub fn run(config: &Config, command: &Strings<'_>, environ: &Environ<'_>) -> Fai
     {
         return Failed(u8::from(!answered));
     }
-    match (command.is_empty(), status == path::NOT_FOUND as u8) {
-        (true, _) => say!(
-            "cpud: there is no shell {} here: {}. Try the command `help`",
-            Quoted(word.to_bytes()),
-            Sentence(error)
-        ),
-        (false, true) if no_loader => say!(
-            "cpud: {}: the loader or interpreter that it names is not in the name space; see -namespace",
-            Quoted(word.to_bytes())
-        ),
-        (false, true) => say!("cpud: {}: no such command", Quoted(word.to_bytes())),
-        (false, false) => say!("cpud: {}: {}", Quoted(word.to_bytes()), Sentence(error)),
-    }
+    report(command.is_empty(), word, status == path::NOT_FOUND as u8, no_loader, error);
     Failed(status)
+}
+
+/// Says why the command, or the shell in place of one, could not be executed.
+fn report(is_shell: bool, word: &CStr, not_found: bool, no_loader: bool, error: Errno) {
+    let word = Quoted(word.to_bytes());
+    match (is_shell, not_found) {
+        (true, _) => say!("cpud: there is no shell {word} here: {}. Try the command `help`", Sentence(error)),
+        (false, true) if no_loader => {
+            say!("cpud: {word}: the loader or interpreter that it names is not in the name space; see -namespace");
+        }
+        (false, true) => say!("cpud: {word}: no such command"),
+        (false, false) => say!("cpud: {word}: {}", Sentence(error)),
+    }
 }
 
 /// Reports it when `file`, or the interpreter of the script that it is, is for another machine.

@@ -60,15 +60,13 @@ impl Wire<'_> {
                 Event::Open { channel } => self.open_session(channel),
                 Event::Opened { channel } => self.start_tunnel(channel),
                 Event::OpenFailed { channel, .. } | Event::Closed { channel } => self.closed(channel),
-                Event::Request { channel, request } => match find(&mut self.sessions, channel) {
-                    Some((i, session)) => {
-                        let answer = request_of(session, i, &request, &self.guard, self.scratch);
-                        if let Some(ok) = answer {
-                            self.server.request_answer(channel, ok);
-                        }
-                    }
-                    None => self.server.request_answer(channel, false),
-                },
+                Event::Request { channel, request } => {
+                    let answer = match find(&mut self.sessions, channel) {
+                        Some((i, session)) => request_of(session, i, &request, &self.guard, self.scratch),
+                        None => Some(false),
+                    };
+                    answer.into_iter().for_each(|ok| self.server.request_answer(channel, ok));
+                }
                 Event::Forward { address, port } => {
                     let granted = grant_port(&mut self.forwards, address, port);
                     self.server.forward_answer(granted);
@@ -78,22 +76,30 @@ impl Wire<'_> {
                     let cancelled = found.map(|i| self.forwards.swap_remove(i).port);
                     self.server.forward_answer(cancelled);
                 }
-                Event::Data { channel, data } => match pass(&mut self.sessions, &mut self.tunnels, channel, data) {
-                    Passed::On { used, freed } => {
-                        self.server.data_used(channel, used);
-                        self.server.grant(channel, freed as u32);
-                    }
-                    Passed::Stalled { tunnel } => self.stalled = Some(tunnel),
-                    Passed::Closed { used, tunnel } => {
-                        self.server.data_used(channel, used);
-                        tunnel.into_iter().for_each(|t| self.close_tunnel(t));
-                    }
-                },
+                Event::Data { channel, data } => {
+                    let passed = pass(&mut self.sessions, &mut self.tunnels, channel, data);
+                    self.account(channel, passed);
+                }
                 Event::Eof { channel } => self.end_input(channel),
                 Event::Disconnected { .. } => return Err(End::Gone),
             }
         }
         Ok(())
+    }
+
+    /// Tells the server what became of the data, and closes a tunnel that takes no more.
+    fn account(&mut self, channel: ChannelId, passed: Passed) {
+        match passed {
+            Passed::On { used, freed } => {
+                self.server.data_used(channel, used);
+                self.server.grant(channel, freed as u32);
+            }
+            Passed::Stalled { tunnel } => self.stalled = Some(tunnel),
+            Passed::Closed { used, tunnel } => {
+                self.server.data_used(channel, used);
+                tunnel.into_iter().for_each(|t| self.close_tunnel(t));
+            }
+        }
     }
 
     fn end_input(&mut self, channel: ChannelId) {
