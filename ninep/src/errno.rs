@@ -41,9 +41,9 @@ impl Errno {
     /// The greatest number of errno(3) on Linux, EHWPOISON.
     pub const MAX: u32 = 133;
 
-    /// What a far side's Rlerror says. Linux keeps other numbers for itself, and a caller may take them for what they
-    /// mean there.
-    pub const fn of_far(ecode: u32) -> Self {
+    /// What an upstream server's Rlerror says. Linux keeps other numbers for itself, and a caller may take them for
+    /// what they mean there.
+    pub const fn of_upstream(ecode: u32) -> Self {
         if 0 < ecode && ecode <= Self::MAX { Self(ecode) } else { Self::EIO }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks the 9P session that passes by between a kernel and a far file server, in any split,
+//! Checks the 9P session that passes by between a kernel and an upstream file server, in any split,
 //! without keeping bodies.
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ use crate::wire::{Reader, Wire, WireError};
 pub struct Check {
     state: State,
     from_kernel: Cursor,
-    from_far: Cursor,
+    from_upstream: Cursor,
     /// By tag.
     requests: [Request; TAGS],
 }
@@ -57,7 +57,7 @@ const NO_REQUEST: Request = Request { kind: 0, oldtag: 0 };
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sender {
     Kernel,
-    Far,
+    Upstream,
 }
 
 /// A frame that must not pass, and with it the end of the session: the [`Check`] is of no further
@@ -79,7 +79,7 @@ pub struct FrameError {
 pub enum Fault {
     /// type\[1\] is no message of 9P2000.L.
     UnknownType,
-    /// A reply from the kernel or a request from the far side.
+    /// A reply from the kernel or a request from the upstream server.
     WrongWay,
     /// size\[4\] is not one that the type can have, or contradicts count\[4\].
     Size,
@@ -125,7 +125,7 @@ impl Check {
         Self {
             state: State::AwaitTversion { limit: msize_limit },
             from_kernel: Cursor::new(),
-            from_far: Cursor::new(),
+            from_upstream: Cursor::new(),
             requests: [NO_REQUEST; TAGS],
         }
     }
@@ -142,11 +142,11 @@ impl Check {
         Ok(())
     }
 
-    /// As [`kernel`](Self::kernel), for the next bytes that arrive from the far side.
-    pub fn far(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    /// As [`kernel`](Self::kernel), for the next bytes that arrive from the upstream server.
+    pub fn upstream(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         let mut rest = bytes;
-        while let Some(head) = self.from_far.next_head(&mut rest) {
-            self.reply(&head).map_err(|fault| head.error(Sender::Far, fault, bytes.len() - rest.len()))?;
+        while let Some(head) = self.from_upstream.next_head(&mut rest) {
+            self.reply(&head).map_err(|fault| head.error(Sender::Upstream, fault, bytes.len() - rest.len()))?;
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ impl fmt::Display for FrameError {
         let Header { size, kind, tag } = self.header;
         f.write_str(match self.sender {
             Sender::Kernel => "9P frame from the kernel: ",
-            Sender::Far => "9P frame from the far side: ",
+            Sender::Upstream => "9P frame from the far side: ",
         })?;
         write!(f, "{}, tag {tag}, size {size}: {}", Number(kind), self.fault)
     }

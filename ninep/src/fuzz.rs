@@ -43,21 +43,21 @@ pub fn frame(calls: &[u8]) {
     let mut passed = [Passed::default(), Passed::default()];
     let mut rest = calls;
     while let Some((&control, after)) = rest.split_first() {
-        let far = control & 0x80 != 0;
+        let upstream = control & 0x80 != 0;
         let (bytes, after) = after.split_at(after.len().min(usize::from(control & 0x7f)));
         rest = after;
-        let at_once = send(&mut whole, far, bytes);
-        let one_by_one = bytes.chunks(1).try_for_each(|byte| send(&mut split, far, byte));
+        let at_once = send(&mut whole, upstream, bytes);
+        let one_by_one = bytes.chunks(1).try_for_each(|byte| send(&mut split, upstream, byte));
         let without_good = |error| FrameError { good: 0, ..error };
         assert_eq!(at_once.map_err(without_good), one_by_one.map_err(without_good));
 
         let good = at_once.map_or_else(|error| error.good, |()| bytes.len());
         for &byte in &bytes[..good] {
-            if let Some(Header { size, kind, .. }) = passed[usize::from(far)].frame_ending_with(byte) {
+            if let Some(Header { size, kind, .. }) = passed[usize::from(upstream)].frame_ending_with(byte) {
                 assert!((HDRSZ..=MSIZE).contains(&size), "{kind}, {size}");
-                if far || !Type::is_of_9p2000(kind) {
+                if upstream || !Type::is_of_9p2000(kind) {
                     let kind = Type::from_number(kind).expect("a type that exists");
-                    assert!(kind.is_request() != far && kind.sizes().contains(&size), "{kind}, {size}");
+                    assert!(kind.is_request() != upstream && kind.sizes().contains(&size), "{kind}, {size}");
                 }
             }
         }
@@ -69,8 +69,8 @@ pub fn frame(calls: &[u8]) {
 
 const MSIZE: u32 = 8192;
 
-fn send(check: &mut Check, far: bool, bytes: &[u8]) -> Result<(), FrameError> {
-    if far { check.far(bytes) } else { check.kernel(bytes) }
+fn send(check: &mut Check, upstream: bool, bytes: &[u8]) -> Result<(), FrameError> {
+    if upstream { check.upstream(bytes) } else { check.kernel(bytes) }
 }
 
 /// What has passed in one direction since the last whole frame.

@@ -5,7 +5,7 @@
 //! bytes → frame::Check                  is this a well-formed session? (the bytes pass by)
 //! bytes → msg::Frame → msg::Message     what does this message say? (it must lie in one slice)
 //! stream ⇄ client::Client               version, attach, walk, getattr, lopen, read, readdir, clunk
-//! kernel ⇄ relay::Relay ⇄ far server    answers from a cache, and puts the far side right
+//! kernel ⇄ relay::Relay ⇄ upstream server    answers from a cache, and puts the upstream server right
 //! ```
 //!
 //! - [`wire`]: the data types of intro(5): reading and writing them.
@@ -14,7 +14,7 @@
 //!   entries, flags.
 //! - [`frame`]: checks a session that passes by, in any split, both ways, without keeping bodies.
 //! - [`client`]: one request at a time over `embedded-io`; a second opinion on any 9P server.
-//! - [`relay`]: ends the kernel's session and holds one of its own with the far server; what cpud runs.
+//! - [`relay`]: ends the kernel's session and holds one of its own with the upstream server; what cpud runs.
 //! - [`errno`]: the error numbers of Rlerror. [`limits`]: the protocol's bounds, each with its reason.
 //!
 //! Sources: section 5 of the Plan 9 manual for what 9P2000 has, diod's `protocol.md` for what Linux

@@ -12,8 +12,8 @@ const JOBS: usize = 5;
 /// Whatever the two sides say, the relay says only what is well-formed, and does not fall over.
 ///
 /// The input is calls: a control byte, a length, and as many bytes. Bit 0 of the control says who speaks, the kernel or
-/// the far side; with bit 1 the bytes are raw, without it they are type, tag and body of a frame; the other bits are
-/// time. Before that both sides agree on a version and the kernel attaches.
+/// the upstream server; with bit 1 the bytes are raw, without it they are type, tag and body of a frame; the other bits
+/// are time. Before that both sides agree on a version and the kernel attaches.
 pub fn relay(calls: &[u8]) {
     let mut contents = [Content::default(); 16];
     let (mut blocks, mut data) = ([Block::default(); 16], [0; 16 * BLOCK]);
@@ -83,9 +83,9 @@ impl Sides<'_> {
     }
 
     /// None when the session is over.
-    fn say(&mut self, far: bool, mut bytes: &[u8], cache: &mut Cache<'_>) -> Option<()> {
+    fn say(&mut self, upstream: bool, mut bytes: &[u8], cache: &mut Cache<'_>) -> Option<()> {
         loop {
-            let n = if far {
+            let n = if upstream {
                 self.relay.upstream_input(bytes, self.now, cache).ok()?
             } else {
                 let space = self.relay.kernel_space();
@@ -101,7 +101,7 @@ impl Sides<'_> {
                 return Some(());
             }
             if n == 0 && !moved {
-                // The kernel waits for the far side, or the other way round.
+                // The kernel waits for the upstream server, or the other way round.
                 return Some(());
             }
         }
@@ -121,11 +121,11 @@ impl Sides<'_> {
             }
             bytes.len() - rest.len()
         };
-        // What is left is a frame whose data the far side has not sent yet.
-        let (to_kernel, to_far) = (frames(self.relay.kernel_output()), frames(self.relay.upstream_output()));
-        assert_eq!(to_far, self.relay.upstream_output().len());
+        // What is left is a frame whose data the upstream server has not sent yet.
+        let (to_kernel, to_upstream) = (frames(self.relay.kernel_output()), frames(self.relay.upstream_output()));
+        assert_eq!(to_upstream, self.relay.upstream_output().len());
         self.relay.kernel_consume(to_kernel);
-        self.relay.upstream_consume(to_far);
-        to_kernel + to_far > 0
+        self.relay.upstream_consume(to_upstream);
+        to_kernel + to_upstream > 0
     }
 }

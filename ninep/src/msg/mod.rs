@@ -200,9 +200,9 @@ impl Type {
         (self as u8).is_multiple_of(2)
     }
 
-    /// Whether a number is one of 9P2000's requests that 9P2000.L has others for: Topen, Tcreate, Tstat and Twstat. Linux
-    /// knows them (`p9_msg_t`), and asks Twstat of a server that supports neither Trenameat nor Trename. The last number
-    /// is Google's Twalkgetattr, too, which Linux does not know.
+    /// Whether a number is one of 9P2000's requests that 9P2000.L has others for: Topen, Tcreate, Tstat and Twstat.
+    /// Linux knows them (`p9_msg_t`), and asks Twstat of a server that supports neither Trenameat nor Trename. The last
+    /// number is Google's Twalkgetattr, too, which Linux does not know.
     pub const fn is_of_9p2000(number: u8) -> bool {
         matches!(number, 112 | 114 | 124 | 126)
     }

@@ -1,4 +1,5 @@
-//! What is asked for before the kernel asks, because of what it has asked for; all of it only while there is room.
+//! What is asked for before the kernel asks, because of what it has asked for. All of it is done only while there is
+//! room.
 
 use super::data::cache::Cache;
 use super::data::habit;
@@ -10,7 +11,7 @@ use super::state::{JOB_UPSTREAM, Relay};
 use crate::types::{open, qt};
 
 impl Relay<'_> {
-    /// The root is there: what a session asks first is asked at once.
+    /// The root is there. What a session asks for first is asked for at once.
     pub(super) fn root_known(&mut self) {
         for name in core::mem::take(&mut self.names).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
             if self.freshness_ms > 0 && self.has_room(JOB_UPSTREAM) {
@@ -20,7 +21,7 @@ impl Relay<'_> {
         self.ask_devices();
     }
 
-    /// Reads a link unless its target is known; one in the root is what the session's own begins with.
+    /// Reads a link, or follows it if its target is known and it is in the root, where sessions begin.
     pub(super) fn read_link(&mut self, link: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(link);
         let target = cache.find(n.key).and_then(|at| cache.get(at)).and_then(|c| c.link());
@@ -66,7 +67,7 @@ impl Relay<'_> {
         }
     }
 
-    /// A walk has found a file in a directory: what will be asked next is asked now.
+    /// A walk has found a file in a directory. What will be asked next is asked now.
     pub(super) fn go_on_with(&mut self, child: NodeId, parent: NodeId, ahead: Ahead, cache: &mut Cache<'_>) {
         let n = self.tree.view(child);
         if parent == self.root && n.qid.kind & qt::DIR != 0 && self.asking_devices().is_some() {
@@ -99,7 +100,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Who has read a link is about to ask for the first name of its target that is not known.
+    /// Whoever has read a link is about to ask for the first name on the way to its target that is not known.
     pub(super) fn follow_link(&mut self, link: NodeId, target: &[u8]) {
         let Node { parent, name, .. } = self.tree.view(link);
         if parent == self.root && name == Hash::of(b"sbin") {
@@ -129,7 +130,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Who asks again for something is about to ask again for what came after it.
+    /// Whoever asks again for something is about to ask again for what came after it.
     pub(super) fn ask_followers(&mut self, before: Moment) {
         if before.ms == 0 || self.freshness_ms == 0 {
             return;
@@ -142,7 +143,8 @@ impl Relay<'_> {
         }
     }
 
-    /// Who has asked for names of a directory in the order of its listing is about to ask for as many more of that type.
+    /// Whoever has asked for some names of a directory in the order of its listing is about to ask for as many more, of
+    /// the same type.
     pub(super) fn ask_ahead(&mut self, parent: NodeId, name: &[u8], cache: &mut Cache<'_>) {
         const MOST: usize = 16;
         /// So many names are asked for in a directory before it is worth a listing.

@@ -1,4 +1,4 @@
-//! What goes out: requests to the upstream server, replies to the kernel. Here a job's [`Outcome`] is carried out.
+//! What goes out: requests to the upstream server, and replies to the kernel. A job's [`Outcome`] is carried out here.
 
 use super::data::cache::{Cache, ContentRef};
 use super::data::job::{Outcome, Reply, Task, Unanswered};
@@ -15,14 +15,15 @@ use crate::msg::{
 use crate::types::{Qid, getattr};
 
 impl Relay<'_> {
-    /// Sends a request that there is room for; its tag.
+    /// Sends a request and returns its tag. The caller makes sure that there is room.
     pub(super) fn send<'a, M: Body<'a>>(&mut self, message: &M, request: Request) -> u16 {
         let tag = self.claim(M::TYPE as u8, &request);
         self.to_upstream.message(tag, message);
         tag
     }
 
-    /// Sends what a job asks the upstream server to do, with a further node that it concerns; its tag.
+    /// Sends what a job asks the upstream server to do, and returns its tag. `node` is another file that it concerns;
+    /// 0: none.
     pub(super) fn send_for<'a, M: Body<'a>>(&mut self, j: usize, node: NodeId, message: &M) -> u16 {
         let tag = self.claim_for(j, node, M::TYPE as u8);
         self.to_upstream.message(tag, message);
@@ -65,7 +66,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Does what a job needs next.
+    /// Carries out what a job needs next.
     pub(super) fn carry_out(&mut self, j: usize, outcome: Outcome, cache: &mut Cache<'_>) {
         match outcome {
             Ok(reply) => {
@@ -123,7 +124,7 @@ impl Relay<'_> {
         self.to_kernel.message(tag, &Rlerror { ecode });
     }
 
-    /// Answers with bytes of the cache. False when they are not there any more: nothing was sent then.
+    /// Replies with bytes of the cache. False: they are not there any more, and nothing was sent.
     pub(super) fn reply_data(
         &mut self,
         kind: Type,
@@ -153,7 +154,7 @@ impl Relay<'_> {
         self.finish(j, cache);
     }
 
-    /// A job has been answered, or nobody waits for it.
+    /// Ends a job that has been answered, or that nobody waits for.
     pub(super) fn finish(&mut self, j: usize, cache: &mut Cache<'_>) {
         let job = core::mem::take(self.job(j));
         if matches!(job.task, Task::Append(_)) {

@@ -29,7 +29,7 @@ impl Relay<'_> {
         asked != 0 && (asked >= seq || young)
     }
 
-    /// Entries that are about to expire are asked for again before somebody has to wait.
+    /// Whether attributes are about to expire: they are asked for again before somebody has to wait.
     pub(super) fn is_ageing(&self, node: &Node) -> bool {
         let age = self.now_ms.saturating_sub(node.asked.ms);
         let ageing = !node.absent && node.asked.ms != 0 && self.freshness_ms > 0 && age > self.freshness_ms * 3 / 4;
@@ -41,7 +41,7 @@ impl Relay<'_> {
         self.is_fresh(&node, seq)
     }
 
-    /// An upstream fid by which the file can be asked about: the open one, since it stays with the file.
+    /// An upstream fid by which a file can be asked about. An open one is best, since it stays with the file.
     pub(super) fn any_fid(&self, node: NodeId, open: OpenId) -> Option<u32> {
         let node = &self.tree.nodes[node as usize];
         let opened = self.tree.opens[open as usize].ffid;
@@ -67,20 +67,21 @@ impl Relay<'_> {
         if regular && !(telling && self.freshness_ms > 0) { Qid { version: 0, ..qid } } else { qid }
     }
 
-    /// All of a file is in the cache, and the upstream server has let the user read it as it is.
+    /// Whether all of a file is in the cache, and the upstream server has let the user read this version.
     pub(super) fn is_whole(&self, node: &Node, cache: &mut Cache<'_>) -> bool {
         let Some(at) = cache.find(node.key).filter(|_| node.is_kept() && self.freshness_ms > 0) else { return false };
         let readable = cache.get(at).is_some_and(|content| content.readable);
         readable && cache.available(at, 0, node.attr.size) == node.attr.size
     }
 
-    /// The request after whose answer more is known of the client's mounts, or of its user.
+    /// The request whose answer tells more of the client's mounts, or of its user.
     pub(super) fn asking_devices(&self) -> Option<u16> {
         self.pending(|r| matches!(r.kind, RequestKind::Devices { .. } | RequestKind::Home))
     }
 
-    /// Whether what is found under the name of a node is the same file. Where inode numbers change by themselves, a
-    /// directory is, and a file that has the same times, too; both keep the number that they were shown with.
+    /// Whether what was found under the name of a node is the same file. Where inode numbers change by themselves, any
+    /// directory counts as the same, and so does a file with the same times. They keep the number that they were shown
+    /// with.
     pub(super) fn is_same(&self, id: NodeId, qid: &Qid, attr: &Attr) -> bool {
         let node = &self.tree.nodes[id as usize];
         let told = |a: &Attr| [a.size, a.mtime_sec, a.mtime_nsec, a.ctime_sec, a.ctime_nsec, a.mode.into()];

@@ -1,5 +1,5 @@
-//! Who holds what: the kernel's fids hold nodes and opens, and these hold upstream fids, which are clunked when they are
-//! not needed any more.
+//! Who holds what. The kernel's fids, jobs and requests hold nodes and opens. Nodes and opens hold upstream fids, which
+//! are clunked when they are not needed any more.
 
 use super::data::cache::{Cache, ContentRef};
 use super::data::hash::Hash;
@@ -9,7 +9,7 @@ use super::state::Relay;
 use crate::types::qt;
 
 impl Relay<'_> {
-    /// Lets one of the kernel's fids stand for a file.
+    /// Makes one of the kernel's fids stand for a file.
     pub(super) fn bind(&mut self, fid: u32, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
         self.tree.node(node).pins += 1;
         if open != 0 {
@@ -32,7 +32,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Somebody has let go of a node, and of an open if there is one.
+    /// A holder of a node is gone, and with `open` a holder of that. The caller has counted down the node's pins.
     pub(super) fn release(&mut self, node: NodeId, open: OpenId, cache: &mut Cache<'_>) {
         let Self { tree, clunks, .. } = self;
         if open != 0 {
@@ -42,9 +42,9 @@ impl Relay<'_> {
                 cache.unpin(o.listing);
                 tree.open(open).listing = ContentRef::default();
                 let n = tree.view(node);
-                // Readers are kept for the next one; what could be written to is let go of.
+                // An open for reading is kept for the next reader. One for writing is closed.
                 let unused = n.qid.kind & qt::DIR != 0 || n.gone || (o.access != 0 && (n.pins == 0 || n.ffid != 0));
-                // An answer that is under way would find somebody else in its place.
+                // While its Tlopen is under way its place must not be another's.
                 tree.open(open).appends = false;
                 if unused && o.opening == 0 {
                     tree.drop_open(open, clunks);
@@ -68,13 +68,13 @@ impl Relay<'_> {
         }
     }
 
-    /// A request holds its node no longer.
+    /// A request does not hold its node any more.
     pub(super) fn release_node(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         self.tree.node(node).pins -= 1;
         self.release(node, 0, cache);
     }
 
-    /// An upstream fid is not needed any more.
+    /// An upstream fid is to be clunked.
     pub(super) fn queue_clunk(&mut self, ffid: u32) {
         // A listing that is under way queues it at its end.
         if !self.requests.iter().any(|r| matches!(r.kind, RequestKind::Listing(_)) && r.ffid == ffid) {
@@ -83,7 +83,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Nor is the one that stands for a node's name.
+    /// The upstream fid of a node's name is to be clunked.
     pub(super) fn queue_clunk_of(&mut self, id: NodeId) {
         match core::mem::take(&mut self.tree.node(id).ffid) {
             0 => {}

@@ -1,43 +1,68 @@
-//! The relay: it ends the kernel's 9P session and holds one of its own with the far file server, so that most of what
-//! the kernel asks is answered here, and what the far side gets wrong is put right.
+//! The relay ends the kernel's 9P session and holds one of its own with the *upstream server*, the client's file
+//! server. Most of what the kernel asks is answered here, and what the upstream server gets wrong is put right.
 //!
 //! ```text
-//! kernel ──space, commit──▶ frame ─▶ Job ──────────────▶ reply ──output, consume──▶ kernel
-//!                                     │  ▲ run again
-//!                                     ▼  │
-//!                 Tree, Cache ◀── Request, reply  ◀──input── far side ◀──output, consume──
+//!          frames            run                 outcome
+//! kernel ──────────▶ Job ──────────▶ decision ────────────▶ reply, error ──▶ kernel
+//!                     ▲                  │
+//!                     │ wake             └────────────────▶ Request ───────▶ upstream server
+//!                     │      learn                                            │
+//!                     └──── Tree, Cache ◀───────── reply, data ◀──────────────┘
 //! ```
 //!
-//! A request of the kernel becomes a [`Job`]. Running a job looks at what is known ([`tree`], [`cache`]) and either
-//! answers, or sends the one question whose answer is missing and waits for it. The answer changes what is known, and
-//! the job runs again from its start. So every job is a function of what is known, jobs that need the same answer wait
-//! for the same request, and requests that no job waits for (reading ahead) are the same thing.
+//! A request of the kernel becomes a [`Job`]. Running a job looks at what is known, in the tree of names and the
+//! [`Cache`]. It ends with a reply, or with the question whose answer is missing. The answer changes what is known, and
+//! the job runs again from its start. So a job is a function of what is known. Jobs that need the same answer wait for
+//! the same [`Request`], and a request that reads ahead is one that no job waits for.
 //!
-//! - What is known has an age: an answer counts for a job if it was asked for after the job came, or is younger than the
-//!   freshness bound. What the session changes itself is forgotten as the change is sent and again as it is answered.
-//! - The bytes of files, listings and links are kept under a key of inode, size, mtime and ctime ([`cache`]), so they
-//!   count only while attributes that came over this connection agree with them. A content shared with a change under
-//!   way is not used: such reads pass through, and so do files whose size says nothing (those of /proc and /sys).
-//! - A far fid is never used for another file: its number is not given out again while it stands for one. A file that is
-//!   open on the far side is shared by all readers and kept after the last; a fid is clunked when its place is needed or
-//!   its file is gone.
-//! - What is appended goes by a far fid of its own, which is opened with O_APPEND: only the client's kernel knows where a
-//!   file ends ([`append`]). A mode that the far side would make less of is refused ([`modes`]).
-//! - Every queue and table is memory that was handed in ([`Memory`]). Requests of the kernel are taken in only while
-//!   there is room for all that the jobs at hand may still say, so nothing waits for itself; what is optional (reading
-//!   ahead, clunks) happens only when there is more room than that.
-//! - Asked ahead, as far as there is room: the names of the root with the attach; what is read, a moment after its
-//!   Tlopen and before the answer; more of what is read in order, all of a small file, and of a larger one that is read
-//!   here and there; a directory's names for who goes through them in order, and its listing for who asks for names that
-//!   are not there; a link's target; the file that goes with another ([`habit`]); attributes that are about to be too
-//!   old, and with those that are, the ones that were asked for after them the last time.
-//! - The client's mounts tell which device a file is on and whose process the far side is ([`devices`]), the fid's attach
-//!   who makes a file ([`owners`]).
-//! - A frame that must not be ends the session with its name ([`FrameError`]).
+//! Each file calls and imports only what is below it:
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `upstream`, `kernel` | take the frames of either side |
+//! | `run` | says what a job needs next |
+//! | `learn` | changes what is known |
+//! | `ahead` | asks before the kernel does |
+//! | `ask` | asks the upstream server |
+//! | `effects` | carries out what a job needs: replies, errors, waiting; sends requests |
+//! | `holds` | counts who holds nodes and fids, and clunks |
+//! | `modes`, `facts` | read what is known |
+//! | `state` | the [`Relay`] itself |
+//! | `data` | nodes, fids, opens, jobs, requests, the cache, queues |
+//!
+//! - **Freshness.** An answer counts for a job if it was asked for after the job came, or is younger than the freshness
+//!   bound ([`Config::freshness_ms`]). What the session changes is forgotten twice: when the change is sent, and when
+//!   it is answered.
+//! - **Cache.** The bytes of files, listings and links are kept under a key made of inode, size, mtime and ctime. They
+//!   count only while attributes that came over this connection agree with them. While a file is being changed, reads
+//!   pass through. So do reads of files whose size says nothing, as in /proc and /sys.
+//! - **Upstream fids.** A number is not given out again while it stands for a file. All readers share a file that is
+//!   open upstream, and it stays open after the last of them. A fid is clunked when its place is needed or its file is
+//!   gone.
+//! - **Appending** goes by an upstream fid of its own, opened with O_APPEND, since only the client's kernel knows where
+//!   a file ends. A chmod(2) that the upstream server would not carry out in full is refused.
+//! - **Bounds.** Every queue and table is memory that was handed in ([`Memory`]). A request of the kernel is taken in
+//!   only while there is room for all that the jobs at hand may still say, so no job waits for itself. Reading ahead
+//!   and clunks, which are optional, need more room than that.
+//! - **Asked ahead**, while there is room:
+//!   - with the attach, the names of the root that a session begins with;
+//!   - data, shortly after the Tlopen and before its answer; more of it for a sequential reader, all of a small file,
+//!   and
+//!     all of a larger one that is read here and there;
+//!   - the next names for whoever goes through a directory in order, and its listing for whoever asks for names that
+//!   are
+//!     not there;
+//!   - a link's target, and the file that habitually follows another (`data/habit.rs`);
+//!   - attributes that are about to expire, and with attributes that have expired those that were asked for next the
+//!   last
+//!     time.
+//! - **Devices and owners.** The client's mounts tell which device a file is on, and whose process the upstream server
+//!   is (`learn/devices.rs`). The attach that a fid comes from tells who makes a file (`run/owners.rs`).
+//! - A frame that breaks the protocol ends the session, with its name ([`FrameError`]).
 //!
 #![doc = include_str!("requests.md")]
 //!
-//! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the far side's those of hugelgupf/p9 0.3.
+//! Sources: see the crate's. v9fs's habits are those of Linux 6.12, the upstream server's those of hugelgupf/p9 0.3.
 
 mod ahead;
 mod ask;
@@ -74,7 +99,7 @@ use data::request::RequestKind;
 use state::{OPENING_MS, State};
 
 impl<'m> Relay<'m> {
-    /// Room for the next bytes from the kernel; none when it must wait.
+    /// Room for the next bytes from the kernel. None when the kernel has to wait.
     pub fn kernel_space(&mut self) -> &mut [u8] {
         &mut self.from_kernel[self.from_kernel_end..]
     }
@@ -94,7 +119,7 @@ impl<'m> Relay<'m> {
         self.to_kernel.consume(n);
     }
 
-    /// Bytes for the far side.
+    /// Bytes for the upstream server.
     pub fn upstream_output(&self) -> &[u8] {
         self.to_upstream.ready()
     }
@@ -104,19 +129,20 @@ impl<'m> Relay<'m> {
         self.to_upstream.consume(n);
     }
 
-    /// Takes bytes from the far side, and says how many: not all when the kernel has to take replies first.
+    /// Takes bytes from the upstream server, and says how many. Some are left when the kernel has to take replies
+    /// first.
     ///
     /// # Errors
-    /// A frame that must not be; the session is over then.
+    /// A frame breaks the protocol. The session is over then.
     pub fn upstream_input(&mut self, bytes: &[u8], now_ms: u64, cache: &mut Cache<'_>) -> Result<usize, FrameError> {
         self.now_ms = now_ms.max(1);
         self.take_input(bytes, cache)
     }
 
-    /// Works on what the kernel has sent and on what had to wait. To be called after any of the others.
+    /// Works on what the kernel has sent and on what had to wait. Call it after any of the others.
     ///
     /// # Errors
-    /// A frame that must not be; the session is over then.
+    /// A frame breaks the protocol. The session is over then.
     pub fn poll(&mut self, now_ms: u64, cache: &mut Cache<'_>) -> Result<(), FrameError> {
         self.now_ms = now_ms.max(1);
         self.run_stalled(cache);
@@ -127,12 +153,12 @@ impl<'m> Relay<'m> {
         Ok(())
     }
 
-    /// After so many milliseconds there is something to do, even if neither side says anything.
+    /// After so many milliseconds [`poll`](Self::poll) has something to do, even if neither side says anything.
     pub fn due(&self) -> Option<u64> {
         (self.followed > 0).then_some(OPENING_MS)
     }
 
-    /// The upstream server is gone: all that the kernel asked and will ask is answered EIO.
+    /// The upstream server is gone. Whatever the kernel has asked or will ask is answered with EIO.
     pub fn upstream_closed(&mut self, cache: &mut Cache<'_>) {
         (self.state, self.followed) = (State::Gone, 0);
         for request in self.requests.iter_mut().filter(|r| !r.is_free()) {
@@ -150,7 +176,7 @@ impl<'m> Relay<'m> {
         }
     }
 
-    /// Ends the relay: it lets go of what it holds in a cache that others share, and gives its memory back, not cleared.
+    /// Ends the relay. It releases what it holds in the shared cache, and gives its memory back, not cleared.
     pub fn into_memory(mut self, cache: &mut Cache<'_>) -> Memory<'m> {
         self.upstream_closed(cache);
         self.free(cache)

@@ -1,4 +1,4 @@
-//! A far side in memory, with the stock server's habits: a fid that is not open stands for a path, an open one for a
+//! An server in memory, with the stock server's habits: a fid that is not open stands for a path, an open one for a
 //! file; a directory that is open cannot be changed; an unlinked file only lives on in open fids.
 
 mod answers;
@@ -65,7 +65,7 @@ pub struct Model {
     pub drift: u64,
 }
 
-/// The first far fid of a second session.
+/// The first upstream fid of a second session.
 pub const OTHER_SESSION: u32 = 1 << 30;
 
 const ROOT: u64 = 1000;

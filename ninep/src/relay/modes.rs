@@ -1,6 +1,6 @@
 //! The bits setuid and setgid. The stock server's library drops them from every mode that it is sent (p9 0.3.0,
-//! `permissionsMask`), so that no chmod sets them and each takes them away. Its dialect is Google's; a server of plain
-//! 9P2000.L keeps them.
+//! `permissionsMask`). So no chmod sets them, and each chmod takes them away. A server that speaks Google's dialect is
+//! taken to be such a one; a server of plain 9P2000.L keeps them.
 
 use super::data::node::NodeId;
 use super::state::Relay;
@@ -15,8 +15,8 @@ impl Relay<'_> {
         self.google && mode & SPECIAL != 0
     }
 
-    /// Whether this is a chmod(2) that may not be done as it says. Bits that the kernel takes away by itself, from a file
-    /// that is written to, cut or given away, go at home, too; chmod(2) alone sets nothing but the mode, and the ctime.
+    /// Whether this is a chmod(2) that would lose such bits. The kernel itself takes them away from a file that is
+    /// written to, cut or given away, as it does at home. Only a chmod(2) sets just the mode and the ctime.
     pub(super) fn is_special(&self, node: NodeId, valid: u32, mode: u32) -> bool {
         let now = self.tree.nodes[node as usize].attr.mode;
         valid == set::MODE | set::CTIME && self.drops(mode | now)

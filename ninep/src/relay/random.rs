@@ -1,7 +1,8 @@
-//! Random histories against the model: what the relay answers is what the far side holds at that moment, or held within
+//! Random histories against the model: what the relay answers is what the server holds at that moment, or held within
 //! the freshness bound, and what is appended is all there, whoever appends.
 //!
-//! `NINEP_STEPS=10000000 cargo test --release -p ninep --lib relay::random -- --ignored --nocapture` takes so many steps.
+//! `NINEP_STEPS=10000000 cargo test --release -p ninep --lib relay::random -- --ignored --nocapture` takes so many
+//! steps.
 
 use std::string::String;
 use std::vec::Vec;
@@ -50,22 +51,22 @@ struct Opened {
     fid: u32,
     ino: u64,
     flags: u32,
-    /// The client has put another file in its place: what the far side had not opened by then is gone.
+    /// The client has put another file in its place: what the server had not opened by then is gone.
     lost: bool,
 }
 
 impl History {
     fn new(seed: u64, freshness_ms: u64) -> Self {
-        let mut far = Model::new();
-        far.google = !seed.is_multiple_of(4);
+        let mut server = Model::new();
+        server.google = !seed.is_multiple_of(4);
         if !seed.is_multiple_of(5) {
-            far.mounts("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+            server.mounts("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
         }
-        far.dir("/d");
-        far.dir("/d/e");
+        server.dir("/d");
+        server.dir("/d/e");
         let small = seed.is_multiple_of(2);
         let (nodes, blocks) = if small { (24, 16) } else { (200, 256) };
-        let mut b = Bench::with(far, Config { freshness_ms, ..CONFIG }, memory(nodes, 16 * 1024), cache(blocks));
+        let mut b = Bench::with(server, Config { freshness_ms, ..CONFIG }, memory(nodes, 16 * 1024), cache(blocks));
         b.distant = seed.is_multiple_of(3);
         let other = b.other_session();
         Self { b, dice: Dice(seed * 2 + 1), open: vec![], other }
@@ -78,7 +79,7 @@ impl History {
     fn step(&mut self) {
         let (directory, name) = self.place();
         let path = format!("{directory}/{name}");
-        let there = self.b.far.at(&path).map(|inode| inode.data.clone());
+        let there = self.b.server.at(&path).map(|inode| inode.data.clone());
         match self.dice.roll(19) {
             0 => match self.b.create(directory, name, 0o2302) {
                 Ok(fid) => {
@@ -132,7 +133,7 @@ impl History {
     }
 
     fn keep(&mut self, fid: u32, flags: u32, path: &str) {
-        let ino = self.b.far.ino(path).unwrap();
+        let ino = self.b.server.ino(path).unwrap();
         self.open.push(Opened { fid, ino, flags, lost: false });
         if self.open.len() > 6 {
             let at = self.dice.roll(6);
@@ -154,7 +155,7 @@ impl History {
     fn write(&mut self) {
         let Some(Opened { fid, ino, .. }) = self.any_open() else { return };
         let data = self.dice.bytes(9000);
-        let size = self.b.far.inodes[&ino].data.len();
+        let size = self.b.server.inodes[&ino].data.len();
         let offset = self.dice.roll(size + 1) as u64;
         // A fid that only reads is refused.
         let _ = self.b.write_at(fid, offset, &data);
@@ -163,11 +164,11 @@ impl History {
     fn read(&mut self) {
         let Some(Opened { fid, ino, flags, lost }) = self.any_open() else { return };
         match self.b.read_all(fid) {
-            Ok(data) => assert!(data == self.b.far.inodes[&ino].data, "{flags:o}"),
+            Ok(data) => assert!(data == self.b.server.inodes[&ino].data, "{flags:o}"),
             Err(errno) => assert!(lost && flags == 0 || flags & 3 == 1, "{errno}"),
         }
         match self.b.attr(fid) {
-            Ok(attr) => assert_eq!(attr.size, self.b.far.inodes[&ino].data.len() as u64),
+            Ok(attr) => assert_eq!(attr.size, self.b.server.inodes[&ino].data.len() as u64),
             Err(errno) => assert!(lost && flags == 0, "{errno}"),
         }
     }
@@ -177,15 +178,15 @@ impl History {
         let Some(Opened { fid, ino, flags, .. }) = self.any_open().filter(|o| o.flags & 3 != 0) else { return };
         let data = self.dice.bytes(3000);
         if self.dice.roll(3) == 0 {
-            self.b.far.inodes.get_mut(&ino).unwrap().data.push(b'!');
+            self.b.server.inodes.get_mut(&ino).unwrap().data.push(b'!');
         }
-        let wanted = [&self.b.far.inodes[&ino].data, &data[..]].concat();
+        let wanted = [&self.b.server.inodes[&ino].data, &data[..]].concat();
         self.b.write_at(fid, u64::MAX, &data).unwrap_or_else(|errno| panic!("{errno}, {flags:o}"));
-        assert!(self.b.far.inodes[&ino].data == wanted, "{flags:o}");
+        assert!(self.b.server.inodes[&ino].data == wanted, "{flags:o}");
     }
 
     fn append_elsewhere(&mut self, path: &str) {
-        let Some(wanted) = self.b.far.at(path).map(|inode| inode.data.clone()) else { return };
+        let Some(wanted) = self.b.server.at(path).map(|inode| inode.data.clone()) else { return };
         let data = self.dice.bytes(3000);
         self.b.in_session(&mut self.other, |b| {
             b.now += FRESH;
@@ -194,20 +195,20 @@ impl History {
             b.clunk(fid);
         });
         self.b.now += FRESH;
-        let now = self.b.far.at(path).unwrap().data.clone();
+        let now = self.b.server.at(path).unwrap().data.clone();
         assert!(now == [wanted, data].concat(), "{path}");
     }
 
     /// Several processes append at the same moment, and a program of the client's: each write is whole, none is lost.
     fn append_at_once(&mut self) {
         let mut wanted: Vec<(u64, Vec<u8>)> = vec![];
-        let before: Vec<_> = self.open.iter().map(|o| (o.ino, self.b.far.inodes[&o.ino].data.len())).collect();
+        let before: Vec<_> = self.open.iter().map(|o| (o.ino, self.b.server.inodes[&o.ino].data.len())).collect();
         let mut sent = 0;
         for n in 0..8 {
             let Some(Opened { fid, ino, flags, .. }) = self.any_open() else { return };
             let data = vec![n; 1 + self.dice.roll(2000)];
             if flags & 3 == 0 {
-                self.b.far.inodes.get_mut(&ino).unwrap().data.extend_from_slice(&data);
+                self.b.server.inodes.get_mut(&ino).unwrap().data.extend_from_slice(&data);
             } else {
                 self.b.send(n.into(), &Twrite { fid, offset: u64::MAX, data: Data(&data) });
                 sent += 1;
@@ -225,13 +226,13 @@ impl History {
         }
         self.b.now += FRESH;
         for (ino, old) in before {
-            let new = &self.b.far.inodes[&ino].data[old..];
+            let new = &self.b.server.inodes[&ino].data[old..];
             let mut writes: Vec<_> = new.chunk_by(|a, b| a == b).collect();
             writes.sort();
             let appended: Vec<_> = wanted.iter().filter(|w| w.0 == ino).map(|w| &w.1[..]).collect();
             let show = |writes: &[&[u8]]| writes.iter().map(|w| (w[0], w.len())).collect::<Vec<_>>();
             let open: Vec<_> = self.open.iter().map(|o| (o.fid, o.ino, o.flags, o.lost)).collect();
-            assert_eq!(show(&writes), show(&appended), "{ino} of {open:?}, {}", self.b.far.google);
+            assert_eq!(show(&writes), show(&appended), "{ino} of {open:?}, {}", self.b.server.google);
         }
     }
 
@@ -243,14 +244,14 @@ impl History {
     fn list(&mut self, directory: &str) {
         let listed: Vec<_> = self.b.list(directory).unwrap().into_iter().map(|(name, _)| name).collect();
         let listed: Vec<_> = listed.into_iter().filter(|name| !name.starts_with(b".")).collect();
-        let wanted: Vec<_> = self.b.far.at(directory).unwrap().children.keys().cloned().collect();
+        let wanted: Vec<_> = self.b.server.at(directory).unwrap().children.keys().cloned().collect();
         assert_eq!(listed, wanted, "{directory}");
     }
 
     /// The client puts another file in the place of one that is open.
     fn replace(&mut self, path: &str) {
-        if let Some(ino) = self.b.far.ino(path) {
-            self.b.far.unlink(path);
+        if let Some(ino) = self.b.server.ino(path) {
+            self.b.server.unlink(path);
             self.open.iter_mut().filter(|o| o.ino == ino).for_each(|o| o.lost = true);
         }
     }
@@ -261,7 +262,7 @@ impl History {
             self.list(directory);
             for name in NAMES {
                 let path = format!("{directory}/{name}");
-                let there = self.b.far.at(&path).map(|inode| inode.data.clone());
+                let there = self.b.server.at(&path).map(|inode| inode.data.clone());
                 assert_eq!(self.b.cat(&path), there.ok_or(Errno::ENOENT), "{path}");
             }
         }
@@ -274,7 +275,7 @@ impl History {
             let Some(Opened { fid, ino, .. }) = self.any_open().filter(|o| !o.lost && o.flags & 3 != 1) else {
                 continue;
             };
-            let data = self.b.far.inodes[&ino].data.clone();
+            let data = self.b.server.inodes[&ino].data.clone();
             let offset = self.dice.roll(data.len() + 100);
             let count = self.dice.roll(9000) as u32;
             let end = data.len().min(offset + count as usize);
@@ -311,7 +312,7 @@ fn run(seed: u64, freshness_ms: u64) {
             if h.dice.roll(2) == 0 {
                 h.replace(&path);
             }
-            h.b.far.file(&path, &data);
+            h.b.server.file(&path, &data);
             h.b.now += freshness_ms;
             h.compare();
         }
@@ -323,7 +324,7 @@ const ROUNDS: usize = 60;
 const STEPS: usize = 12;
 
 #[test]
-fn every_answer_is_what_the_far_side_holds() {
+fn every_answer_is_what_the_server_holds() {
     (1..60).for_each(|seed| run(seed, FRESH));
 }
 

@@ -133,8 +133,8 @@ pub struct Relay<'m> {
 /// Longest message to and from the upstream server. They are streamed.
 pub(super) const UPSTREAM_MSIZE: u32 = 1024 * 1024;
 
-/// What is read of a file follows its Tlopen after so many milliseconds, since the stock server works on requests side by
-/// side, and refuses to read what is not open yet. An answer that is here by then is waited for.
+/// What is read of a file follows its Tlopen after so many milliseconds, since the stock server works on requests side
+/// by side, and refuses to read what is not open yet. An answer that is here by then is waited for.
 pub(super) const OPENING_MS: u64 = 3;
 
 /// The most that one job may still have to ask: two requests with a name each.

@@ -1,4 +1,4 @@
-//! A kernel and a far side around a relay, in one thread.
+//! A kernel and a server around a relay, in one thread.
 
 use std::boxed::Box;
 use std::collections::VecDeque;
@@ -56,10 +56,10 @@ pub struct Bench {
     pub relay: Relay<'static>,
     check: Check,
     pub cache: Cache<'static>,
-    pub far: Model,
+    pub server: Model,
     pub now: u64,
-    to_far: Vec<u8>,
-    /// Replies of the far side that are under way.
+    to_server: Vec<u8>,
+    /// Replies of the server that are under way.
     pub replies: VecDeque<Vec<u8>>,
     from_relay: Vec<u8>,
     /// Replies to the kernel.
@@ -87,18 +87,18 @@ pub const ROOT: u32 = 0;
 pub const CONFIG: Config<'static> = Config { freshness_ms: FRESH, home: b"", names: b"" };
 
 impl Bench {
-    pub fn new(far: Model) -> Self {
-        Self::with(far, CONFIG, memory(200, 16 * 1024), cache(64))
+    pub fn new(server: Model) -> Self {
+        Self::with(server, CONFIG, memory(200, 16 * 1024), cache(64))
     }
 
-    pub fn with(far: Model, config: Config<'_>, memory: Memory<'static>, cache: Cache<'static>) -> Self {
+    pub fn with(server: Model, config: Config<'_>, memory: Memory<'static>, cache: Cache<'static>) -> Self {
         let mut bench = Self {
             relay: Relay::new(&config, memory),
             check: Check::new(MSIZE),
             cache,
-            far,
+            server,
             now: 1,
-            to_far: vec![],
+            to_server: vec![],
             replies: VecDeque::new(),
             from_relay: vec![],
             received: VecDeque::new(),
@@ -120,7 +120,7 @@ impl Bench {
         self.ask(&attach).unwrap();
     }
 
-    /// Another session with the same cache and far side, beside this one; its far fids are others.
+    /// Another session with the same cache and server, beside this one; its upstream fids are others.
     pub fn other_session(&mut self) -> Watched {
         let mut relay = Relay::new(&CONFIG, memory(200, 16 * 1024));
         relay.next_ffid = OTHER_SESSION.into();
@@ -140,12 +140,12 @@ impl Bench {
         swap(self);
     }
 
-    /// Another session with the same cache and far side.
+    /// Another session with the same cache and server.
     pub fn next_session(self) -> Self {
-        let Self { relay, mut cache, mut far, now, .. } = self;
+        let Self { relay, mut cache, mut server, now, .. } = self;
         relay.into_memory(&mut cache);
-        far.asked.clear();
-        let mut next = Self::with(far, CONFIG, memory(200, 16 * 1024), cache);
+        server.asked.clear();
+        let mut next = Self::with(server, CONFIG, memory(200, 16 * 1024), cache);
         next.now = now;
         next
     }
@@ -178,7 +178,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Moves what the relay says; the far side's answers stay under way.
+    /// Moves what the relay says; the server's answers stay under way.
     pub fn pump(&mut self) {
         while self.pump_once() {}
     }
@@ -186,17 +186,17 @@ impl Bench {
     fn pump_once(&mut self) -> bool {
         self.relay.poll(self.now, &mut self.cache).unwrap();
         let n = self.relay.upstream_output().len();
-        self.to_far.extend_from_slice(self.relay.upstream_output());
+        self.to_server.extend_from_slice(self.relay.upstream_output());
         self.relay.upstream_consume(n);
-        while let Some(frame) = take_frame(&mut self.to_far) {
-            let mut reply = self.far.answer(&frame);
+        while let Some(frame) = take_frame(&mut self.to_server) {
+            let mut reply = self.server.answer(&frame);
             if self.distant && self.overtakes(&frame) {
                 refuse(&mut reply);
             }
             self.replies.push_back(reply);
         }
         let (asked, n) = (n, self.relay.kernel_output().len());
-        self.check.far(self.relay.kernel_output()).unwrap();
+        self.check.upstream(self.relay.kernel_output()).unwrap();
         self.from_relay.extend_from_slice(self.relay.kernel_output());
         self.relay.kernel_consume(n);
         while let Some(frame) = take_frame(&mut self.from_relay) {
@@ -425,7 +425,7 @@ impl Bench {
     }
 }
 
-/// Makes an error of an answer of the far side.
+/// Makes an error of an answer of the server.
 pub fn refuse(reply: &mut Vec<u8>) {
     let tag = u16::from_le_bytes([reply[5], reply[6]]);
     let mut frame = [0; 64];

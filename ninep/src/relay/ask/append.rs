@@ -1,16 +1,16 @@
-//! Writing at the end of a file, wherever that is by then: each open of a file has an inode of its own in v9fs, other
-//! sessions and the client's own programs write too, and so nobody but the client's kernel knows where it is.
+//! Writing at the end of a file. Only the client's kernel knows where that is: in v9fs each open of a file has an inode
+//! of its own, and other sessions and the client's programs write, too.
 //!
-//! A Twrite at [`END`] goes to a second far fid of the file, which is opened with O_APPEND, so that the client's kernel
-//! finds the end and writes there in one step (write(2)). It is opened at the first such write, or before the file's
-//! name goes; all of the session's opens of the file share it; it goes with the last that was opened for appending.
-//! Writes by other fids go where they say: v9fs writes mapped pages back by any fid of the file.
+//! A Twrite at [`END`] goes to a second upstream fid of the file, the *appender*, which is opened with O_APPEND. So the
+//! client's kernel finds the end and writes there in one step (write(2)). The appender is opened at the first such
+//! write, or before the file's name goes. All of the session's opens of the file share it, and it ends with the last of
+//! them that appends. Writes at other offsets go where they say: v9fs writes mapped pages back by any fid of the file.
 //!
-//! The stock server hands the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND for Linux, and O_TRUNC for
-//! Darwin and the BSDs: it is sent only to a client that has Linux's file of its mounts (`learn/devices.rs`). Other
-//! libraries than the stock server's may leave it out and then write at the offset. With those, and where the far side does
-//! not open the file a second time, the relay asks for the size and writes there: one after the other in this session, and
-//! no more than that.
+//! The stock server passes the flags of Tlopen to open(2) as they are. 0o2000 is O_APPEND on Linux, but O_TRUNC on
+//! Darwin and the BSDs. So the flag is sent only where /proc/self/mountinfo has shown that the client is Linux
+//! (`learn/devices.rs`). Other servers may ignore it and write at the offset. There, and where a file cannot be opened
+//! a second time, the relay asks for the size and writes at it. That keeps the order of this session's appends, but not
+//! of others'.
 
 use crate::errno::Errno;
 use crate::msg::Twrite;
@@ -21,7 +21,7 @@ use crate::relay::state::{JOB_UPSTREAM, Relay};
 use crate::types::{Attr, open, setattr as set};
 use crate::wire::Data;
 
-/// The offset of a Twrite that stands for the end of the file. A far side that took it for an offset would refuse it.
+/// The offset of a Twrite at the end of the file. A server that took it for an offset would refuse it.
 pub(crate) const END: u64 = u64::MAX;
 
 /// The fid by which a file is appended to.
@@ -34,10 +34,10 @@ pub(super) enum Appender {
 }
 
 impl Relay<'_> {
-    /// The upstream fid and the offset with which bytes are put at the end of a file; None: that is being found out.
+    /// The upstream fid and the offset of a write at the end of a file; None: they are being asked for.
     ///
     /// # Errors
-    /// Where the end is cannot be said.
+    /// The upstream server does not say where the end is.
     pub(crate) fn end_of(&mut self, node: NodeId, opened: OpenId) -> Result<Option<(u32, u64)>, Errno> {
         // The relay itself is about to move the end.
         if self.jobs.iter().any(|j| matches!(j.task, Task::Own { .. }) && j.node == node) {
@@ -45,7 +45,7 @@ impl Relay<'_> {
         }
         self.tree.open(opened).appends = true;
         let o = *self.tree.open(opened);
-        // What was cut off a file whose size is our own is still there at the far side, which would write behind it.
+        // Upstream a file whose size is our own still has what was cut off, and O_APPEND would write behind that.
         let is_own = self.tree.node(node).own & set::SIZE != 0;
         if !is_own && o.end == End::Unknown {
             match self.appender(node, o.sync) {
@@ -55,7 +55,7 @@ impl Relay<'_> {
             }
         }
         let n = self.tree.view(node);
-        // By whatever name, also by one that it has had.
+        // By whatever name, even a former one.
         let is_it = |other: &&Node| other.used && other.qid.path == n.qid.path;
         let changes = self.tree.nodes.iter().filter(is_it).map(|other| (other.changing, other.changed));
         let (changing, changed) = changes.fold((0, 0), |(a, b), (c, d)| (a.max(c), b.max(d)));

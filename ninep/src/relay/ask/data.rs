@@ -11,7 +11,7 @@ use crate::types::open;
 /// A file up to this size is fetched as a whole.
 pub(crate) const WHOLE: u64 = 256 * 1024;
 
-/// What reading begins with, and the most that is asked for in one message.
+/// The window of a reader: what it begins with, and the most that one message asks for.
 pub(crate) const WINDOW_LEAST: u32 = 128 * 1024;
 pub(crate) const WINDOW_MOST: u32 = 512 * 1024;
 
@@ -26,7 +26,7 @@ impl Relay<'_> {
         })
     }
 
-    /// Asks for bytes that are to be kept; None when there is no room for that.
+    /// Asks for bytes of a file for the cache; the tag of the request. None when there is no room.
     pub(crate) fn fetch(
         &mut self,
         opened: OpenId,
@@ -55,7 +55,7 @@ impl Relay<'_> {
         Some(tag)
     }
 
-    /// Keeps a sequential reader supplied, who has `taken` bytes at `offset`.
+    /// Keeps a sequential reader supplied. The reader has taken `taken` bytes at `offset`.
     pub(crate) fn read_ahead(
         &mut self,
         opened: OpenId,
@@ -96,7 +96,8 @@ impl Relay<'_> {
         }
     }
 
-    /// A file that is read here and there is likely to be mapped, and to be used by the next command too.
+    /// Notes that the rest of a file is to be fetched: what is read here and there is likely to be mapped, and to be
+    /// used by the next command, too.
     pub(crate) fn fetch_rest(&mut self, opened: OpenId, content: ContentRef, size: u64) {
         if self.rests.iter().all(|rest| rest.content != content) {
             // Without room it is fetched as it is read.
@@ -104,7 +105,8 @@ impl Relay<'_> {
         }
     }
 
-    /// Fetches what is to be here as a whole, the latest first, as much at a time as what is asked meanwhile can wait for.
+    /// Fetches the rest of files, the latest file first. No more is under way at a time than other questions can wait
+    /// for.
     pub(crate) fn go_on_fetching(&mut self, cache: &mut Cache<'_>) {
         while let Some(&Rest { open: opened, content, next: start, size }) = self.rests.last() {
             let under_way = |r: &Request| match r.kind {
@@ -132,7 +134,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Reads what is being opened.
+    /// Reads from files and directories whose Tlopen was sent some milliseconds ago and is not answered.
     pub(crate) fn follow(&mut self, cache: &mut Cache<'_>) {
         if self.followed == 0 {
             return;

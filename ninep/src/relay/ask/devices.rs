@@ -14,13 +14,13 @@ use crate::types::qt;
 const PIECE: u32 = 64 * 1024;
 
 impl Relay<'_> {
-    /// Asks for the client's mounts, and whose its process is.
+    /// Asks for the client's mounts, and for the user of its process.
     pub(crate) fn ask_devices(&mut self) {
         let wname = Vec::from_array([&b"proc"[..], b"self"]);
         self.walk_for(RequestKind::Devices { offset: 0, count: 0 }, wname);
     }
 
-    /// Asks whose the user's home is. False: it is not known.
+    /// Asks for the owner of the user's home. False: there is none to ask for.
     pub(crate) fn ask_owner(&mut self) -> bool {
         let home = core::mem::take(&mut self.home);
         let names = home.split(|&b| b == b'/').filter(|name| !name.is_empty()).take(MAXWELEM);
@@ -54,7 +54,8 @@ impl Relay<'_> {
         self.send(&Tread { fid, offset, count }, request);
     }
 
-    /// A directory has been found. Has something been mounted there since the client was asked, or taken away?
+    /// A directory has been found. If something may have been mounted or unmounted there, the client's mounts are read
+    /// again.
     pub(crate) fn look_for_mounts(&mut self, id: NodeId) {
         let Node { parent, place, qid, .. } = self.tree.view(id);
         let looks = match self.devices.at(place).and_then(|number| self.devices.known_mut(number)) {

@@ -36,7 +36,7 @@ impl Relay<'_> {
         self.send(&Treadlink { fid }, Request { job: j as u32, ..Request::on(node, kind) })
     }
 
-    /// Asks for a fid of the node's own; the tag of the request.
+    /// Asks for another fid of a node; the tag of the request. None: that has failed, or it has none to clone.
     pub(crate) fn clone_fid(&mut self, node: NodeId) -> Option<u16> {
         match self.tree.node(node).cloning {
             0 => {}
@@ -75,7 +75,7 @@ impl Relay<'_> {
         tag
     }
 
-    /// Of a directory: its own fid, if it is not open. Otherwise another is asked for.
+    /// The fid of a directory, if it is not open. None: another is being asked for.
     pub(crate) fn closed_fid(&mut self, node: NodeId) -> Result<Option<u32>, Errno> {
         let n = self.tree.view(node);
         let opens = |r: &Request| matches!(r.kind, RequestKind::OpenDirectory { .. }) && r.node == node;
@@ -88,7 +88,7 @@ impl Relay<'_> {
         self.clone_fid(node).ok_or(Errno::ESTALE).map(|_| None)
     }
 
-    /// Whether a file's name stood for it a moment ago. False: that has been asked.
+    /// Whether a file's name was confirmed a moment ago. False: the upstream server is being asked.
     pub(crate) fn is_named(&mut self, node: NodeId) -> bool {
         const MOMENT_MS: u64 = 1000;
         let n = self.tree.view(node);

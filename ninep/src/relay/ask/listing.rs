@@ -50,7 +50,7 @@ impl Relay<'_> {
         self.send(&readdir, Request { kind, ..*request })
     }
 
-    /// Asks for them before somebody wants them, unless they are very many or the session itself changes them.
+    /// Asks for all entries ahead, unless there are very many of them or the session itself changes them.
     pub(crate) fn list_ahead(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let known = cache.listing(n.key).is_some();

@@ -1,5 +1,5 @@
-//! Questions to the upstream server, with whose answers more is known. A question that is on its way already is not sent
-//! again: its tag is the same.
+//! Questions to the upstream server. A question that is under way already is not sent again: the tag is that of the
+//! first.
 
 mod append;
 mod data;

@@ -1,11 +1,12 @@
-//! What outlives a request and a session: the bytes of files, listings and symbolic links, each under a key made of what
-//! the far side says about the file.
+//! The bytes of files, listings and symbolic links, each under a key made of what the upstream server says about the
+//! file. They outlive requests and sessions.
 //!
-//! The memory of blocks may lose pages to whoever needs them more ([`Cache::reclaimable`]): each block knows the place of
-//! one byte that is not 0, its witness, and counts as evicted when that has become 0. A block of zeroes has lost nothing.
+//! The kernel may take back pages of the blocks' memory, which then read as zeroes ([`Cache::reclaimable`]). So each
+//! block remembers the place of one byte that is not 0, its witness. When the witness has become 0, the block counts as
+//! evicted. A block of zeroes has no witness and loses nothing.
 //!
-//! Both tables are set-associative, sixteen ways, least recently used goes first: a look-up reads sixteen entries, nothing
-//! is linked, and forgetting a content is one counter, which makes its blocks free.
+//! Both tables are set-associative with sixteen ways, and evict the least recently used entry of a set. A look-up reads
+//! sixteen entries. Blocks are not linked: a content that is forgotten loses its generation, and its blocks are free.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -26,11 +27,11 @@ pub struct Content {
     /// 0: unused.
     generation: u32,
     used: u32,
-    /// Whoever reads a listing piece by piece holds its blocks.
+    /// Opens that read it piece by piece, and requests that fill it. Its blocks are not evicted meanwhile.
     pins: u32,
     /// Bytes of a listing that is complete, plus one.
     complete: u64,
-    /// The far side has opened the file for reading while it had this key.
+    /// The upstream server has opened the file for reading while it had this key.
     pub readable: bool,
     /// Length of `link`, plus one.
     link_end: u8,
@@ -46,7 +47,7 @@ pub struct Block {
     used: u32,
     /// Valid bytes from the block's start.
     end: u16,
-    /// Where one of them is that is not 0; [`NO_WITNESS`] when none is.
+    /// Where one of them is not 0; [`NO_WITNESS`] when all are.
     witness: u16,
 }
 

@@ -1,6 +1,6 @@
-//! Files that are used one after the other: who has asked for `enum.py`, and then for `enum.cpython-311.pyc` in
-//! `__pycache__`, is about to do the same with the next name; and who has asked for `__init__.py` in one directory, in the
-//! next.
+//! Files that are used one after the other. Whoever asks for `enum.py`, and then for `enum.cpython-311.pyc` in
+//! `__pycache__`, is about to do the same with the next name. Whoever asks for `__init__.py` first in one directory
+//! does so in the next.
 
 use heapless::Vec;
 
@@ -14,7 +14,7 @@ const NAME: usize = 48;
 /// So many times a pair of files has to be seen before it is expected.
 const TRUSTED: u8 = 2;
 
-/// What was seen last: a file, and another in a directory beside it whose name begins alike.
+/// What was seen last: a file, and in a directory beside it another whose name begins alike.
 #[derive(Debug, Default)]
 pub struct Habit {
     /// The file that was found last, and the directory that was found last.
@@ -25,11 +25,11 @@ pub struct Habit {
     below: Vec<u8, NAME>,
     second: Vec<u8, NAME>,
     seen: u8,
-    /// The directory in which no name is known yet; the directory above the last such one, and the file that was found
-    /// first in it.
+    /// The directory that was found last, while no name in it is known. Of the one before: the directory above it, and
+    /// the file that was found first in it.
     entered: NodeId,
     entry: (NodeId, Vec<u8, NAME>),
-    /// The name for which the directory is asked for that the other is in.
+    /// A file's name, while the directory is asked for that the other file is in.
     pub waiting: Vec<u8, NAME>,
 }
 

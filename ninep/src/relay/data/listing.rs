@@ -1,4 +1,4 @@
-//! The entries of a directory, as they arrive in pieces.
+//! The entries of a directory: as they arrive in pieces, and as they lie in a listing.
 
 use core::ops::Range;
 
@@ -11,11 +11,11 @@ use crate::wire::{Reader, Wire, WireError};
 /// Bytes of an entry before its name: `qid[13] offset[8] type[1] name[s]`.
 pub const HEAD: usize = 24;
 
-/// Longest entry that is kept: Linux's programs can name what has up to 255 bytes.
+/// Longest entry that is kept: a name on Linux has up to 255 bytes.
 pub const ENTRY: usize = HEAD + 255;
 
-/// Longest entry that there is: file systems with names in UTF-16 (vfat, exfat, NTFS) show 255 units of it as up to 765
-/// bytes.
+/// Longest entry that a server sends: file systems with names in UTF-16 (vfat, exfat, NTFS) have 255 units, which are
+/// up to 765 bytes of UTF-8.
 pub const LONGEST: usize = HEAD + 765;
 
 const _: () = assert!(HEAD > HDRSZ as usize);
@@ -42,10 +42,10 @@ impl Pieces {
         (self.end, self.skip) = (0, 0);
     }
 
-    /// Takes bytes off the front of `rest`. Some when an entry is whole; one whose name is too long has no name then.
+    /// Takes bytes off the front of `rest`. Some when an entry is whole. A name that is too long is left empty.
     ///
     /// # Errors
-    /// The entry is malformed, or its name is too long where entries may not be left out.
+    /// The entry is malformed, or its name is too long and `all` entries are wanted.
     pub fn next<'p>(&'p mut self, rest: &mut &[u8], all: bool) -> Result<Option<Dirent<'p>>, WireError> {
         loop {
             let skipped = self.skip.min(rest.len());
@@ -92,7 +92,8 @@ pub const fn dirent_kind(entry: &Dirent<'_>) -> u8 {
     }
 }
 
-/// Whether a directory with this key is known not to have a name: from its listing, or because it was asked for.
+/// Whether it is known that a directory with this key does not have a name: from its listing, or from an earlier
+/// answer.
 pub fn is_absent(cache: &mut Cache<'_>, directory: Hash, name: &[u8]) -> bool {
     is_listed(cache, directory, name)
         .map_or_else(|| cache.find(absence(directory, Hash::of(name))).is_some(), |listed| !listed)
@@ -122,7 +123,7 @@ pub fn read_entry(cache: &mut Cache<'_>, listing: ContentRef, at: u64, entry: &m
     cache.copy(listing, at + HEAD as u64, entry.get_mut(HEAD..HEAD + n)?).then_some(n)
 }
 
-/// Whether there is an entry at an offset of a listing, or its end.
+/// Whether an entry of a listing, or its end, is at an offset.
 pub fn begins_entry(cache: &mut Cache<'_>, listing: ContentRef, offset: u64) -> bool {
     let (mut at, mut entry) = (0, [0; ENTRY]);
     while at < offset

@@ -7,23 +7,23 @@ use super::hash::Hash;
 /// A directory, or a file, that a file system of the client's is mounted on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mount {
-    /// Stands for its path.
+    /// A hash of its path.
     pub place: Hash,
-    /// What the client calls its device, and what it is called here; 0: the device of the client's root.
+    /// The client's number for its device, and the number here; 0: the device of the client's root.
     pub told: u32,
     pub device: u32,
     pub kind: Kind,
-    /// The inode number that was found there; 0: none yet.
+    /// The inode number of its root; 0: not looked up yet.
     pub root: u64,
 }
 
-/// What is to be known of a file system.
+/// File systems that are unlike others.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(u8)]
 pub enum Kind {
     #[default]
     Other = 0,
-    /// Its inode numbers may change by themselves, when a file is looked up again: FUSE, overlayfs.
+    /// A file may have another inode number when it is looked up again: FUSE, overlayfs.
     Fickle,
     /// Each of its subvolumes is a device, whether it is mounted or not.
     Btrfs,
@@ -41,7 +41,7 @@ pub struct Devices<'m> {
     /// Two halves: what is known, and what is being read.
     mounts: &'m mut [Mount],
     start: usize,
-    /// So many of them are known; 0: the client has not said.
+    /// So many mounts are known; 0: the client has not said.
     count: usize,
     /// So many lines have been read.
     lines: usize,
@@ -71,7 +71,7 @@ const MOUNT_POINT: u8 = 4;
 /// The first optional field, or the hyphen.
 const OPTIONAL: u8 = 6;
 
-/// The place of a name in a directory with a place.
+/// The hash of the path of a name in a directory.
 #[inline(never)]
 pub fn place_of(directory: Hash, name: Hash) -> Hash {
     Hash::of_words(&[directory.0, directory.1, name.0, name.1])
@@ -119,7 +119,7 @@ impl<'m> Devices<'m> {
         self.lines > self.room()
     }
 
-    /// A subvolume that is not mounted is as good as one that is; its number.
+    /// Adds a subvolume that is not mounted, as if it were; its number.
     pub fn add(&mut self, mount: Mount) -> Option<u16> {
         let at = Some(self.start + self.count).filter(|_| self.count < self.room())?;
         self.mounts[at] = mount;

@@ -21,67 +21,69 @@ pub struct Node {
     pub used: bool,
     /// Nothing has this name.
     pub absent: bool,
-    /// The name has been removed or stands for another file now.
+    /// The name was removed, or is another file's now.
     pub gone: bool,
-    /// A file that has, or has had, other names: what is changed by way of them shows here.
+    /// The file has, or has had, other names. Changes by way of those show here.
     pub linked: bool,
     /// Its attributes were asked for more than once.
     pub again: bool,
-    /// They were asked for by the fid of an open file, which does not tell whose the name is.
+    /// Its attributes came by the fid of an open file, which does not tell whose the name is.
     pub nameless: bool,
-    /// Since they came, the kernel has asked for it.
+    /// The kernel has asked for its attributes since they came.
     pub wanted: bool,
     /// `ffid` has been opened, for a listing.
     pub dir_open: bool,
     pub parent: NodeId,
-    /// The next node with the same place in the hash table.
+    /// The next node in the same bucket of the hash table.
     pub next: NodeId,
+    /// How many nodes have this one as parent.
     pub children: u32,
     pub name: Hash,
     pub qid: Qid,
-    /// Stands for its path.
+    /// A hash of its path.
     pub place: Hash,
-    /// Which of the client's devices it is on, as far as one could tell when it was found: its inode number goes by that.
+    /// The client's device that it was found on. The inode number that the kernel is shown depends on it.
     pub device: u32,
-    /// The number of the mount that it is in; 0: not known.
+    /// The number of the mount that it is in; 0: unknown.
     pub mount: u16,
     pub attr: Attr,
-    /// When the question was asked that `attr` answers; 0: `attr` does not hold any more.
+    /// When the question was sent that `attr` answers; never: `attr` is out of date.
     pub asked: Moment,
-    /// When the far side was last asked whether its name stands for it, and answered, in milliseconds.
+    /// When the upstream server last confirmed that the name is this file's, in milliseconds.
     pub named: u64,
-    /// The far side's fid for it, not opened unless `dir_open`; 0: none.
+    /// The upstream fid of the name; 0: none. Not opened unless `dir_open`.
     pub ffid: u32,
-    /// Fids of the kernel and requests under way.
+    /// Fids of the kernel, jobs and requests that hold it.
     pub pins: u32,
     /// The first of its opens.
     pub opens: OpenId,
     pub lru: u32,
-    /// Tag of a request that asks for its attributes; 0: none.
+    /// Tag of the request for its attributes; 0: none.
     pub asking: u16,
-    /// Tag of a request for a fid of its own; 0: none, NOTAG: it failed.
+    /// Tag of the request for another fid; 0: none, NOTAG: it failed.
     pub cloning: u16,
-    /// Writes and changes of size that the far side has not answered.
+    /// Writes and changes of attributes that are not answered yet.
     pub changing: u32,
-    /// The place among all requests after which an answer knows of the session's own last change.
+    /// When the session last changed it: answers to questions after this know of the change.
     pub changed: u64,
-    /// Stands for the version of the content that `attr` tells.
+    /// Key of the version of the content that `attr` describes.
     pub key: Hash,
-    /// What `attr` has of a file without a name that the far side was not told (bits of Tsetattr's `valid`); of a directory,
-    /// [`EMPTY`].
+    /// Of a file without a name: which attributes were set here alone (bits of Tsetattr's `valid`). Of a directory:
+    /// `EMPTY`.
     pub own: u32,
-    /// Of such a file: the far side has other bytes than zeroes from its size up to here. `u64::MAX`: and keeps them.
+    /// Of a file without a name: upstream, the bytes from its size up to here are not zeroes. `u64::MAX`: and cannot be
+    /// made so.
     pub cut: u64,
 }
 
 impl Node {
-    /// Whether what is known of it was asked for, or made by the session itself, after that question.
+    /// Whether what is known of it was asked for after that question, or made by the session since.
     pub fn is_newer_than(&self, question: Moment) -> bool {
         self.asked.seq.max(self.changed) > question.seq
     }
 
-    /// The file's size says what reading it gives: so not a file of /proc, whose size is 0, nor of /sys, which has no
-    /// blocks.
+    /// Whether its bytes are kept: its size says how many there are. That excludes files of /proc, whose size is 0, and
+    /// of /sys, which have no blocks.
     pub const fn is_kept(&self) -> bool {
         let regular = self.attr.mode & mode::FORMAT == mode::REGULAR;
         regular && self.attr.size > 0 && self.attr.blocks > 0 && self.changing == 0
@@ -91,14 +93,15 @@ impl Node {
 /// A point in time, and its place among all requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Moment {
-    /// From 1; 0: never.
+    /// Counts from 1; 0: never.
     pub seq: u64,
-    /// 0: a change of our own has overtaken the answer.
+    /// Milliseconds; 0: a change of the session's has overtaken the answer.
     pub ms: u64,
 }
 
 impl Moment {
-    /// Of a question. What a change that came after it has overtaken is good for those who asked before the change.
+    /// The moment of a question, after which the session may have made a change. An answer that was overtaken still
+    /// counts for jobs that came before the question.
     pub const fn unless_overtaken_by(self, change: u64) -> Self {
         Self { ms: if self.seq > change { self.ms } else { 0 }, ..self }
     }
@@ -125,7 +128,7 @@ pub struct Fid {
     /// 0: the number is free.
     pub node: NodeId,
     pub open: OpenId,
-    /// Whose it is: that of the attach that it comes from.
+    /// The user of the attach that it comes from.
     pub uid: u32,
 }
 
@@ -133,25 +136,25 @@ pub struct Fid {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open {
     pub node: NodeId,
-    /// The next of the node's.
+    /// The node's next open.
     pub next: OpenId,
-    /// The far side's opened fid; 0: not opened there yet, since all of it is in the cache. Not used for directories.
+    /// The upstream fid, opened; 0: not opened yet, since all of the file is in the cache. Directories use the node's.
     pub ffid: u32,
-    /// What it was opened for: 0, 1 or 2 as in open(2).
+    /// O_RDONLY, O_WRONLY or O_RDWR.
     pub access: u32,
-    /// With O_DSYNC or O_SYNC, between which v9fs makes no difference.
+    /// With O_DSYNC or O_SYNC, which are the same to v9fs.
     pub sync: bool,
     /// The kernel opened it for appending, or has appended by it.
     pub appends: bool,
-    /// Opened with O_APPEND at the far side, for all of the file's opens that append; none of the kernel's own.
+    /// Opened upstream with O_APPEND, for all of the file's opens that append. The kernel has no fid for it.
     pub appender: bool,
-    /// Where a write at the end goes that is about to be sent, without an appender.
+    /// Without an appender: where the next write at the end goes.
     pub end: End,
-    /// Fids of the kernel and requests under way.
+    /// Fids of the kernel and jobs that hold it.
     pub refs: u32,
     /// Tag of the Tlopen under way; 0: none.
     pub opening: u16,
-    /// The far side would not open it.
+    /// The upstream server has refused to open it.
     pub refused: bool,
     pub lru: u32,
     /// Where a sequential reader goes on.
@@ -159,9 +162,9 @@ pub struct Open {
     /// Where reading ahead goes on.
     pub ahead: u64,
     pub window: u32,
-    /// Of a directory: the listing it reads.
+    /// Of a directory: the listing that it reads.
     pub listing: ContentRef,
-    /// The listing is not kept: entries are passed on as they come.
+    /// The listing has no room in the cache. Entries are passed on as they come.
     pub direct: bool,
 }
 
@@ -172,12 +175,13 @@ impl Open {
     }
 }
 
-/// Where the end of a file is that the relay itself writes at.
+/// Where the end of a file is, when the relay itself has to find it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum End {
     #[default]
     Unknown,
+    /// It is about to be asked for.
     Wanted,
-    /// Its size was asked for after this moment.
+    /// The size was asked for, after this change.
     Asked(u64),
 }

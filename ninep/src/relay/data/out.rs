@@ -1,4 +1,4 @@
-//! Bytes that wait to be taken by one side.
+//! The queue of bytes to one side.
 
 use crate::msg::{Body, Header, Rread, Rreaddir, Type};
 use crate::wire::{Data, Wire, Writer};
@@ -6,8 +6,8 @@ use crate::wire::{Data, Wire, Writer};
 /// Bytes of a reply before its data: `size[4] type[1] tag[2] count[4]`.
 pub const DATA_HEAD: usize = 11;
 
-/// A queue in memory that it is handed. A frame may be put into it before its bytes are known ([`reserve`](Out::reserve));
-/// what stands behind it waits until they have come.
+/// A queue in memory that was handed in. A frame can be queued before its data has come ([`reserve`](Out::reserve)).
+/// What is behind it in the queue waits for that.
 #[derive(Debug)]
 pub struct Out<'m> {
     memory: &'m mut [u8],
@@ -56,7 +56,7 @@ impl<'m> Out<'m> {
         &mut self.memory[self.end..]
     }
 
-    /// Appends a message. The caller has seen to it that there is room.
+    /// Appends a message. The caller makes sure that there is room.
     pub fn message<'a, M: Body<'a>>(&mut self, tag: u16, message: &M) {
         let mut writer = self.frame();
         message.write(&mut writer);
@@ -71,7 +71,7 @@ impl<'m> Out<'m> {
         Writer::after_header(self.space(room))
     }
 
-    /// Appends what `write` puts into `n` bytes, if it says that it did.
+    /// Appends `n` bytes that `write` fills in. When it returns false, nothing is appended.
     pub fn with(&mut self, n: usize, write: impl FnOnce(&mut [u8]) -> bool) -> bool {
         let written = write(&mut self.space(n)[..n]);
         self.end += if written { n } else { 0 };

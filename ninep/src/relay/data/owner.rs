@@ -1,14 +1,14 @@
-//! Who owns what: a session runs as user 0, the client's files belong to its user.
+//! Who owns what: a session runs as user 0, and the client's files belong to its user.
 
 use super::hash::Hash;
 use crate::types::{Attr, Qid};
 
-/// The far user, shown as user 0. The far side's own user 0 stays what it is.
+/// The user that the upstream server runs as. The session sees that user as user 0; the client's root is 0, too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Owner {
     pub uid: u32,
     pub gid: u32,
-    /// The far side has said so.
+    /// The upstream server has said so.
     pub known: bool,
 }
 
@@ -26,23 +26,22 @@ impl Owner {
         self.known && self.uid == 0
     }
 
-    /// Whether nobody but the far user and root can put something in the place of what they own in a directory.
+    /// Whether in a directory nobody but the upstream user and root can replace what they own.
     pub const fn is_his_alone(self, directory: &Attr) -> bool {
         let Attr { uid, mode, .. } = *directory;
         (uid == self.uid || uid == 0) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
     }
 
-    /// What the far side is to set where the session says `uid`, for a file that belongs to `now`; None: nothing, since
-    /// it is so already.
-    pub const fn far_uid(self, uid: u32, now: u32) -> Option<u32> {
-        far(uid, now, self.uid)
+    /// What the upstream server is to set when the session says `uid`. None: the file's owner, `now`, is that already.
+    pub const fn upstream_uid(self, uid: u32, now: u32) -> Option<u32> {
+        changed(uid, now, self.uid)
     }
 
-    pub const fn far_gid(self, gid: u32, now: u32) -> Option<u32> {
-        far(gid, now, self.gid)
+    pub const fn upstream_gid(self, gid: u32, now: u32) -> Option<u32> {
+        changed(gid, now, self.gid)
     }
 
-    /// Whether the far user can surely not look up names in a directory; which groups he is in is not known.
+    /// Whether the upstream user certainly cannot look up names in a directory. Which groups he is in is unknown.
     pub const fn is_shut_out(self, attr: &Attr) -> bool {
         let search = if attr.uid == self.uid { 0o100 } else { 0o011 };
         self.uid != 0 && attr.mode & search == 0
@@ -53,17 +52,18 @@ impl Owner {
     }
 }
 
-const fn far(id: u32, now: u32, own: u32) -> Option<u32> {
+const fn changed(id: u32, now: u32, own: u32) -> Option<u32> {
     let id = if id == 0 { own } else { id };
     if id == now { None } else { Some(id) }
 }
 
-/// The qid that the kernel is shown: the far side's path is an inode number, which is one file's only on one device.
-/// v9fs's inode numbers are paths and 2, and git compares the lower 32 bits with what it saw at home.
-pub fn shown_qid(far: &Qid, device: u32, version: Hash) -> Qid {
-    let path = far.path.wrapping_sub(2) ^ u64::from(device & 0x7fff_ffff) << 32;
+/// The qid that the kernel is shown. The upstream server's path is an inode number, which is unique on one device only,
+/// so the device goes into the upper 32 bits. v9fs adds 2 to a path for the inode number, and git compares the lower 32
+/// bits with what it saw at home.
+pub fn shown_qid(upstream: &Qid, device: u32, version: Hash) -> Qid {
+    let path = upstream.path.wrapping_sub(2) ^ u64::from(device & 0x7fff_ffff) << 32;
     // v9fs takes a version of 0 for a file that must not be cached.
-    Qid { kind: far.kind, version: (version.0 as u32).max(1), path }
+    Qid { kind: upstream.kind, version: (version.0 as u32).max(1), path }
 }
 
 #[cfg(test)]

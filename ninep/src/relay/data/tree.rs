@@ -1,15 +1,15 @@
-//! What the relay knows of the far tree, and what the kernel holds of it. In every table entry 0 is nobody, so that
-//! memory of zeroes is an empty table and costs nothing before it is used.
+//! The tables of nodes, fids and opens. Entry 0 of each stands for none, so memory of zeroes is an empty table, and
+//! pages that were never used cost nothing.
 
 use super::hash::Hash;
 use super::mounts::place_of;
 use super::node::{Fid, Node, NodeId, Open, OpenId};
 use crate::limits::NOTAG;
 
-/// So many files are asked about with one whose attributes are too old.
+/// So many files are asked about together with one whose attributes have expired.
 const FOLLOWERS: usize = 8;
 
-/// Far fids that are not needed any more. One that cannot be noted goes with the session.
+/// Upstream fids to be clunked. One that has no room here ends with the session.
 pub type Clunks = heapless::Vec<u32, 128>;
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<'m> Tree<'m> {
         Self { nodes, heads, fids, opens, clock: 0, free_node: 1, end: 1, hand: 0 }
     }
 
-    /// A node as it is now. As the next two a call, which takes fewer bytes of code than what it does.
+    /// A copy of a node. This and the next two are calls, which take fewer bytes of code than an index that is checked.
     #[inline(never)]
     pub fn view(&self, id: NodeId) -> Node {
         self.nodes[id as usize]
@@ -81,7 +81,8 @@ impl<'m> Tree<'m> {
         self.opens[id as usize].lru = self.clock;
     }
 
-    /// A free place, at the cost of one that was not used for long. `release` gets the far fids that go with it.
+    /// A node for a name. When no place is free, an idle node that was not used for long is evicted; `release` gets its
+    /// upstream fids. None when no node is idle.
     pub fn make(&mut self, parent: NodeId, name: Hash, release: &mut Clunks) -> Option<NodeId> {
         let free = (self.free_node..self.nodes.len()).find(|&i| !self.nodes[i].used);
         self.free_node = free.map_or(self.nodes.len(), |i| i + 1);
@@ -106,7 +107,7 @@ impl<'m> Tree<'m> {
         Some(id)
     }
 
-    /// Of a few idle nodes the one that was not used for longest; each time others are looked at.
+    /// Of a few idle nodes the least recently used. Each call looks at the next few.
     fn oldest_idle(&mut self, parent: NodeId) -> Option<NodeId> {
         const FEW: usize = 16;
         let n = self.nodes.len();
@@ -117,7 +118,7 @@ impl<'m> Tree<'m> {
         oldest.map(|i| i as NodeId)
     }
 
-    /// Nobody has hold of it, and nothing hangs on it.
+    /// Nobody holds it, nothing is below it, and nothing about it is under way.
     fn is_idle(&self, i: usize) -> bool {
         let n = &self.nodes[i];
         n.used
@@ -129,8 +130,8 @@ impl<'m> Tree<'m> {
             && self.opens_of(n.opens).all(|o| self.opens[o as usize].refs == 0 && self.opens[o as usize].opening == 0)
     }
 
-    /// Of the files whose attributes were asked for after `seq`, not for the first time then, and wanted since, the first
-    /// that are `old` and can be asked about by path.
+    /// The files whose attributes were asked for next after `seq`, of those that are `old`. Only files that were asked
+    /// about more than once, are wanted since, and have a fid for their path.
     pub fn asked_after(&self, seq: u64, old: impl Fn(&Node) -> bool) -> heapless::Vec<NodeId, FOLLOWERS> {
         let mut found = heapless::Vec::<NodeId, FOLLOWERS>::new();
         for (id, n) in self.nodes[..self.end].iter().enumerate() {
@@ -191,7 +192,7 @@ impl<'m> Tree<'m> {
         self.free_node = self.free_node.min(id as usize);
     }
 
-    /// Takes a node out of the tree; whoever has hold of it keeps it.
+    /// Takes a node out of the tree. Whoever holds it keeps it.
     pub fn detach(&mut self, id: NodeId) {
         let Node { parent, name, gone, .. } = self.view(id);
         if gone || parent == 0 {
@@ -222,7 +223,7 @@ impl<'m> Tree<'m> {
         self.node(parent).children += 1;
     }
 
-    /// Frees a node that nobody has hold of any more, if it is not of use for its name; then its far fids go too.
+    /// Frees a node that has no name, once nobody holds it, and its upstream fids.
     pub fn tidy(&mut self, id: NodeId, release: &mut Clunks) {
         if id == 0 || !self.node(id).gone || self.node(id).parent == 0 {
             return;
@@ -239,7 +240,7 @@ impl<'m> Tree<'m> {
         self.drop_idle(id, release);
     }
 
-    /// When its far fid cannot be noted now, it goes when its place is needed.
+    /// While there is no room for its upstream fids among the clunks, it stays until its place is needed.
     fn drop_idle(&mut self, id: NodeId, release: &mut Clunks) {
         if self.is_idle(id as usize) && !release.is_full() {
             self.drop_node(id, release);
@@ -268,7 +269,7 @@ impl<'m> Tree<'m> {
         Some(id)
     }
 
-    /// Ends what a file is appended to by, when no open is left that was for that.
+    /// Ends the opens by which a file is appended to, when no open of the kernel's is left that appends.
     pub fn drop_appenders(&mut self, node: NodeId, release: &mut Clunks) {
         let mut id = self.node(node).opens;
         if self.opens_of(id).any(|o| self.opens[o as usize].appends && self.opens[o as usize].refs > 0) {

@@ -6,7 +6,7 @@ use crate::relay::data::job::{Job, Reply, Task};
 use crate::relay::data::node::Fid;
 use crate::relay::state::Relay;
 
-/// What becomes of a request that is not refused.
+/// What becomes of a request that is not refused at once.
 #[expect(clippy::large_enum_variant, reason = "it is used at once")]
 pub(super) enum Begun {
     /// It is a job.

@@ -31,7 +31,7 @@ impl Relay<'_> {
             Message::Tsymlink(symlink) => {
                 let Some((node, fid)) = self.closed_directory(symlink.fid)? else { return Ok(Begun::Later) };
                 self.begin_in(j, tag, node, Change::Symlink(Hash::of(symlink.name)), cache);
-                let gid = self.owner.far_gid(symlink.gid, !0).unwrap_or(symlink.gid);
+                let gid = self.owner.upstream_gid(symlink.gid, !0).unwrap_or(symlink.gid);
                 Ok(self.ask_for(j, 0, &Tsymlink { fid, gid, ..symlink.clone() }))
             }
             Message::Tmknod(mknod) => {
@@ -75,8 +75,8 @@ impl Relay<'_> {
         if n.gone { Err(Errno::ENOENT) } else { Ok(node) }
     }
 
-    /// A directory and the upstream fid by which names in it are changed; None: that is being asked for. The upstream
-    /// server refuses changes by way of a directory that is open.
+    /// A directory, and the upstream fid by which names in it are changed; None: the fid is being asked for. The
+    /// upstream server refuses changes by a fid that is open.
     fn closed_directory(&mut self, fid: u32) -> Result<Option<(NodeId, u32)>, Errno> {
         let node = self.directory(fid)?;
         Ok(self.closed_fid(node)?.map(|ffid| (node, ffid)))
@@ -169,7 +169,7 @@ impl Relay<'_> {
         let on = Fid { node, open: 0, uid: self.fid(mkdir.dfid)?.uid };
         self.begin(j, tag, on, &Task::Forward(Change::Mkdir(new)));
         self.names_change(j, cache);
-        let gid = self.owner.far_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);
+        let gid = self.owner.upstream_gid(mkdir.gid, !0).unwrap_or(mkdir.gid);
         Ok(self.ask_for(j, 0, &Tmkdir { dfid, gid, ..mkdir.clone() }))
     }
 
@@ -198,12 +198,12 @@ impl Relay<'_> {
         Ok(self.ask_for(j, 0, &Trenameat { olddirfid, newdirfid, ..rename.clone() }))
     }
 
-    /// What of Tsetattr is left to be done by the upstream server; None: nothing.
+    /// What of a Tsetattr the upstream server is to do; None: nothing.
     fn upstream_setattr(&mut self, node: NodeId, setattr: &Tsetattr) -> Option<Tsetattr> {
         let Node { attr, qid, asked, changed, .. } = *self.tree.node(node);
         let mut left = setattr.clone();
         if left.valid & set::SIZE != 0 && left.valid & (set::ATIME_SET | set::MTIME_SET) == 0 {
-            // truncate(2) sets the time by itself. The upstream server would give it, which is its owner's alone to do.
+            // truncate(2) sets the time by itself. Setting it to a given time needs the file's owner.
             left.valid &= !(set::ATIME | set::MTIME);
         }
         if asked.seq > changed {
@@ -225,13 +225,13 @@ impl Relay<'_> {
             left.valid &= set::UID | set::GID;
         }
         if left.valid & set::UID != 0 {
-            match self.owner.far_uid(left.uid, attr.uid) {
+            match self.owner.upstream_uid(left.uid, attr.uid) {
                 Some(uid) => left.uid = uid,
                 None => left.valid &= !set::UID,
             }
         }
         if left.valid & set::GID != 0 {
-            match self.owner.far_gid(left.gid, attr.gid) {
+            match self.owner.upstream_gid(left.gid, attr.gid) {
                 Some(gid) => left.gid = gid,
                 None => left.valid &= !set::GID,
             }

@@ -83,7 +83,7 @@ impl Relay<'_> {
         })
     }
 
-    /// The number is one that can be given out now.
+    /// Whether a number can become a fid.
     fn free_fid(&self, fid: u32) -> Result<(), Errno> {
         match self.tree.fids.get(fid as usize) {
             None => Err(Errno::ENFILE),
@@ -119,7 +119,7 @@ impl Relay<'_> {
         }
     }
 
-    /// flush(5): what can be asked again is forgotten, what changes something is answered first.
+    /// flush(5): a job that only asks is forgotten. One that changes something is answered first.
     fn flush(&mut self, tag: u16, oldtag: u16, cache: &mut Cache<'_>) -> Begun {
         if let Some(old) = (1..self.jobs.len()).find(|&j| !self.jobs[j].is_free() && self.jobs[j].tag == oldtag) {
             let job = self.job(old);
@@ -145,11 +145,11 @@ impl Relay<'_> {
     /// The kernel has settled a conflict between its own processes before it asks.
     fn lock(&mut self, lock: &Tlock<'_>) -> Result<Begun, Errno> {
         let fid = self.fid(lock.fid)?;
-        // What is locked is never stale.
+        // Whoever locks a file wants to see it as it is now.
         if lock.kind != UNLOCKED {
             let n = self.tree.node(fid.node);
             n.asked.ms = 0;
-            // Nor is what is being asked about it.
+            // Answers that are under way are too old for that.
             let Node { asking, parent, name, .. } = *n;
             self.requests[usize::from(asking)].moment.ms = 0;
             let walks = |r: &&mut Request| r.node == parent && r.name() == Some(name);
@@ -166,9 +166,9 @@ impl Relay<'_> {
     }
 }
 
-/// What df shows: the stock server cannot tell, and programs that look for room find some.
+/// What df shows. The stock server cannot tell, and programs that look for free space are to find some.
 fn statfs(device: u32) -> Rstatfs {
-    /// Of what is remote, as tail and others know: what the client changes raises no event here.
+    /// tail and others know that files of this type are remote: what the client changes raises no event here.
     const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
     const MANY: u64 = 1 << 28;
     Rstatfs {

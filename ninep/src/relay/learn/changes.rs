@@ -1,11 +1,11 @@
-//! What the session changes itself: nobody is to see what was known before.
+//! What the session changes itself. What was known before is forgotten.
 
 use crate::relay::data::cache::{Cache, absence};
 use crate::relay::data::node::{EMPTY, Moment, NodeId};
 use crate::relay::state::Relay;
 
 impl Relay<'_> {
-    /// What was known of a file's attributes does not hold any more.
+    /// The attributes of a file are out of date.
     pub(crate) fn stale(&mut self, node: NodeId) {
         let seq = self.next_moment().seq;
         let n = self.tree.node(node);
@@ -22,7 +22,7 @@ impl Relay<'_> {
         }
     }
 
-    /// The session changes a file: nobody is to see what it was, whatever its times will say.
+    /// The session begins to change a file. Its old bytes are forgotten, even if its times stay the same.
     pub(crate) fn change_begins(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         self.stale(node);
         self.tree.node(node).changing += 1;
@@ -35,7 +35,7 @@ impl Relay<'_> {
         self.forget_content(node, cache);
     }
 
-    /// Also what was read by way of another name.
+    /// Forgets the bytes of a file, also those that were read by another name of it.
     pub(crate) fn forget_content(&mut self, node: NodeId, cache: &mut Cache<'_>) {
         let n = self.tree.view(node);
         let nodes = if n.linked { &self.tree.nodes[..] } else { &[] };

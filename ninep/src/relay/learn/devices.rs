@@ -1,11 +1,12 @@
-//! Which of the client's devices a file is on: 9P does not say, the client's own /proc/self/mountinfo does
-//! (proc_pid_mountinfo(5)). It is read once a session, beside what else begins one, and again when a directory has become
-//! what looks like the root of a device that was mounted meanwhile.
+//! Which of the client's devices a file is on. 9P does not say, but the client's own /proc/self/mountinfo does
+//! (proc_pid_mountinfo(5)). It is read when the session begins, and again when a directory that is found looks like the
+//! root of a device that was mounted meanwhile.
 //!
-//! proc/self is a symbolic link, which the stock server walks to and not through: so it takes a walk, Treadlink, a walk to
-//! the process's own file, Tlopen, Tread. The owner of that file is the far user. Who asks with stat(2) waits for the
-//! answer; who only looks names up does not. Where there is no such file, a directory with an inode number that file
-//! systems give their root begins another device, and the owner of the user's home is the far user.
+//! proc/self is a symbolic link, and the stock server does not follow links. So the way to the file is a walk,
+//! Treadlink, a walk to the process's own directory, Tlopen, Tread. The owner of the file is the upstream user. stat(2)
+//! waits for the answer, looking names up does not. A client without such a file is guessed about: a directory whose
+//! inode number is one that file systems give their root begins another device, and the owner of the user's home is the
+//! upstream user.
 
 use crate::relay::data::hash::Hash;
 use crate::relay::data::mounts::{Kind, Mount, ROOT_MOST, SUBVOLUME, place_of};
@@ -14,7 +15,7 @@ use crate::relay::state::Relay;
 use crate::types::{Qid, qt};
 
 impl Relay<'_> {
-    /// What was found before is told by what is known now. Inode numbers stay as they were shown.
+    /// The client's mounts are known: nodes that were found before get theirs. Inode numbers stay as they were shown.
     pub(crate) fn devices_known(&mut self) {
         self.devices.end();
         for id in 1..self.tree.end() as NodeId {
@@ -52,7 +53,7 @@ impl Relay<'_> {
     }
 
     /// The device and the mount of a name in a directory.
-    pub(crate) fn device_of(&mut self, parent: NodeId, name: Hash, far: &Qid) -> (u32, u16) {
+    pub(crate) fn device_of(&mut self, parent: NodeId, name: Hash, qid: &Qid) -> (u32, u16) {
         let Node { device: around, mount: above, place, .. } = self.tree.view(parent);
         let place = place_of(place, name);
         let number = self.devices.at(place);
@@ -61,23 +62,23 @@ impl Relay<'_> {
         }
         let known = self.devices.mount(above).copied();
         let around = known.map_or(around, |mount| mount.device);
-        let directory = far.kind & qt::DIR != 0;
+        let directory = qid.kind & qt::DIR != 0;
         let other = (Hash::of_words(&[u64::from(around), place.0, place.1]).0 as u32).max(1);
         match known {
-            Some(Mount { kind: Kind::Btrfs, .. }) if directory && far.path == SUBVOLUME => {
+            Some(Mount { kind: Kind::Btrfs, .. }) if directory && qid.path == SUBVOLUME => {
                 let mount = Mount { place, told: other, device: other, kind: Kind::Btrfs, root: 0 };
                 (other, self.devices.add(mount).unwrap_or_default())
             }
             Some(_) if !self.devices.has_more() => (around, above),
-            _ if directory && far.path <= ROOT_MOST => (other, 0),
+            _ if directory && qid.path <= ROOT_MOST => (other, 0),
             _ => (around, above),
         }
     }
 
-    /// Says where a node is, when it is found; where it was shown to be then does not change.
-    pub(crate) fn place_node(&mut self, id: NodeId, far: &Qid) {
+    /// Notes where a node is when it is found. The device that it was shown on does not change later.
+    pub(crate) fn place_node(&mut self, id: NodeId, qid: &Qid) {
         let Node { parent, name, key, absent, .. } = self.tree.view(id);
-        let (device, mount) = self.device_of(parent, name, far);
+        let (device, mount) = self.device_of(parent, name, qid);
         let now = self.now_ms;
         let node = self.tree.node(id);
         (node.named, node.nameless) = (now, false);

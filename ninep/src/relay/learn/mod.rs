@@ -1,4 +1,4 @@
-//! How what is known changes: with answers of the upstream server, and with what the session changes itself.
+//! How answers of the upstream server change what is known.
 
 mod changes;
 mod devices;
@@ -14,7 +14,7 @@ use crate::msg::Message;
 use crate::types::{Attr, Qid, qt, setattr as set};
 
 impl Relay<'_> {
-    /// Takes in the attributes of a node; what is known to be newer stays.
+    /// Takes in the attributes of a node, unless newer ones are known.
     fn learn(&mut self, id: NodeId, qid: &Qid, attr: &Attr, moment: Moment, cache: &mut Cache<'_>) {
         let node = self.tree.node(id);
         if moment.seq < node.asked.seq {
@@ -128,7 +128,7 @@ impl Relay<'_> {
         (node.absent, node.asked) = (true, moment.unless_overtaken_by(node.changed.max(changed)));
     }
 
-    /// A name does not stand for this file any more.
+    /// The name of a node is not this file's any more.
     pub(super) fn remove(&mut self, id: NodeId, cache: &mut Cache<'_>) {
         self.tree.detach(id);
         self.drop_idle_opens(id);
@@ -150,8 +150,8 @@ impl Relay<'_> {
         if let Some((child, replaced)) = child.zip(replaced) {
             let (moved, other) = (self.tree.view(child), self.tree.view(replaced));
             if !other.absent && moved.qid.path == other.qid.path && moved.device == other.device {
-                // Two names of one file: rename(2) leaves both, and the stock server takes the one for the other now, and
-                // the other for gone.
+                // Two names of one file: rename(2) leaves both, and the stock server takes the one for the other now,
+                // and the other for gone.
                 self.queue_clunk_of(child);
                 self.queue_clunk_of(replaced);
                 return;
@@ -165,7 +165,7 @@ impl Relay<'_> {
         self.tree.attach(child, other, new);
         if self.tree.node(child).linked {
             // Of two names of one file rename(2) leaves both, and the other may be one that nobody has looked for: then
-            // the far fid stands for the old name.
+            // the upstream fid still stands for the old name.
             self.queue_clunk_of(child);
             return;
         }
@@ -173,8 +173,8 @@ impl Relay<'_> {
         self.learn_absent(node, old, moment, cache);
     }
 
-    /// The far side opens by path: what it has opened may be another file by now, which nobody has asked for. Then whoever
-    /// wants it looks again.
+    /// The upstream server opens by path, so what it has opened may be another file by now. Then whoever wants the file
+    /// gets ESTALE and looks it up again. Returns the error number of the request, or 0.
     pub(super) fn check_opened(
         &mut self,
         request: &Request,
@@ -199,7 +199,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Attributes have come by way of a fid of a node. False when they are another file's.
+    /// Attributes have come by a fid of a node. False: they are another file's.
     pub(super) fn learn_again(&mut self, id: NodeId, found: &Found, cache: &mut Cache<'_>) -> bool {
         let &Found { ref qid, ref attr, ffid, moment } = found;
         let node = self.tree.view(id);

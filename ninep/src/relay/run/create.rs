@@ -1,4 +1,4 @@
-//! NewFile files and directories.
+//! New files and directories.
 
 use heapless::Vec;
 
@@ -64,7 +64,7 @@ impl Relay<'_> {
         if on != [0; 2] {
             return Err(Unanswered::Wait { on, ignore_error: false });
         }
-        let gid = self.owner.far_gid(create.new.gid, !0).unwrap_or(create.new.gid);
+        let gid = self.owner.upstream_gid(create.new.gid, !0).unwrap_or(create.new.gid);
         let flags = create.flags & (3 | SYNC | open::EXCL);
         let message = Tlcreate { fid: create.ffid, name, flags, mode: create.new.mode, gid };
         let kind = RequestKind::Create { name: Some(hash) };
@@ -106,9 +106,10 @@ impl Relay<'_> {
         Ok(Reply::Mkdir)
     }
 
-    /// Asks for permissions that were not given, once. Those that a umask of 022 takes away tell that the program has set
-    /// its own, which at home would have been the only one; without them the client's own holds, too. The stock server
-    /// leaves out the sticky bit. What has inherited setgid would lose it.
+    /// Asks once for permissions that the client's umask has taken away. If the mode has some that a umask of 022 would
+    /// take, the program has set a umask of its own, and that alone counts. Otherwise the client's holds, too, and only
+    /// the sticky bit is asked for, which the stock server leaves out. A directory that has inherited setgid is left
+    /// alone: it would lose it.
     fn restore_mode(&mut self, job: &mut Job, node: NodeId, fid: u32, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
         let NewFile { mode, is_restored, .. } = *job.new_file();
         let now = self.tree.node(node).attr.mode;

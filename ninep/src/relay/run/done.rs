@@ -1,4 +1,4 @@
-//! A change that a job asked for has been made, or refused.
+//! The answers to changes that jobs asked for.
 
 use crate::errno::Errno;
 use crate::msg::{Message, Rmknod, Rsymlink, Rwrite, Twrite};
@@ -55,7 +55,8 @@ impl Relay<'_> {
         Unanswered::Fail(self.shown_error(job, change, errno))
     }
 
-    /// The stock server has one number for errors that Go thinks alike, and EIO for a chmod(2) that fails.
+    /// The error that the kernel is shown. Go has one error for several numbers, and the stock server says EIO when a
+    /// chmod(2) fails.
     fn shown_error(&mut self, job: &Job, change: Change, errno: Errno) -> Errno {
         match (change, errno) {
             (Change::Mknod(_), Errno::ENOSYS) => Errno::EPERM,
@@ -65,7 +66,7 @@ impl Relay<'_> {
         }
     }
 
-    /// A change of attributes that the owner of a file may make, and the superuser.
+    /// Whether only the owner of the file, or the superuser, may make this change.
     fn is_not_his(&mut self, job: &Job, valid: u32, errno: Errno) -> bool {
         let owners = set::MODE | set::ATIME_SET | set::MTIME_SET;
         let owner = self.tree.node(job.node).attr.uid;
@@ -117,8 +118,9 @@ impl Relay<'_> {
         })
     }
 
-    /// The stock server has one number for whatever is wrong with a change of size (`fmt.Errorf` of no error). Who has
-    /// the file open and wants it so large that it may be too large hears why its last byte cannot be written; or it can.
+    /// Whatever is wrong with a change of size, the stock server says EIO (`fmt.Errorf` of no error). If the size may
+    /// be too large for the file system, the last byte is written instead: that works, or fails with the true reason.
+    /// None: not in this case.
     fn grow_by_writing(&mut self, j: usize, job: &Job, errno: Errno, cache: &mut Cache<'_>) -> Option<u16> {
         /// The least size that some file system's files cannot have (vfat's, 2 to the 32).
         const LARGE: u64 = 1 << 32;

@@ -1,5 +1,5 @@
-//! What a job needs next. A job runs from its start whenever something that it waits for is known, and is a function of
-//! what is known then: each `run_*` says what comes of it, an [`Outcome`], which [`super::effects`] carries out.
+//! What a job needs next. A job runs from its start whenever something that it waits for is known. Each `run_*` returns
+//! an [`Outcome`], which depends only on the job and on what is known, and which [`super::effects`] carries out.
 
 mod change;
 mod create;
@@ -17,11 +17,11 @@ use super::data::node::NodeId;
 use super::state::Relay;
 use crate::errno::Errno;
 
-/// It waits for what it was told to wait for.
+/// It goes on waiting.
 const NOTHING_NEW: Unanswered = Unanswered::wait(0);
 
 impl Relay<'_> {
-    /// Does what can be done for a job now.
+    /// Runs a job, unless it waits for a request.
     pub(super) fn run(&mut self, j: usize, cache: &mut Cache<'_>) {
         let mut job = *self.job(j);
         if job.wait != [0; 2] {
@@ -61,7 +61,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Goes on with jobs that waited for room.
+    /// Runs the jobs that are stalled.
     pub(super) fn run_stalled(&mut self, cache: &mut Cache<'_>) {
         for j in 1..self.jobs.len() {
             if core::mem::take(&mut self.job(j).stalled) {
@@ -70,7 +70,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Goes on with the jobs that wait for a request; what it failed with, or 0.
+    /// Runs the jobs that wait for a request. `error` is what it failed with, or 0.
     pub(super) fn wake(&mut self, tag: usize, error: u32, cache: &mut Cache<'_>) {
         for j in 1..self.jobs.len() {
             let job = self.job(j);
@@ -78,7 +78,7 @@ impl Relay<'_> {
                 continue;
             }
             job.replace_wait(tag, 0);
-            // Who looks for a name runs again, and finds that there is none.
+            // A job that looks for a name runs again, and finds that there is none.
             let looks = job.looks_up() && error == Errno::ENOENT.0;
             if !core::mem::take(&mut job.ignore_wait_error) && error != 0 && !looks {
                 job.error = error;
@@ -87,14 +87,14 @@ impl Relay<'_> {
         }
     }
 
-    /// Goes on with the jobs that wait for a request, which holds its node no longer.
+    /// Runs the jobs that wait for a request, and releases the request's node.
     #[inline(never)]
     pub(super) fn wake_and_release(&mut self, tag: usize, error: u32, node: NodeId, cache: &mut Cache<'_>) {
         self.wake(tag, error, cache);
         self.release_node(node, cache);
     }
 
-    /// Jobs that wait for one request wait for another.
+    /// Jobs that waited for one request wait for another one instead.
     pub(super) fn wait_instead(&mut self, old: usize, new: u16) {
         self.jobs.iter_mut().filter(|job| !job.is_free()).for_each(|job| job.replace_wait(old, new));
     }

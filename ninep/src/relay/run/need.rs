@@ -25,7 +25,7 @@ impl Relay<'_> {
         Unanswered::wait(tag)
     }
 
-    /// A file's only fid may be about to be opened: whoever needs one waits for that.
+    /// Waits for a file's only fid if it is being opened.
     fn no_fid(&self, node: NodeId) -> Unanswered {
         self.wait_for_opening(node).unwrap_or(Unanswered::Fail(Errno::ESTALE))
     }
@@ -49,7 +49,7 @@ impl Relay<'_> {
         Ok(tag)
     }
 
-    /// The node's own fid, which is not its own any more.
+    /// Takes the fid of a node away from it, to be opened.
     pub(super) fn take_fid(&mut self, node: NodeId) -> Result<u32, Unanswered> {
         match core::mem::take(&mut self.tree.node(node).ffid) {
             0 => Err(self.clone_fid(node).map_or_else(|| self.no_fid(node), Unanswered::wait)),
@@ -70,7 +70,7 @@ impl Relay<'_> {
         Ok(o.ffid)
     }
 
-    /// Opens a directory on the upstream server, where its listing is asked for then.
+    /// Opens a directory upstream. Its listing is asked for after that.
     pub(super) fn open_directory(&mut self, node: NodeId, cache: &mut Cache<'_>) -> Unanswered {
         self.ask_listing(node, cache).map_or(Unanswered::Fail(Errno::ESTALE), Unanswered::wait)
     }

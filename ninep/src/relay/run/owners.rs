@@ -1,10 +1,12 @@
-//! What a process of another user than 0 makes is given to him, where the client is root.
+//! What a process of another user than 0 makes is given to that user, if the client is root.
 //!
-//! The stock server makes everything as the client, and changes owners by path, following links. So a file is given away
-//! only when its name is surely its own: it is what the far side has just made, and nobody but root can have put anything
-//! else in its place, in any of the directories that lead to it ([`super::owner::Owner::is_his_alone`]). Symbolic links are never.
-//! Elsewhere, and where the client is another user, what is made stays the client's, who is user 0 here: its maker has it
-//! open as he asked for, and otherwise may what its mode lets others do.
+//! The stock server makes everything as the client. It changes owners by path and follows links. So a file is given
+//! away only if its name can be no other file's: the upstream server has just made it, and nobody but root can put
+//! anything else in its place, in any directory on the way to it ([`Owner::is_his_alone`]). Symbolic links are never
+//! given away. Otherwise what is made stays the client's, who is user 0 here. Its maker has it open as he asked for,
+//! and apart from that may do what its mode lets others do.
+//!
+//! [`Owner::is_his_alone`]: crate::relay::data::owner::Owner::is_his_alone
 
 use heapless::Vec;
 
@@ -20,7 +22,7 @@ use crate::types::{Attr, mode, qt, setattr as set};
 /// How old what is known of a directory's owner and mode may be.
 const LATELY_MS: u64 = 1000;
 
-/// So many directories are asked about for one file; then it is not given away.
+/// So many directories are asked about for one file. Below more of them it is not given away.
 const DEEPEST: u8 = 64;
 
 impl Relay<'_> {
@@ -29,8 +31,8 @@ impl Relay<'_> {
         job.uid != 0 && self.owner.is_root() && self.google
     }
 
-    /// A file has been created, and may have been there before, by way of a link: asks what stands under its name.
-    /// False: that does not matter.
+    /// A file has been created. It may have been there before, by way of a link, so this asks what has its name. False:
+    /// it is not to be given away.
     pub(super) fn ask_created(&mut self, request: &Request, path: u64) -> bool {
         let j = request.job as usize;
         let mut job = *self.job(j);
@@ -45,7 +47,7 @@ impl Relay<'_> {
         true
     }
 
-    /// Whether the file that was created is the one under its name, and nobody else's.
+    /// Whether the name is that of the file that was created, and the file nobody else's.
     pub(super) fn is_created(&mut self, j: usize, found: &Rwalkgetattr) -> bool {
         let Task::Create(create) = &self.jobs[j].task else { return false };
         let regular = found.attr.mode & mode::FORMAT == mode::REGULAR;
@@ -77,9 +79,9 @@ impl Relay<'_> {
         }
         let new = job.new_file();
         new.asked = DEEPEST + 1;
-        let far = self.owner.far_gid(new.gid, gid);
-        let valid = set::UID | if far.is_some() { set::GID } else { 0 };
-        let setattr = Tsetattr { fid, valid, uid: job.uid, gid: far.unwrap_or_default(), ..Tsetattr::default() };
+        let given = self.owner.upstream_gid(new.gid, gid);
+        let valid = set::UID | if given.is_some() { set::GID } else { 0 };
+        let setattr = Tsetattr { fid, valid, uid: job.uid, gid: given.unwrap_or_default(), ..Tsetattr::default() };
         Err(self.set_of_new(node, &setattr, cache))
     }
 

@@ -11,8 +11,7 @@ use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::state::{JOB_KERNEL, Relay};
 use crate::types::{open, qt, setattr as set};
 
-/// A file up to this size is fetched as a whole when a second piece of it was asked for, and one up to that size at the
-/// third.
+/// Up to which size all of a file is fetched when a second piece of it is asked for, and when a third one is.
 const LIBRARY: u64 = 2 * 1024 * 1024;
 const INTERPRETER: u64 = 8 * 1024 * 1024;
 
@@ -53,7 +52,7 @@ impl Relay<'_> {
             }
             return Ok(Reply::Sent);
         }
-        // Once more than it takes to read it: the cache has no room, so the data passes by it.
+        // More tries than it takes: the cache has no room, so the data passes through.
         if tries >= 4 {
             return self.read_direct(j, job, count);
         }
@@ -72,7 +71,8 @@ impl Relay<'_> {
         }
     }
 
-    /// Fetches what a job needs, `missing..wanted`, and what its reader is likely to need next; the tag of the request.
+    /// Fetches the bytes `missing..wanted` that a job needs, and what its reader is likely to need next; the tag of the
+    /// request.
     fn fetch_for(
         &mut self,
         job: &mut Job,
@@ -86,7 +86,7 @@ impl Relay<'_> {
         let start = missing / BLOCK as u64 * BLOCK as u64;
         let o = self.tree.open(job.open);
         if o.access != open::RDONLY && n.changed != 0 && o.next_read != offset {
-            // Who changes a file here and there gets what he asks for: the rest will soon not hold any more.
+            // A file that is changed here and there: only what is asked for, since the rest will soon be out of date.
             return self.fetch(job.open, content, start, wanted, cache);
         }
         o.window = (o.window * 2).clamp(WINDOW_LEAST, WINDOW_MOST);
@@ -100,7 +100,7 @@ impl Relay<'_> {
         Some(tag)
     }
 
-    /// How many bytes a job may answer with, once the kernel has taken replies so that there is room for them.
+    /// How many bytes a job may answer with. Until there is room for them the job is stalled.
     pub(super) fn room_for_data(&self, job: &mut Job) -> Result<u32, Unanswered> {
         let count = job.part().count.min(self.msize - IOHDRSZ);
         let room = self.to_kernel.room() >= count as usize + self.jobs.len() * JOB_KERNEL;

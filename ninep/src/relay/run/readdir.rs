@@ -44,7 +44,8 @@ impl Relay<'_> {
         Err(Unanswered::Again)
     }
 
-    /// Finds the listing that a job's open reads, of the directory as it is now; or it is to be read directly.
+    /// Finds or fetches the listing of the directory as it is now, and makes the job's open read it. One that has no
+    /// room is read directly.
     fn find_listing(&mut self, job: &mut Job, n: &Node, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
         let Part { offset, tries, .. } = *job.part();
         if !self.is_fresh(n, job.seq) && !n.gone {

@@ -8,9 +8,9 @@ const WRONLY_APPEND: u32 = 0o2001;
 
 /// A client whose machine runs Linux.
 fn linux() -> Model {
-    let mut far = far();
-    far.mounts("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
-    far
+    let mut server = server();
+    server.mounts("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    server
 }
 
 fn append(b: &mut Bench, fid: u32, data: &[u8]) -> Result<Owned, Errno> {
@@ -23,12 +23,12 @@ fn appended(b: &mut Bench, fid: u32, data: &[u8]) {
 
 /// As a program on the client's own machine does.
 fn append_at_home(b: &mut Bench, path: &str, data: &[u8]) {
-    b.far.at(path).unwrap().data.extend_from_slice(data);
+    b.server.at(path).unwrap().data.extend_from_slice(data);
 }
 
 /// Requests since the counters were cleared, but for those that let go.
 fn costs(b: &Bench) -> Vec<(&'static str, usize)> {
-    b.far.asked.iter().filter(|(name, _)| **name != "Tclunk").map(|(&name, &n)| (name, n)).collect()
+    b.server.asked.iter().filter(|(name, _)| **name != "Tclunk").map(|(&name, &n)| (name, n)).collect()
 }
 
 #[test]
@@ -52,21 +52,21 @@ fn the_end_is_one_for_all_opens_all_sessions_and_the_client_itself() {
 fn a_file_that_is_appended_to_costs_a_walk_and_an_open_more() {
     let mut b = Bench::new(linux());
     let first = b.open("/usr/bin/small", WRONLY_APPEND).unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     appended(&mut b, first, b"1");
     assert_eq!(costs(&b), [("Tlopen", 1), ("Twalk", 1), ("Twrite", 1)]);
-    b.far.asked.clear();
+    b.server.asked.clear();
     let fid = b.open("/usr/bin/true", WRONLY_APPEND).unwrap();
     let opened = costs(&b);
     let second = b.open("/usr/bin/true", WRONLY_APPEND).unwrap();
     assert_eq!(costs(&b), opened);
-    b.far.asked.clear();
+    b.server.asked.clear();
     for _ in 0..3 {
         appended(&mut b, fid, b"1");
         appended(&mut b, second, b"2");
     }
     assert_eq!(costs(&b), [("Tlopen", 1), ("Twalk", 1), ("Twrite", 6)]);
-    b.far.asked.clear();
+    b.server.asked.clear();
     b.clunk(fid);
     appended(&mut b, second, b"3");
     assert_eq!(costs(&b), [("Twrite", 1)]);
@@ -74,10 +74,10 @@ fn a_file_that_is_appended_to_costs_a_walk_and_an_open_more() {
     b.clunk(first);
     b.settle();
     // That of the client's mounts.
-    assert_eq!(b.far.open_fids(), 1);
+    assert_eq!(b.server.open_fids(), 1);
     // What was not appended to costs nothing.
     let fid = b.open("/usr/bin/true", WRONLY_APPEND).unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     b.write_at(fid, 0, b"x").unwrap();
     assert_eq!(costs(&b), [("Twrite", 1)]);
 }
@@ -101,7 +101,7 @@ fn a_file_without_a_name_is_appended_to_as_before() {
     appended(&mut b, made, b"1");
     b.unlink("/usr/bin", "small").unwrap();
     b.unlink("/usr/empty", "f").unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     appended(&mut b, fid, b"1");
     appended(&mut b, made, b"2");
     assert_eq!(costs(&b), [("Twrite", 2)]);
@@ -110,7 +110,7 @@ fn a_file_without_a_name_is_appended_to_as_before() {
     b.clunk(made);
     b.settle();
     // That of the client's mounts.
-    assert_eq!(b.far.open_fids(), 1);
+    assert_eq!(b.server.open_fids(), 1);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_renamed_file_is_the_one_that_is_appended_to() {
     let fid = b.open("/usr/bin/small", WRONLY_APPEND).unwrap();
     let dir = b.walk("/usr/bin").unwrap();
     b.ask(&Trenameat { olddirfid: dir, oldname: b"small", newdirfid: dir, newname: b"moved" }).unwrap();
-    b.far.file("/usr/bin/small", b"new");
+    b.server.file("/usr/bin/small", b"new");
     appended(&mut b, fid, b"1");
     assert_eq!(b.cat("/usr/bin/moved").unwrap(), b"#!/bin/sh\n1");
     b.now += FRESH;
@@ -150,9 +150,9 @@ fn what_the_client_puts_in_its_place_is_not_appended_to() {
     for replaced in [true, false] {
         let mut b = Bench::new(linux());
         let fid = b.open("/usr/bin/small", 0o2002).unwrap();
-        b.far.unlink("/usr/bin/small");
+        b.server.unlink("/usr/bin/small");
         if replaced {
-            b.far.file("/usr/bin/small", b"new");
+            b.server.file("/usr/bin/small", b"new");
         }
         appended(&mut b, fid, b"1");
         appended(&mut b, fid, b"2");
@@ -163,11 +163,11 @@ fn what_the_client_puts_in_its_place_is_not_appended_to() {
 }
 
 #[test]
-fn a_far_side_that_takes_the_flag_for_another_is_not_shown_it() {
+fn a_server_that_takes_the_flag_for_another_is_not_shown_it() {
     for (google, darwin) in [(true, true), (false, false)] {
-        let mut far = if darwin { far() } else { linux() };
-        (far.google, far.darwin) = (google, darwin);
-        let mut b = Bench::new(far);
+        let mut server = if darwin { server() } else { linux() };
+        (server.google, server.darwin) = (google, darwin);
+        let mut b = Bench::new(server);
         let fids = [WRONLY_APPEND, 0o2002].map(|flags| b.open("/usr/bin/small", flags).unwrap());
         appended(&mut b, fids[0], b"1");
         append_at_home(&mut b, "/usr/bin/small", b"2");
@@ -199,7 +199,7 @@ fn appends_of_several_at_the_same_moment_are_all_there() {
 fn who_waits_for_the_disk_and_who_does_not_have_a_fid_each() {
     let mut b = Bench::new(linux());
     let fids = [WRONLY_APPEND, WRONLY_APPEND | 0o4_010_000].map(|flags| b.open("/usr/bin/small", flags).unwrap());
-    b.far.asked.clear();
+    b.server.asked.clear();
     for fid in fids {
         appended(&mut b, fid, b"1");
         appended(&mut b, fid, b"2");
@@ -209,13 +209,13 @@ fn who_waits_for_the_disk_and_who_does_not_have_a_fid_each() {
 }
 
 #[test]
-fn a_write_that_the_far_side_takes_a_part_of_says_so() {
+fn a_write_that_the_server_takes_a_part_of_says_so() {
     let mut b = Bench::new(linux());
     let fid = b.open("/usr/bin/small", 0o2002).unwrap();
-    b.far.write_most = 2;
+    b.server.write_most = 2;
     assert_eq!(append(&mut b, fid, b"123"), Ok(Owned::Count(2)));
     // The kernel would try again for ever.
-    b.far.write_most = 0;
+    b.server.write_most = 0;
     assert_eq!(append(&mut b, fid, b"3"), Err(Errno::EIO));
     assert_eq!(b.ask(&Twrite { fid, offset: 0, data: Data(b"3") }), Err(Errno::EIO));
     assert_eq!(b.ask(&Twrite { fid, offset: 0, data: Data(b"") }), Ok(Owned::Count(0)));
@@ -244,9 +244,9 @@ fn while_a_line_waits_for_its_fid_others_are_answered() {
 #[test]
 fn a_line_that_is_flushed_before_it_was_sent_is_not_written() {
     for darwin in [false, true] {
-        let mut far = if darwin { far() } else { linux() };
-        far.darwin = darwin;
-        let mut b = Bench::new(far);
+        let mut server = if darwin { server() } else { linux() };
+        server.darwin = darwin;
+        let mut b = Bench::new(server);
         let fid = b.open("/usr/bin/small", 0o2002).unwrap();
         appended(&mut b, fid, b"1");
         b.clunk(fid);
@@ -263,9 +263,9 @@ fn a_line_that_is_flushed_before_it_was_sent_is_not_written() {
 
 #[test]
 fn the_end_that_was_asked_for_is_not_the_one_before_a_write_that_came_between() {
-    let mut far = far();
-    far.google = false;
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.google = false;
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/bin/small", 0o2002).unwrap();
     b.send(1, &Twrite { fid, offset: u64::MAX, data: Data(b"last") });
     b.pump();

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn what_the_session_writes_it_reads_back() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.list("/usr/empty").unwrap();
     assert_eq!(b.stat("/usr/empty/f"), Err(Errno::ENOENT));
     let f = b.create("/usr/empty", "f", 0o102).unwrap();
@@ -24,7 +24,7 @@ fn what_the_session_writes_it_reads_back() {
 
 #[test]
 fn of_a_file_that_is_changed_here_and_there_only_what_is_asked_for_is_fetched() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let f = b.open("/usr/bin/true", 2).unwrap();
     for n in 1..4 {
         b.write_at(f, 100 * n, b"x").unwrap();
@@ -36,12 +36,12 @@ fn of_a_file_that_is_changed_here_and_there_only_what_is_asked_for_is_fetched() 
 
 #[test]
 fn a_write_within_one_tick_of_the_clock_is_read_back() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let f = b.open("/usr/bin/small", 2).unwrap();
     for text in [b"one", b"two"] {
         b.write_at(f, 0, text).unwrap();
         // As if the file system's clock had not moved.
-        b.far.at("/usr/bin/small").unwrap().changed = 77;
+        b.server.at("/usr/bin/small").unwrap().changed = 77;
         b.stat("/usr/bin/small").unwrap();
         assert_eq!(&b.cat("/usr/bin/small").unwrap()[..3], text);
         assert_eq!(b.read_at(f, 0, 3).unwrap(), text);
@@ -50,7 +50,7 @@ fn a_write_within_one_tick_of_the_clock_is_read_back() {
 
 #[test]
 fn both_names_of_a_file_show_a_write() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dfid = b.walk("/usr/bin").unwrap();
     let fid = b.walk("/usr/bin/small").unwrap();
     b.ask(&crate::msg::Tlink { dfid, fid, name: b"other" }).unwrap();
@@ -64,7 +64,7 @@ fn both_names_of_a_file_show_a_write() {
 
 #[test]
 fn a_rename_of_one_name_of_a_file_onto_the_other_leaves_both() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dir = b.walk("/usr/bin").unwrap();
     let fid = b.walk("/usr/bin/small").unwrap();
     b.ask(&crate::msg::Tlink { dfid: dir, fid, name: b"other" }).unwrap();
@@ -82,9 +82,9 @@ fn a_rename_of_one_name_of_a_file_onto_the_other_leaves_both() {
 
 #[test]
 fn an_exclusive_create_finds_what_somebody_else_made() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     assert_eq!(b.stat("/usr/empty/lock"), Err(Errno::ENOENT));
-    b.far.file("/usr/empty/lock", b"mine");
+    b.server.file("/usr/empty/lock", b"mine");
     assert_eq!(b.create("/usr/empty", "lock", 0o301), Err(Errno::EEXIST));
     // The kernel looks again.
     assert_eq!(b.create("/usr/empty", "lock", 0o101), Err(Errno::ESTALE));
@@ -93,11 +93,11 @@ fn an_exclusive_create_finds_what_somebody_else_made() {
 
 #[test]
 fn an_unlinked_file_that_is_open_goes_on() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.cat("/usr/bin/small").unwrap();
     b.cat("/usr/bin/true").unwrap();
     let mut b = b.next_session();
-    // All of it is in the cache, so the far side has not opened it.
+    // All of it is in the cache, so the server has not opened it.
     let f = b.open("/usr/bin/true", 0).unwrap();
     assert_eq!(asked(&b, "Tlopen"), 0);
     b.unlink("/usr/bin", "true").unwrap();
@@ -111,12 +111,12 @@ fn an_unlinked_file_that_is_open_goes_on() {
     b.clunk(f);
     b.clunk(w);
     b.settle();
-    assert_eq!(b.far.open_fids(), 0);
+    assert_eq!(b.server.open_fids(), 0);
 }
 
 #[test]
 fn an_unlinked_file_has_a_size_and_a_mode_of_its_own() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let f = b.create("/usr/empty", "f", 0o102).unwrap();
     b.write_at(f, 0, &bytes(3000)).unwrap();
     b.unlink("/usr/empty", "f").unwrap();
@@ -139,12 +139,12 @@ fn an_unlinked_file_has_a_size_and_a_mode_of_its_own() {
     assert_eq!(b.ask(&Tsetattr { fid: f, valid: 2, uid: 7, ..Tsetattr::default() }), Err(Errno::EPERM));
     b.clunk(f);
     b.settle();
-    assert_eq!(b.far.open_fids(), 0);
+    assert_eq!(b.server.open_fids(), 0);
 }
 
 #[test]
 fn what_is_set_on_a_link_does_not_reach_its_target() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.walk("/bin").unwrap();
     b.ask(&Tsetattr { fid, valid: 0x1b0, mtime_sec: 7, ..Tsetattr::default() }).unwrap();
     b.ask(&Tsetattr { fid, valid: 2, uid: 0, ..Tsetattr::default() }).unwrap();
@@ -154,7 +154,7 @@ fn what_is_set_on_a_link_does_not_reach_its_target() {
 
 #[test]
 fn a_rename_over_an_open_file_leaves_both_readable() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let old = b.open("/usr/bin/small", 0).unwrap();
     let dir = b.walk("/usr/bin").unwrap();
     let rename = Trenameat { olddirfid: dir, oldname: b"true", newdirfid: dir, newname: b"small" };
@@ -167,7 +167,7 @@ fn a_rename_over_an_open_file_leaves_both_readable() {
 
 #[test]
 fn a_directory_that_was_read_can_be_changed() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let f = b.open("/usr/bin", 0).unwrap();
     assert_eq!(b.list_fid(f, 100).unwrap().len(), 4);
     b.unlink("/usr/bin", "small").unwrap();
@@ -180,7 +180,7 @@ fn a_directory_that_was_read_can_be_changed() {
 
 #[test]
 fn a_change_waits_for_a_directory_that_is_being_opened() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dfid = b.walk("/usr/empty").unwrap();
     let reader = b.walk("/usr/empty").unwrap();
     b.send(1, &crate::msg::Tlopen { fid: reader, flags: 0 });
@@ -194,11 +194,11 @@ fn a_change_waits_for_a_directory_that_is_being_opened() {
 }
 
 #[test]
-fn the_far_user_is_user_0_and_may_give_files_to_himself() {
-    let mut far = far();
-    far.uid = 1000;
-    far.dir("/home");
-    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+fn the_upstream_user_is_user_0_and_may_give_files_to_himself() {
+    let mut server = server();
+    server.uid = 1000;
+    server.dir("/home");
+    let mut b = Bench::with(server, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
     assert_eq!(b.stat("/usr/bin/small").unwrap().uid, 0);
     let fid = b.walk("/usr/bin/small").unwrap();
     let chown = |uid| Tsetattr { fid, valid: 2 | 4 | 64, uid, gid: uid, ..Tsetattr::default() };
@@ -210,13 +210,13 @@ fn the_far_user_is_user_0_and_may_give_files_to_himself() {
 #[test]
 fn a_refused_change_says_whether_a_directory_or_the_file_is_in_the_way() {
     for (home, chmod_of_a_file_that_is_not_his) in [("/home", Errno::EACCES), ("", Errno::EPERM)] {
-        let mut far = far();
-        far.uid = 1000;
-        far.dir("/home");
+        let mut server = server();
+        server.uid = 1000;
+        server.dir("/home");
         let config = Config { home: home.as_bytes(), ..CONFIG };
-        let mut b = Bench::with(far, config, memory(200, 16 * 1024), cache(64));
+        let mut b = Bench::with(server, config, memory(200, 16 * 1024), cache(64));
         let fid = b.walk("/usr/bin/small").unwrap();
-        b.far.at("/usr/bin").unwrap().mode = 0o040_600;
+        b.server.at("/usr/bin").unwrap().mode = 0o040_600;
         let refused = |valid| Tsetattr { fid, valid, ..Tsetattr::default() };
         assert_eq!(b.ask(&refused(1)), Err(chmod_of_a_file_that_is_not_his));
         // Times: those of now, for which it is enough that one may write.
@@ -226,9 +226,9 @@ fn a_refused_change_says_whether_a_directory_or_the_file_is_in_the_way() {
 
 #[test]
 fn a_umask_that_a_program_has_set_takes_the_place_of_the_clients() {
-    let mut far = far();
-    far.umask = 0o077;
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.umask = 0o077;
+    let mut b = Bench::new(server);
     let made = |b: &mut Bench, mode: u32| {
         let (dfid, fid) = (b.walk("/usr/empty").unwrap(), b.walk("/usr/empty").unwrap());
         let (directory, file) = (std::format!("d{mode:o}"), std::format!("f{mode:o}"));
@@ -245,12 +245,12 @@ fn a_umask_that_a_program_has_set_takes_the_place_of_the_clients() {
 
 #[test]
 fn of_two_times_one_may_stay_as_it_is() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.walk("/usr/bin/small").unwrap();
     let modified = b.attr(fid).unwrap().mtime_sec;
     b.ask(&Tsetattr { fid, valid: 0xd0, atime_sec: 7, ..Tsetattr::default() }).unwrap();
-    assert_eq!((b.far.set.valid, b.far.set.atime_sec, b.far.set.mtime_sec), (0x1f0, 7, modified));
+    assert_eq!((b.server.set.valid, b.server.set.atime_sec, b.server.set.mtime_sec), (0x1f0, 7, modified));
     b.stat("/usr/bin/small").unwrap();
     b.ask(&Tsetattr { fid, valid: 0x160, mtime_sec: 7, ..Tsetattr::default() }).unwrap();
-    assert_eq!((b.far.set.valid, b.far.set.atime_sec, b.far.set.mtime_sec), (0x1f0, 0, 7));
+    assert_eq!((b.server.set.valid, b.server.set.atime_sec, b.server.set.mtime_sec), (0x1f0, 0, 7));
 }

@@ -9,17 +9,17 @@ use crate::wire::Data;
 #[test]
 fn what_was_read_of_a_file_before_it_turns_out_to_be_another_is_not_kept() {
     for name in ["f", "s"] {
-        let mut far = far();
+        let mut server = server();
         for (directory, byte) in [("/usr/a", b'a'), ("/usr/b", b'b')] {
-            far.dir(directory);
-            far.file(&format!("{directory}/f"), &[byte; 5000]);
-            far.dir(&format!("{directory}/s"));
-            far.file(&format!("{directory}/s/{}", char::from(byte)), b"x");
+            server.dir(directory);
+            server.file(&format!("{directory}/f"), &[byte; 5000]);
+            server.dir(&format!("{directory}/s"));
+            server.file(&format!("{directory}/s/{}", char::from(byte)), b"x");
         }
-        let mut b = Bench::new(far);
+        let mut b = Bench::new(server);
         let fid = b.walk(&format!("/usr/a/{name}")).unwrap();
         // The client puts one directory in the other's place.
-        let names = &mut b.far.at("/usr").unwrap().children;
+        let names = &mut b.server.at("/usr").unwrap().children;
         let (first, second) = (names[&b"a"[..]], names[&b"b"[..]]);
         names.insert(b"a".to_vec(), second);
         names.insert(b"b".to_vec(), first);
@@ -40,7 +40,7 @@ fn what_was_read_of_a_file_before_it_turns_out_to_be_another_is_not_kept() {
 
 #[test]
 fn what_is_written_side_by_side_to_an_unlinked_file_that_was_cut_stays() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.create("/usr/empty", "f", 0o102).unwrap();
     b.write_at(fid, 0, &bytes(5000)).unwrap();
     b.unlink("/usr/empty", "f").unwrap();
@@ -54,12 +54,12 @@ fn what_is_written_side_by_side_to_an_unlinked_file_that_was_cut_stays() {
 
 /// What changed it last did so within the tick of the change before.
 fn same_tick(b: &mut Bench, path: &str) {
-    b.far.at(path).unwrap().changed = 77;
+    b.server.at(path).unwrap().changed = 77;
 }
 
 #[test]
 fn a_session_reads_what_it_wrote_though_another_has_read_within_the_same_tick() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let mut reader = b.other_session();
     let fid = b.open("/usr/bin/small", 2).unwrap();
     for text in [b"one", b"two"] {
@@ -75,7 +75,7 @@ fn a_session_reads_what_it_wrote_though_another_has_read_within_the_same_tick() 
 
 #[test]
 fn a_session_finds_what_it_made_though_another_has_listed_within_the_same_tick() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let mut reader = b.other_session();
     let dfid = b.walk("/usr/empty").unwrap();
     for name in ["a", "b"] {
@@ -92,7 +92,7 @@ fn a_session_finds_what_it_made_though_another_has_listed_within_the_same_tick()
 
 #[test]
 fn both_names_of_a_file_show_a_write_within_one_tick() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dfid = b.walk("/usr/bin").unwrap();
     let fid = b.walk("/usr/bin/small").unwrap();
     b.ask(&Tlink { dfid, fid, name: b"other" }).unwrap();
@@ -107,19 +107,19 @@ fn both_names_of_a_file_show_a_write_within_one_tick() {
 #[test]
 fn names_of_a_directory_whose_attributes_tell_nothing_are_asked_for_again() {
     for freshness_ms in [0, FRESH] {
-        let mut far = far();
-        far.at("/usr/empty").unwrap().untold = true;
-        let mut b = Bench::with(far, Config { freshness_ms, ..CONFIG }, memory(200, 16 * 1024), cache(64));
+        let mut server = server();
+        server.at("/usr/empty").unwrap().untold = true;
+        let mut b = Bench::with(server, Config { freshness_ms, ..CONFIG }, memory(200, 16 * 1024), cache(64));
         same_tick(&mut b, "/usr/empty");
         assert_eq!(b.stat("/usr/empty/1").map(|a| a.size), Err(Errno::ENOENT));
         assert_eq!(b.list("/usr/empty").unwrap().len(), 2);
-        b.far.file("/usr/empty/1", b"");
+        b.server.file("/usr/empty/1", b"");
         same_tick(&mut b, "/usr/empty");
         b.now += freshness_ms;
         assert_eq!(b.stat("/usr/empty/1").map(|a| a.size), Ok(0));
         assert_eq!(b.list("/usr/empty").unwrap().len(), 3);
         let mut b = b.next_session();
-        b.far.file("/usr/empty/2", b"");
+        b.server.file("/usr/empty/2", b"");
         same_tick(&mut b, "/usr/empty");
         assert_eq!(b.stat("/usr/empty/2").map(|a| a.size), Ok(0));
         assert_eq!(b.list("/usr/empty").unwrap().len(), 4);
@@ -129,7 +129,7 @@ fn names_of_a_directory_whose_attributes_tell_nothing_are_asked_for_again() {
 #[test]
 fn a_change_of_an_open_file_does_not_reach_the_one_that_has_taken_its_name() {
     for (removed, clunked) in [(false, false), (false, true), (true, false)] {
-        let mut b = Bench::new(far());
+        let mut b = Bench::new(server());
         let other = b.walk("/usr/bin/true").unwrap();
         let fid = b.open("/usr/bin/true", 2).unwrap();
         if clunked {
@@ -137,26 +137,26 @@ fn a_change_of_an_open_file_does_not_reach_the_one_that_has_taken_its_name() {
         }
         b.now += 20 * FRESH;
         // As an editor saves.
-        b.far.unlink("/usr/bin/true");
+        b.server.unlink("/usr/bin/true");
         if !removed {
-            b.far.file("/usr/bin/true", b"another");
+            b.server.file("/usr/bin/true", b"another");
         }
         b.truncate(fid, 5).unwrap();
         b.ask(&Tsetattr { fid, valid: 1, mode: 0o100_600, ..Tsetattr::default() }).unwrap();
         assert_eq!(b.attr(fid).map(|a| (a.size, a.mode)), Ok((5, 0o100_600)));
-        let there = b.far.at("/usr/bin/true").map(|inode| (inode.data.clone(), inode.mode));
+        let there = b.server.at("/usr/bin/true").map(|inode| (inode.data.clone(), inode.mode));
         assert_eq!(there, (!removed).then(|| (b"another".to_vec(), 0o100_644)));
     }
 }
 
 #[test]
 fn a_name_that_cannot_be_looked_for_is_no_endless_question() {
-    let mut far = far();
-    far.uid = 1000;
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.uid = 1000;
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/bin/true", 2).unwrap();
     b.now += 20 * FRESH;
-    b.far.at("/usr/bin").unwrap().mode = 0o040_600;
+    b.server.at("/usr/bin").unwrap().mode = 0o040_600;
     for _ in 0..2 {
         assert_eq!(b.truncate(fid, 5), Err(Errno::EACCES));
     }
@@ -164,22 +164,22 @@ fn a_name_that_cannot_be_looked_for_is_no_endless_question() {
 
 #[test]
 fn a_file_that_was_opened_a_moment_ago_is_not_looked_for_before_it_is_cut() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/true", 2).unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     b.truncate(fid, 0).unwrap();
-    assert_eq!(b.far.total(), 1, "{:?}", b.far.asked);
+    assert_eq!(b.server.total(), 1, "{:?}", b.server.asked);
     b.now += 20 * FRESH;
     b.truncate(fid, 7).unwrap();
-    assert_eq!(b.far.at("/usr/bin/true").unwrap().data, [0; 7]);
+    assert_eq!(b.server.at("/usr/bin/true").unwrap().data, [0; 7]);
 }
 
 #[test]
 fn what_is_locked_is_never_stale() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/small", 0).unwrap();
     assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n");
-    b.far.file("/usr/bin/small", b"changed");
+    b.server.file("/usr/bin/small", b"changed");
     assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n", "within the bound");
     let (kind, flags, length, client_id) = (1, 0, u64::MAX, &b"box"[..]);
     b.ask(&Tlock { fid, kind, flags, start: 0, length, proc_id: 7, client_id }).unwrap();
@@ -190,9 +190,9 @@ fn what_is_locked_is_never_stale() {
 #[test]
 fn what_was_asked_before_a_lock_and_answered_after_it_is_stale() {
     for google in [false, true] {
-        let mut far = far();
-        far.google = google;
-        let mut b = Bench::new(far);
+        let mut server = server();
+        server.google = google;
+        let mut b = Bench::new(server);
         let fid = b.open("/usr/bin/small", 0).unwrap();
         assert_eq!(b.read_all(fid).unwrap(), b"#!/bin/sh\n");
         b.now += 2 * FRESH;
@@ -207,7 +207,7 @@ fn what_was_asked_before_a_lock_and_answered_after_it_is_stale() {
             // Its attributes are another question.
             b.deliver(0);
         }
-        b.far.file("/usr/bin/small", b"changed");
+        b.server.file("/usr/bin/small", b"changed");
         let (kind, flags, length, client_id) = (1, 0, u64::MAX, &b"box"[..]);
         b.send(2, &Tlock { fid, kind, flags, start: 0, length, proc_id: 7, client_id });
         b.settle();
@@ -217,20 +217,20 @@ fn what_was_asked_before_a_lock_and_answered_after_it_is_stale() {
 }
 
 #[test]
-fn what_the_far_disk_says_of_a_sync_is_what_the_program_hears() {
-    let mut b = Bench::new(far());
+fn what_the_servers_disk_says_of_a_sync_is_what_the_program_hears() {
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/small", 2).unwrap();
     b.write_at(fid, 0, b"x").unwrap();
-    b.far.disk = Err(Errno::EIO);
+    b.server.disk = Err(Errno::EIO);
     assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno::EIO));
-    b.far.disk = Ok(());
+    b.server.disk = Ok(());
     b.ask(&Tfsync { fid, datasync: 0 }).unwrap();
     assert_eq!(asked(&b, "Tfsync"), 2);
 }
 
 #[test]
 fn names_that_were_changed_are_on_the_disk_when_the_directory_is() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dir = b.open("/usr/bin", 0o200_000).unwrap();
     b.list_fid(dir, 2000).unwrap();
     let d = b.walk("/usr/bin").unwrap();
@@ -245,16 +245,16 @@ fn names_that_were_changed_are_on_the_disk_when_the_directory_is() {
 #[test]
 fn a_file_is_opened_once_for_each_way_of_writing_it() {
     const SYNC: u32 = 0o4_010_000;
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fids = [2 | SYNC, 2, 2 | SYNC, SYNC, 0].map(|flags| b.open("/usr/bin/true", flags).unwrap());
-    assert_eq!((asked(&b, "Tlopen"), b.far.open_fids()), (4, 4), "{:?}", b.far.asked);
+    assert_eq!((asked(&b, "Tlopen"), b.server.open_fids()), (4, 4), "{:?}", b.server.asked);
     b.write_at(fids[0], 0, b"x").unwrap();
     fids.into_iter().for_each(|fid| b.clunk(fid));
 }
 
 #[test]
 fn what_another_has_written_is_on_the_disk_when_a_reader_syncs() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/small", 2).unwrap();
     b.write_at(fid, 0, b"x").unwrap();
     b.clunk(fid);
@@ -262,27 +262,27 @@ fn what_another_has_written_is_on_the_disk_when_a_reader_syncs() {
     let mut b = b.next_session();
     let fid = b.open("/usr/bin/small", 0).unwrap();
     assert_eq!(asked(&b, "Tlopen"), 0);
-    b.far.disk = Err(Errno::EIO);
+    b.server.disk = Err(Errno::EIO);
     assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno::EIO));
     assert_eq!((asked(&b, "Tlopen"), asked(&b, "Tfsync")), (1, 1));
 }
 
 #[test]
 fn a_link_whose_attributes_tell_nothing_is_read_again() {
-    let mut far = far();
-    far.link("/cwd", "usr/bin");
-    far.at("/cwd").unwrap().untold = true;
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.link("/cwd", "usr/bin");
+    server.at("/cwd").unwrap().untold = true;
+    let mut b = Bench::new(server);
     assert_eq!(b.readlink("/cwd").unwrap(), b"usr/bin");
     // As when a process of the client's goes elsewhere.
-    b.far.at("/cwd").unwrap().data = b"usr".to_vec();
+    b.server.at("/cwd").unwrap().data = b"usr".to_vec();
     b.now += 2 * FRESH;
     assert_eq!(b.readlink("/cwd").unwrap(), b"usr");
 }
 
 #[test]
 fn who_reads_behind_the_end_of_a_file_reads_nothing() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/true", 0).unwrap();
     b.read_at(fid, 0, 10).unwrap();
     for offset in [30_000, 30_000, u64::MAX, u64::MAX] {
@@ -292,26 +292,26 @@ fn who_reads_behind_the_end_of_a_file_reads_nothing() {
 
 #[test]
 fn a_file_of_somebody_else_that_may_be_written_to_may_be_cut() {
-    let mut far = far();
-    far.at("/usr/bin/small").unwrap().theirs = true;
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.at("/usr/bin/small").unwrap().theirs = true;
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/bin/small", 1).unwrap();
     // As O_TRUNC and ftruncate(2) ask for it.
     for size in [0, 5] {
         b.ask(&Tsetattr { fid, valid: 0x68, size, ..Tsetattr::default() }).unwrap();
-        assert_eq!(b.far.at("/usr/bin/small").unwrap().data.len() as u64, size);
+        assert_eq!(b.server.at("/usr/bin/small").unwrap().data.len() as u64, size);
     }
 }
 
 #[test]
 fn without_a_bound_what_another_session_has_kept_is_asked_for_too() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.cat("/usr/bin/true").unwrap();
     b.readlink("/bin").unwrap();
-    let Bench { relay, mut cache, mut far, .. } = b;
+    let Bench { relay, mut cache, mut server, .. } = b;
     relay.into_memory(&mut cache);
-    far.asked.clear();
-    let mut b = Bench::with(far, Config { freshness_ms: 0, ..CONFIG }, memory(200, 16 * 1024), cache);
+    server.asked.clear();
+    let mut b = Bench::with(server, Config { freshness_ms: 0, ..CONFIG }, memory(200, 16 * 1024), cache);
     b.open("/usr/bin/true", 0).unwrap();
     b.readlink("/bin").unwrap();
     assert_eq!((asked(&b, "Tlopen"), asked(&b, "Treadlink")), (1, 1));
@@ -319,12 +319,12 @@ fn without_a_bound_what_another_session_has_kept_is_asked_for_too() {
 
 #[test]
 fn a_file_that_would_be_larger_than_files_can_be_is_too_large() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/small", 2).unwrap();
     assert_eq!(b.truncate(fid, 1 << 50), Err(Errno::EFBIG));
     assert_eq!(b.attr(fid).unwrap().size, 10);
-    // What is not known to be that is what the far side says.
-    b.far.largest = 1000;
+    // What is not known to be that is what the server says.
+    b.server.largest = 1000;
     assert_eq!(b.truncate(fid, 1001), Err(Errno::EIO));
     assert_eq!(asked(&b, "Twrite"), 1);
     let fid = b.walk("/usr/bin/small").unwrap();
@@ -333,9 +333,9 @@ fn a_file_that_would_be_larger_than_files_can_be_is_too_large() {
 
 #[test]
 fn a_file_larger_than_the_cache_reads_as_it_is() {
-    let mut far = far();
-    far.file("/big", &bytes(1_000_000));
-    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
+    let mut server = server();
+    server.file("/big", &bytes(1_000_000));
+    let mut b = Bench::with(server, CONFIG, memory(64, 16 * 1024), cache(16));
     assert_eq!(b.cat("/big").unwrap(), bytes(1_000_000));
     let fid = b.open("/big", 0).unwrap();
     for at in [999_999, 4095, 500_001, 0, 999_000] {
@@ -348,15 +348,15 @@ fn a_file_larger_than_the_cache_reads_as_it_is() {
 
 #[test]
 fn what_the_kernel_took_back_is_asked_for_again() {
-    let mut far = far();
-    far.file("/zeroes-first", &[&[0; 5000], &*bytes(9000)].concat());
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.file("/zeroes-first", &[&[0; 5000], &*bytes(9000)].concat());
+    let mut b = Bench::new(server);
     let whole = b.cat("/zeroes-first").unwrap();
     let names = b.list("/usr/bin").unwrap();
     let pages = b.cache.reclaimable().expect("there are new bytes");
     pages.fill(0);
     assert!(b.cache.reclaimable().is_none());
-    b.far.asked.clear();
+    b.server.asked.clear();
     assert_eq!(b.cat("/zeroes-first").unwrap(), whole);
     assert_eq!(b.list("/usr/bin").unwrap(), names);
     assert!(asked(&b, "Tread") > 0 && asked(&b, "Treaddir") > 0);
@@ -365,32 +365,32 @@ fn what_the_kernel_took_back_is_asked_for_again() {
 
 #[test]
 fn sequential_reading_is_supplied_ahead() {
-    let mut far = far();
-    far.file("/big", &bytes(4_000_000));
-    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(1024));
+    let mut server = server();
+    server.file("/big", &bytes(4_000_000));
+    let mut b = Bench::with(server, CONFIG, memory(64, 16 * 1024), cache(1024));
     assert_eq!(b.cat("/big").unwrap(), bytes(4_000_000));
-    assert!(asked(&b, "Tread") < 20, "{:?}", b.far.asked);
+    assert!(asked(&b, "Tread") < 20, "{:?}", b.server.asked);
 }
 
 #[test]
 fn a_program_that_is_read_here_and_there_is_fetched_as_a_whole() {
-    let mut far = far();
-    far.file("/program", &bytes(6_000_000));
-    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(4096));
+    let mut server = server();
+    server.file("/program", &bytes(6_000_000));
+    let mut b = Bench::with(server, CONFIG, memory(64, 16 * 1024), cache(4096));
     let fid = b.open("/program", 0).unwrap();
     for at in [0, 5_000_000, 2_000_000] {
         b.read_at(fid, at, 4096).unwrap();
     }
-    b.far.asked.clear();
+    b.server.asked.clear();
     assert_eq!(b.read_all(fid).unwrap(), bytes(6_000_000));
-    assert_eq!(b.far.total(), 0, "{:?}", b.far.asked);
+    assert_eq!(b.server.total(), 0, "{:?}", b.server.asked);
 }
 
 #[test]
 fn what_is_read_once_is_fetched_once() {
-    let mut far = far();
-    far.file("/big", &bytes(30_000_000));
-    let mut b = Bench::with(far, CONFIG, memory(64, 128 * 1024), cache(2048));
+    let mut server = server();
+    server.file("/big", &bytes(30_000_000));
+    let mut b = Bench::with(server, CONFIG, memory(64, 128 * 1024), cache(2048));
     for _ in 0..2 {
         let before = b.relay.counters.read;
         let fid = b.open("/big", 0).unwrap();
@@ -404,6 +404,6 @@ fn what_is_read_once_is_fetched_once() {
         }
         b.clunk(fid);
         let fetched = b.relay.counters.read - before;
-        assert!(fetched < 30_100_000, "{fetched} {:?}", b.far.asked);
+        assert!(fetched < 30_100_000, "{fetched} {:?}", b.server.asked);
     }
 }

@@ -16,15 +16,15 @@ const MOUNTS: &str = "\
 ";
 
 fn client() -> Model {
-    let mut far = far();
-    far.mounts(MOUNTS);
+    let mut server = server();
+    server.mounts(MOUNTS);
     for directory in ["/home", "/home/u", "/home/usb stick", "/mnt", "/etc"] {
-        far.dir(directory);
+        server.dir(directory);
     }
     for file in ["/home/usb stick/photo", "/home/u/file", "/mnt/true", "/etc/file", "/etc/other"] {
-        far.file(file, b"x");
+        server.file(file, b"x");
     }
-    far
+    server
 }
 
 fn device(b: &mut Bench, path: &str) -> u64 {
@@ -34,9 +34,9 @@ fn device(b: &mut Bench, path: &str) -> u64 {
 #[test]
 fn a_file_is_on_the_device_that_the_clients_mounts_say() {
     for google in [true, false] {
-        let mut far = client();
-        far.google = google;
-        let mut b = Bench::new(far);
+        let mut server = client();
+        server.google = google;
+        let mut b = Bench::new(server);
         let [disk, home, stick] = ["/usr/bin/true", "/home", "/home/usb stick"].map(|path| device(&mut b, path));
         assert!(disk == 0 && home != 0 && stick != 0 && home != stick, "{disk} {home} {stick}");
         for path in ["/", "/mnt", "/mnt/true", "/etc", "/etc/other"] {
@@ -51,11 +51,11 @@ fn a_file_is_on_the_device_that_the_clients_mounts_say() {
 
 #[test]
 fn what_asks_before_the_mounts_are_known_waits_for_them() {
-    let mut far = client();
+    let mut server = client();
     // The root of a file system, which is found before anything is known of the mounts.
-    far.number("/home", 2);
+    server.number("/home", 2);
     let config = Config { names: b"home", ..CONFIG };
-    let mut b = Bench::with(far, config, memory(200, 16 * 1024), cache(64));
+    let mut b = Bench::with(server, config, memory(200, 16 * 1024), cache(64));
     let home = device(&mut b, "/home");
     assert_ne!(home, 0);
     assert_eq!(device(&mut b, "/home/u/file"), home);
@@ -64,12 +64,12 @@ fn what_asks_before_the_mounts_are_known_waits_for_them() {
 
 #[test]
 fn the_clients_mounts_cost_five_messages_and_spare_two() {
-    let count = |far: Model| {
-        let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    let count = |server: Model| {
+        let mut b = Bench::with(server, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
         b.stat("/usr").unwrap();
-        b.far.total()
+        b.server.total()
     };
-    let mut without = far();
+    let mut without = server();
     without.dir("/home");
     // Version, attach, proc/self in vain, the owner of the home, the name.
     assert_eq!((count(client()), count(without)), (8, 5));
@@ -77,11 +77,11 @@ fn the_clients_mounts_cost_five_messages_and_spare_two() {
 
 #[test]
 fn without_a_proc_a_low_inode_number_begins_a_device() {
-    let mut far = far();
-    far.dir("/data");
-    far.number("/data", 2);
-    far.file("/data/file", b"x");
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.dir("/data");
+    server.number("/data", 2);
+    server.file("/data/file", b"x");
+    let mut b = Bench::new(server);
     assert_ne!(device(&mut b, "/data"), 0);
     assert_eq!(device(&mut b, "/data/file"), device(&mut b, "/data"));
     assert_eq!(device(&mut b, "/usr"), 0);
@@ -89,26 +89,26 @@ fn without_a_proc_a_low_inode_number_begins_a_device() {
 
 #[test]
 fn low_inode_numbers_within_a_device_begin_none() {
-    let mut far = client();
-    far.dir("/home/usb stick/album");
-    far.number("/home/usb stick/album", 5);
-    far.number("/home/usb stick", 1);
-    let mut b = Bench::new(far);
+    let mut server = client();
+    server.dir("/home/usb stick/album");
+    server.number("/home/usb stick/album", 5);
+    server.number("/home/usb stick", 1);
+    let mut b = Bench::new(server);
     assert_eq!(device(&mut b, "/home/usb stick/album"), device(&mut b, "/home/usb stick"));
 }
 
 #[test]
 fn a_subvolume_of_btrfs_is_a_device_whether_it_is_mounted_or_not() {
-    let mut far = far();
-    far.mounts(
+    let mut server = server();
+    server.mounts(
         "22 1 0:30 /@ / rw - btrfs /dev/sda rw,subvolid=256,subvol=/@\n\
          23 22 0:30 /@home /home rw - btrfs /dev/sda rw,subvolid=257,subvol=/@home\n",
     );
     for directory in ["/home", "/home/sub", "/home/sub/below"] {
-        far.dir(directory);
+        server.dir(directory);
     }
-    far.number("/home/sub", 256);
-    let mut b = Bench::new(far);
+    server.number("/home/sub", 256);
+    let mut b = Bench::new(server);
     let [root, home, sub, below] = ["/usr", "/home", "/home/sub", "/home/sub/below"].map(|path| device(&mut b, path));
     assert!(root == 0 && home != 0 && sub != 0 && sub != home, "{home} {sub}");
     assert_eq!(below, sub);
@@ -116,12 +116,12 @@ fn a_subvolume_of_btrfs_is_a_device_whether_it_is_mounted_or_not() {
 
 #[test]
 fn mounts_beyond_the_room_for_them_are_told_by_their_inode_numbers() {
-    let mut far = client();
+    let mut server = client();
     let many: String = (0..20).map(|i| std::format!("{i} 22 0:{i} / /run/{i} rw - tmpfs t rw\n")).collect();
-    far.mounts(&(MOUNTS.to_owned() + &many + "99 22 0:99 / /last rw - tmpfs t rw\n"));
-    far.dir("/last");
-    far.number("/last", 1);
-    let mut b = Bench::new(far);
+    server.mounts(&(MOUNTS.to_owned() + &many + "99 22 0:99 / /last rw - tmpfs t rw\n"));
+    server.dir("/last");
+    server.number("/last", 1);
+    let mut b = Bench::new(server);
     assert_ne!(device(&mut b, "/last"), 0);
     assert_eq!((device(&mut b, "/usr"), device(&mut b, "/mnt")), (0, 0));
     assert_ne!(device(&mut b, "/home"), 0);
@@ -129,20 +129,20 @@ fn mounts_beyond_the_room_for_them_are_told_by_their_inode_numbers() {
 
 #[test]
 fn a_stick_that_is_mounted_during_a_session_is_a_device_and_none_when_it_is_gone() {
-    let mut far = client();
-    far.dir("/media");
-    far.dir("/media/late");
-    let mut b = Bench::new(far);
+    let mut server = client();
+    server.dir("/media");
+    server.dir("/media/late");
+    let mut b = Bench::new(server);
     assert_eq!(device(&mut b, "/media/late"), 0);
-    let plain = b.far.ino("/media/late").unwrap();
-    b.far.mounts(&(MOUNTS.to_owned() + "40 22 0:50 / /media/late rw - tmpfs none rw\n"));
-    b.far.number("/media/late", 1);
+    let plain = b.server.ino("/media/late").unwrap();
+    b.server.mounts(&(MOUNTS.to_owned() + "40 22 0:50 / /media/late rw - tmpfs none rw\n"));
+    b.server.number("/media/late", 1);
     b.now += 2 * FRESH;
     let late = device(&mut b, "/media/late");
     assert_ne!(late, 0);
     assert_ne!(late, device(&mut b, "/home"));
-    b.far.mounts(MOUNTS);
-    b.far.number("/media/late", plain);
+    b.server.mounts(MOUNTS);
+    b.server.number("/media/late", plain);
     b.now += 2 * FRESH;
     assert_eq!(device(&mut b, "/media/late"), 0);
 }
@@ -162,22 +162,22 @@ fn df_names_the_device() {
 }
 
 #[test]
-fn the_far_user_is_whose_process_it_is() {
-    let mut far = client();
-    far.uid = 1000;
-    let mut b = Bench::new(far);
+fn the_upstream_user_is_whose_process_it_is() {
+    let mut server = client();
+    server.uid = 1000;
+    let mut b = Bench::new(server);
     assert_eq!(b.stat("/home").unwrap().uid, 0);
 }
 
 #[test]
 fn a_directory_whose_inode_number_changes_by_itself_stays_the_same() {
     for (kind, stays) in [("fuse.sshfs", true), ("overlay", true), ("ext4", false)] {
-        let mut far = far();
-        far.mounts(&std::format!("22 1 0:30 / / rw - {kind} none rw\n"));
-        let mut b = Bench::new(far);
+        let mut server = server();
+        server.mounts(&std::format!("22 1 0:30 / / rw - {kind} none rw\n"));
+        let mut b = Bench::new(server);
         let directory = b.walk("/usr/bin").unwrap();
         let before = b.ask(&Tgetattr { fid: directory, request_mask: STAT });
-        b.far.drift = 5000;
+        b.server.drift = 5000;
         b.now += 2 * FRESH;
         let after = b.ask(&Tgetattr { fid: directory, request_mask: STAT });
         assert_eq!(after == before, stays, "{kind}");
@@ -191,22 +191,22 @@ fn a_directory_whose_inode_number_changes_by_itself_stays_the_same() {
 
 #[test]
 fn a_file_that_is_replaced_there_is_seen_anew() {
-    let mut far = far();
-    far.mounts("22 1 0:30 / / rw - overlay none rw\n");
-    let mut b = Bench::new(far);
+    let mut server = server();
+    server.mounts("22 1 0:30 / / rw - overlay none rw\n");
+    let mut b = Bench::new(server);
     let old = b.open("/usr/bin/small", 0).unwrap();
     assert_eq!(b.read_all(old).unwrap(), b"#!/bin/sh\n");
     let before = b.walk("/usr/bin/small").unwrap();
     let before = b.ask(&Tgetattr { fid: before, request_mask: STAT });
-    b.far.unlink("/usr/bin/small");
-    b.far.file("/usr/bin/small", b"#!/bin/ls\n");
+    b.server.unlink("/usr/bin/small");
+    b.server.file("/usr/bin/small", b"#!/bin/ls\n");
     b.now += 2 * FRESH;
     assert_eq!(b.cat("/usr/bin/small").unwrap(), b"#!/bin/ls\n");
     let after = b.walk("/usr/bin/small").unwrap();
     assert_ne!(b.ask(&Tgetattr { fid: after, request_mask: STAT }), before);
     // Its number alone may change.
     let before = b.ask(&Tgetattr { fid: after, request_mask: STAT });
-    b.far.drift = 5000;
+    b.server.drift = 5000;
     b.now += 2 * FRESH;
     assert_eq!(b.ask(&Tgetattr { fid: after, request_mask: STAT }), before);
     assert_eq!(b.cat("/usr/bin/small").unwrap(), b"#!/bin/ls\n");

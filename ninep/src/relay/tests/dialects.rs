@@ -39,7 +39,7 @@ fn body(kind: u8) -> Vec<u8> {
 fn each_number_is_answered_as_the_table_says() {
     let rows = rows();
     for number in 0..=u8::MAX {
-        let mut b = Bench::new(far());
+        let mut b = Bench::new(server());
         let sent = b.send_frame(&frame(number, &body(number)));
         let Some(&(_, request, answer, errors)) = rows.iter().find(|row| row.0 == number) else {
             let fault = sent.expect_err("no request");
@@ -57,7 +57,7 @@ fn each_number_is_answered_as_the_table_says() {
         assert_eq!(tag, 3, "{request}");
         match (answer, reply) {
             ("EOPNOTSUPP", reply) => assert_eq!(reply, Owned::Error(Errno::EOPNOTSUPP), "{request}"),
-            ("relay" | "far", Owned::Error(errno)) => {
+            ("relay" | "upstream", Owned::Error(errno)) => {
                 assert!(errors.contains(&errno.to_string()), "{request}: {errno}")
             }
             ("relay", Owned::Other(kind)) => assert_eq!(kind, number + 1, "{request}"),
@@ -74,9 +74,9 @@ fn each_number_is_answered_as_the_table_says() {
 
 #[test]
 fn what_linux_asks_when_a_rename_is_not_supported_is_an_error() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let (dir, fid) = (b.walk("/usr/bin").unwrap(), b.walk("/usr/bin/small").unwrap());
-    b.far.refuses = Some(Errno::EOPNOTSUPP.0);
+    b.server.refuses = Some(Errno::EOPNOTSUPP.0);
     let rename = Trenameat { olddirfid: dir, oldname: b"small", newdirfid: dir, newname: b"moved" };
     assert_eq!(b.ask(&rename), Err(Errno::EOPNOTSUPP));
     let rename = crate::msg::Trename { fid, dfid: dir, name: b"moved" };
@@ -86,28 +86,28 @@ fn what_linux_asks_when_a_rename_is_not_supported_is_an_error() {
     b.send_frame(&frame(126, &wstat)).unwrap();
     b.settle();
     assert_eq!(b.reply(), Some((3, Owned::Error(Errno::EOPNOTSUPP))));
-    b.far.refuses = None;
+    b.server.refuses = None;
     // v9fs_remove, too, has another way.
-    b.far.refuses = Some(Errno::EOPNOTSUPP.0);
+    b.server.refuses = Some(Errno::EOPNOTSUPP.0);
     assert_eq!(b.ask(&Tunlinkat { dirfid: dir, name: b"small", flags: 0 }), Err(Errno::EOPNOTSUPP));
     assert_eq!(b.ask(&crate::msg::Tremove { fid }), Err(Errno::EOPNOTSUPP));
-    b.far.refuses = None;
+    b.server.refuses = None;
     assert!(b.stat("/usr/bin/small").is_ok());
 }
 
 #[test]
 fn a_request_that_is_not_offered_keeps_the_rules_of_all() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let mut tagged = frame(126, &[]);
     tagged[5..7].copy_from_slice(&NOTAG.to_le_bytes());
     assert_eq!(b.send_bytes(&tagged).unwrap_err().fault, Fault::Tag);
 
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.send(3, &Tmkdir { dfid: ROOT, name: b"made", mode: 0o755, gid: 0 });
     b.pump();
     assert_eq!(b.send_frame(&frame(126, &[])).unwrap_err(), Fault::TagInUse);
 
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.relay.upstream_closed(&mut b.cache);
     b.send_frame(&frame(126, &[0; 4])).unwrap();
     b.pump();

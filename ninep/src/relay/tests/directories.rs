@@ -5,10 +5,10 @@ use crate::msg::{Tlopen, Treaddir};
 
 #[test]
 fn a_directory_is_read_to_its_end_while_what_was_read_is_removed() {
-    let mut far = far();
+    let mut server = server();
     let all: Vec<String> = (0..60).map(|i| std::format!("{i:02}{}", "x".repeat(i % 7))).collect();
-    all.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
-    let mut b = Bench::new(far);
+    all.iter().for_each(|name| server.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/empty", 0o200_000).unwrap();
     let (mut offset, mut seen) = (0, Vec::new());
     loop {
@@ -27,10 +27,10 @@ fn a_directory_is_read_to_its_end_while_what_was_read_is_removed() {
 
 #[test]
 fn an_empty_directory_that_may_not_be_searched_is_listed_if_the_session_has_made_it() {
-    let mut far = far();
-    far.uid = 1000;
-    far.dir("/home");
-    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    let mut server = server();
+    server.uid = 1000;
+    server.dir("/home");
+    let mut b = Bench::with(server, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
     let dfid = b.walk("/usr").unwrap();
     b.ask(&Tmkdir { dfid, name: b"made", mode: 0o040_700, gid: 0 }).unwrap();
     let fid = b.walk("/usr/made").unwrap();
@@ -45,9 +45,9 @@ fn an_empty_directory_that_may_not_be_searched_is_listed_if_the_session_has_made
 
 #[test]
 fn who_looks_for_a_name_is_told_that_the_kernel_holds_every_node() {
-    let mut far = far();
-    (0..20).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
-    let mut b = Bench::with(far, CONFIG, memory(12, 16 * 1024), cache(16));
+    let mut server = server();
+    (0..20).for_each(|i| server.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::with(server, CONFIG, memory(12, 16 * 1024), cache(16));
     let held = (0..20).take_while(|i| b.walk(&std::format!("/usr/empty/{i}")).is_ok()).count();
     assert!((1..20).contains(&held), "{held}");
     let newfid = b.new_fid();
@@ -57,7 +57,7 @@ fn who_looks_for_a_name_is_told_that_the_kernel_holds_every_node() {
 
 #[test]
 fn a_fid_that_another_has_replaced_while_a_directory_was_read_is_clunked() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let (dfid, reader) = (b.walk("/usr/bin").unwrap(), b.walk("/usr/bin").unwrap());
     b.send(1, &Tlopen { fid: reader, flags: 0 });
     b.pump();
@@ -71,15 +71,15 @@ fn a_fid_that_another_has_replaced_while_a_directory_was_read_is_clunked() {
     b.clunk(reader);
     b.clunk(dfid);
     b.settle();
-    assert_eq!(b.far.open_fids(), b.relay.tree.nodes.iter().filter(|n| n.dir_open).count());
+    assert_eq!(b.server.open_fids(), b.relay.tree.nodes.iter().filter(|n| n.dir_open).count());
 }
 
 #[test]
 fn who_goes_on_in_a_listing_that_is_another_by_now_reads_no_garbage() {
-    let mut far = far();
+    let mut server = server();
     let all: Vec<String> = (0..600).map(|i| std::format!("{i:03}{}", "x".repeat(i % 7))).collect();
-    all.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
-    let mut b = Bench::new(far);
+    all.iter().for_each(|name| server.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/empty", 0o200_000).unwrap();
     let first = b.ask(&Treaddir { fid, offset: 0, count: 6000 }).unwrap();
     let Owned::Entries(entries) = first else { panic!("{first:?}") };
@@ -93,9 +93,9 @@ fn who_goes_on_in_a_listing_that_is_another_by_now_reads_no_garbage() {
 
 #[test]
 fn who_goes_on_in_a_listing_that_was_fetched_again_misses_nothing() {
-    let mut far = far();
-    (0..600).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
-    let mut b = Bench::new(far);
+    let mut server = server();
+    (0..600).for_each(|i| server.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/empty", 0o200_000).unwrap();
     let first = b.ask(&Treaddir { fid, offset: 0, count: 6000 }).unwrap();
     let Owned::Entries(mut entries) = first else { panic!("{first:?}") };
@@ -112,30 +112,30 @@ fn who_goes_on_in_a_listing_that_was_fetched_again_misses_nothing() {
 
 #[test]
 fn of_a_large_directory_that_is_gone_no_fid_is_forgotten() {
-    let mut far = far();
-    (0..300).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
-    let mut b = Bench::with(far, CONFIG, memory(400, 16 * 1024), cache(64));
+    let mut server = server();
+    (0..300).for_each(|i| server.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::with(server, CONFIG, memory(400, 16 * 1024), cache(64));
     (0..300).for_each(|i| assert!(b.stat(&std::format!("/usr/empty/{i}")).is_ok()));
-    b.far.unlink("/usr/empty");
+    b.server.unlink("/usr/empty");
     b.now += 2 * FRESH;
     assert_eq!(b.stat("/usr/empty"), Err(Errno::ENOENT));
     b.settle();
-    assert_eq!(b.far.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
+    assert_eq!(b.server.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
     // The places are free for others.
-    (0..500).for_each(|i| b.far.file(&std::format!("/usr/bin/{i}"), b"x"));
+    (0..500).for_each(|i| b.server.file(&std::format!("/usr/bin/{i}"), b"x"));
     (0..500).for_each(|i| assert!(b.stat(&std::format!("/usr/bin/{i}")).is_ok()));
-    assert_eq!(b.far.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
+    assert_eq!(b.server.fids(), b.relay.tree.nodes.iter().filter(|n| n.ffid != 0).count());
 }
 
 #[test]
 fn a_name_that_no_program_could_open_is_left_out_and_the_others_are_not() {
     for google in [true, false] {
-        let mut far = far();
-        (far.google, far.msize) = (google, 8192);
+        let mut server = server();
+        (server.google, server.msize) = (google, 8192);
         let long = "\u{434}".repeat(255);
-        (0..60).for_each(|i| far.file(&std::format!("/usr/empty/{i:02}{}", &long[..(i % 4) * 126]), b"x"));
-        far.file(&std::format!("/usr/bin/{long}"), b"x");
-        let mut b = Bench::new(far);
+        (0..60).for_each(|i| server.file(&std::format!("/usr/empty/{i:02}{}", &long[..(i % 4) * 126]), b"x"));
+        server.file(&std::format!("/usr/bin/{long}"), b"x");
+        let mut b = Bench::new(server);
         assert_eq!(b.list("/usr/empty").unwrap().len(), 2 + 45);
         assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
         // Also in pieces of any size.
@@ -159,50 +159,50 @@ fn a_name_that_no_program_could_open_is_left_out_and_the_others_are_not() {
 
 #[test]
 fn of_all_directories_that_were_listed_few_stay_open() {
-    let mut far = far();
+    let mut server = server();
     for i in 0..400 {
-        far.dir(&std::format!("/usr/empty/{i}"));
-        far.file(&std::format!("/usr/empty/{i}/f"), b"x");
+        server.dir(&std::format!("/usr/empty/{i}"));
+        server.file(&std::format!("/usr/empty/{i}/f"), b"x");
     }
-    let mut b = Bench::with(far, CONFIG, memory(2000, 16 * 1024), cache(1024));
+    let mut b = Bench::with(server, CONFIG, memory(2000, 16 * 1024), cache(1024));
     b.list("/usr/empty").unwrap();
     for i in 0..400 {
         assert_eq!(b.list(&std::format!("/usr/empty/{i}")).unwrap().len(), 3);
     }
-    assert_eq!(b.far.open_fids(), 256);
+    assert_eq!(b.server.open_fids(), 256);
     b.now += 2 * FRESH;
     assert_eq!(b.cat("/usr/empty/399/f").unwrap(), b"x");
-    b.far.file("/usr/empty/399/g", b"x");
+    b.server.file("/usr/empty/399/g", b"x");
     b.now += 2 * FRESH;
     assert_eq!(b.list("/usr/empty/399").unwrap().len(), 4);
 }
 
 #[test]
 fn names_that_are_asked_for_in_order_are_asked_ahead() {
-    let mut far = far();
-    (0..40).for_each(|i| far.file(&std::format!("/usr/empty/{i:02}"), b"x"));
-    let mut b = Bench::new(far);
+    let mut server = server();
+    (0..40).for_each(|i| server.file(&std::format!("/usr/empty/{i:02}"), b"x"));
+    let mut b = Bench::new(server);
     let stat = |b: &mut Bench, i: usize| assert!(b.stat(&std::format!("/usr/empty/{i:02}")).is_ok());
     b.list("/usr/empty").unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     let mut trips = 0;
     for i in 0..40 {
-        let before = b.far.total();
+        let before = b.server.total();
         stat(&mut b, i);
-        trips += usize::from(b.far.total() > before);
+        trips += usize::from(b.server.total() > before);
     }
-    assert_eq!((b.far.total(), trips), (40, 6), "{:?}", b.far.asked);
+    assert_eq!((b.server.total(), trips), (40, 6), "{:?}", b.server.asked);
     // Without a listing, after some names.
     let mut b = b.next_session();
-    b.far.file("/usr/empty/99", b"new");
-    b.far.asked.clear();
+    b.server.file("/usr/empty/99", b"new");
+    b.server.asked.clear();
     (0..40).for_each(|i| stat(&mut b, i));
-    assert_eq!(b.far.total(), 44, "{:?}", b.far.asked);
+    assert_eq!(b.server.total(), 44, "{:?}", b.server.asked);
 }
 
 #[test]
 fn a_directory_that_the_session_changes_is_not_listed_ahead() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     for i in 0..30 {
         let fid = b.create("/usr/empty", &std::format!("{i}"), 0o102).unwrap();
         b.clunk(fid);
@@ -213,30 +213,30 @@ fn a_directory_that_the_session_changes_is_not_listed_ahead() {
 
 #[test]
 fn who_visits_all_directories_finds_them_listed() {
-    let mut far = far();
+    let mut server = server();
     for i in 0..10 {
-        far.dir(&std::format!("/usr/empty/{i}"));
-        far.file(&std::format!("/usr/empty/{i}/f"), b"x");
+        server.dir(&std::format!("/usr/empty/{i}"));
+        server.file(&std::format!("/usr/empty/{i}/f"), b"x");
     }
-    let mut b = Bench::new(far);
+    let mut b = Bench::new(server);
     b.list("/usr/empty").unwrap();
-    b.far.asked.clear();
+    b.server.asked.clear();
     let mut trips = 0;
     for i in 0..10 {
-        let before = b.far.total();
+        let before = b.server.total();
         assert_eq!(b.list(&std::format!("/usr/empty/{i}")).unwrap().len(), 3);
-        trips += usize::from(b.far.total() > before);
+        trips += usize::from(b.server.total() > before);
     }
-    assert_eq!((b.far.total(), trips), (30, 3), "{:?}", b.far.asked);
+    assert_eq!((b.server.total(), trips), (30, 3), "{:?}", b.server.asked);
 }
 
 #[test]
 fn a_long_listing_comes_in_several_messages() {
     for google in [true, false] {
-        let mut far = far();
-        (far.google, far.msize) = (google, 8192);
-        (0..300).for_each(|i| far.file(&std::format!("/usr/empty/{i:0200}"), b"x"));
-        let mut b = Bench::new(far);
+        let mut server = server();
+        (server.google, server.msize) = (google, 8192);
+        (0..300).for_each(|i| server.file(&std::format!("/usr/empty/{i:0200}"), b"x"));
+        let mut b = Bench::new(server);
         assert_eq!(b.list("/usr/empty").unwrap().len(), 302);
         assert_eq!(asked(&b, "Treaddir"), if google { 9 } else { 10 });
     }
@@ -244,10 +244,10 @@ fn a_long_listing_comes_in_several_messages() {
 
 #[test]
 fn a_listing_that_does_not_fit_is_passed_on() {
-    let mut far = far();
+    let mut server = server();
     let names: Vec<String> = (0..3000).map(|i| std::format!("a-file-with-a-rather-long-name-{i:05}")).collect();
-    names.iter().for_each(|name| far.file(&std::format!("/usr/empty/{name}"), b"x"));
-    let mut b = Bench::with(far, CONFIG, memory(64, 16 * 1024), cache(16));
+    names.iter().for_each(|name| server.file(&std::format!("/usr/empty/{name}"), b"x"));
+    let mut b = Bench::with(server, CONFIG, memory(64, 16 * 1024), cache(16));
     let listed = b.list("/usr/empty").unwrap();
     let listed: Vec<_> = listed.into_iter().filter(|(name, _)| name.len() > 2).collect();
     assert_eq!(listed.len(), 3000);
@@ -256,14 +256,14 @@ fn a_listing_that_does_not_fit_is_passed_on() {
 
 #[test]
 fn a_directory_whose_names_cannot_be_looked_up_is_not_shown_as_empty() {
-    let mut far = far();
-    far.uid = 1000;
-    far.dir("/home");
-    far.at("/usr/bin").unwrap().mode = 0o040_600;
-    let mut b = Bench::with(far, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    let mut server = server();
+    server.uid = 1000;
+    server.dir("/home");
+    server.at("/usr/bin").unwrap().mode = 0o040_600;
+    let mut b = Bench::with(server, Config { home: b"/home", ..CONFIG }, memory(200, 16 * 1024), cache(64));
     assert_eq!(b.list("/usr/bin"), Err(Errno::EACCES));
     assert_eq!(b.stat("/usr/bin/small"), Err(Errno::EACCES));
-    b.far.at("/usr/bin").unwrap().mode = 0o040_700;
+    b.server.at("/usr/bin").unwrap().mode = 0o040_700;
     b.now += FRESH;
     assert_eq!(b.list("/usr/bin").unwrap().len(), 4);
 }

@@ -1,10 +1,10 @@
-//! What the far side says went wrong.
+//! What the server says went wrong.
 
 use super::*;
 use crate::msg::{Body, Tfsync, Tlink, Tlopen, Tmknod, Treaddir, Treadlink, Tsymlink, Tunlinkat, Twrite};
 use crate::wire::Data;
 
-/// Asks for everything that the far side has to be asked for: by fids of a directory, a file, a link, an open file and an
+/// Asks for everything that the server has to be asked for: by fids of a directory, a file, a link, an open file and an
 /// open directory.
 fn all_answers(
     b: &mut Bench,
@@ -35,10 +35,10 @@ fn all_answers(
 }
 
 fn refused_with(ecode: u32) -> Vec<(&'static str, Result<Owned, Errno>)> {
-    let mut b = Bench::with(far(), Config { freshness_ms: 0, ..CONFIG }, memory(200, 16 * 1024), cache(64));
+    let mut b = Bench::with(server(), Config { freshness_ms: 0, ..CONFIG }, memory(200, 16 * 1024), cache(64));
     let fids =
         [b.walk("/usr/bin"), b.walk("/usr/bin/small"), b.walk("/bin"), b.open("/usr/bin/true", 2), b.open("/usr", 0)];
-    b.far.refuses = Some(ecode);
+    b.server.refuses = Some(ecode);
     all_answers(&mut b, fids.map(Result::unwrap))
 }
 
@@ -53,10 +53,10 @@ fn numbers_that_no_program_knows_are_an_input_output_error() {
 
 #[test]
 fn numbers_that_programs_know_are_passed_on() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/small", 2).unwrap();
     for ecode in 1..=133 {
-        b.far.disk = Err(Errno(ecode));
+        b.server.disk = Err(Errno(ecode));
         assert_eq!(b.ask(&Tfsync { fid, datasync: 0 }), Err(Errno(ecode)));
     }
     for (request, answer) in refused_with(Errno::EDQUOT.0) {

@@ -1,4 +1,4 @@
-//! setuid and setgid, with a far side that drops them from what it is sent (Google's dialect), and one that keeps them.
+//! setuid and setgid, with a server that drops them from what it is sent (Google's dialect), and one that keeps them.
 
 use super::*;
 
@@ -6,15 +6,15 @@ const CHMOD: u32 = 1 | 1 << 6;
 
 /// /usr/team is setgid, /usr/team/old has 2750, /usr/bin/su has 4755.
 fn bench(google: bool) -> Bench {
-    let mut far = far();
-    (far.google, far.umask) = (google, 0o022);
-    far.dir("/usr/team");
-    far.dir("/usr/team/old");
-    far.file("/usr/bin/su", b"su");
-    far.at("/usr/team").unwrap().mode = 0o042_775;
-    far.at("/usr/team/old").unwrap().mode = 0o042_750;
-    far.at("/usr/bin/su").unwrap().mode = 0o104_755;
-    Bench::new(far)
+    let mut server = server();
+    (server.google, server.umask) = (google, 0o022);
+    server.dir("/usr/team");
+    server.dir("/usr/team/old");
+    server.file("/usr/bin/su", b"su");
+    server.at("/usr/team").unwrap().mode = 0o042_775;
+    server.at("/usr/team/old").unwrap().mode = 0o042_750;
+    server.at("/usr/bin/su").unwrap().mode = 0o104_755;
+    Bench::new(server)
 }
 
 fn set(b: &mut Bench, path: &str, valid: u32, mode: u32) -> Result<(), Errno> {
@@ -46,12 +46,12 @@ fn a_chmod_that_would_lose_setuid_or_setgid_is_not_done() {
         [("/usr/team/old", 0o2770), ("/usr/bin/su", 0o4711), ("/usr/bin/su", 0o755), ("/usr/bin/small", 0o2755)]
     {
         let mut b = bench(true);
-        let before = b.far.at(path).unwrap().mode;
+        let before = b.server.at(path).unwrap().mode;
         assert_eq!(set(&mut b, path, CHMOD, mode), Err(Errno::EPERM));
-        assert_eq!((b.far.at(path).unwrap().mode, asked(&b, "Tsetattr")), (before, 0));
+        assert_eq!((b.server.at(path).unwrap().mode, asked(&b, "Tsetattr")), (before, 0));
         let mut b = bench(false);
         set(&mut b, path, CHMOD, mode).unwrap();
-        assert_eq!(b.far.at(path).unwrap().mode & 0o7777, mode);
+        assert_eq!(b.server.at(path).unwrap().mode & 0o7777, mode);
     }
 }
 
@@ -64,7 +64,7 @@ fn a_chmod_that_loses_nothing_is_done() {
     set(&mut b, "/usr/bin/su", CHMOD, 0o104_755).unwrap();
     assert_eq!((b.stat("/usr/bin/su").unwrap().mode, asked(&b, "Tsetattr")), (0o104_755, 1));
     // The client has taken it away itself.
-    b.far.at("/usr/bin/su").unwrap().mode = 0o100_755;
+    b.server.at("/usr/bin/su").unwrap().mode = 0o100_755;
     b.now += FRESH;
     set(&mut b, "/usr/bin/su", CHMOD, 0o700).unwrap();
     assert_eq!(b.stat("/usr/bin/su").unwrap().mode, 0o100_700);
@@ -77,7 +77,7 @@ fn a_file_is_not_made_with_less_than_it_was_to_have() {
         let fid = b.walk("/usr/empty").unwrap();
         let created = b.ask(&Tlcreate { fid, name: b"x", flags: 2, mode: 0o104_755, gid: 0 });
         assert_eq!(created.map(|_| b.stat("/usr/empty/x").unwrap().mode), made);
-        assert_eq!(b.far.at("/usr/empty/x").is_some(), !google);
+        assert_eq!(b.server.at("/usr/empty/x").is_some(), !google);
     }
 }
 

@@ -7,14 +7,14 @@ use crate::relay::testkit::refuse;
 #[test]
 fn a_file_that_was_replaced_before_it_is_opened_is_looked_for_again() {
     for path in ["/usr/bin/true", "/usr/empty"] {
-        let mut b = Bench::new(far());
+        let mut b = Bench::new(server());
         let fid = b.walk(path).unwrap();
-        b.far.unlink(path);
+        b.server.unlink(path);
         if path == "/usr/empty" {
-            b.far.dir(path);
-            b.far.file("/usr/empty/new", b"x");
+            b.server.dir(path);
+            b.server.file("/usr/empty/new", b"x");
         } else {
-            b.far.file(path, b"another");
+            b.server.file(path, b"another");
         }
         // The kernel looks again.
         assert_eq!(b.ask(&Tlopen { fid, flags: 0 }), Err(Errno::ESTALE));
@@ -32,16 +32,16 @@ fn a_file_that_was_replaced_before_it_is_opened_is_looked_for_again() {
 
 #[test]
 fn an_open_file_that_the_client_replaced_is_never_the_new_one() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     b.cat("/usr/bin/true").unwrap();
     let mut b = b.next_session();
-    // All of it is in the cache, so the far side is not asked to open it.
+    // All of it is in the cache, so the server is not asked to open it.
     let fid = b.open("/usr/bin/true", 0).unwrap();
     assert_eq!(asked(&b, "Tlopen"), 0);
-    b.far.unlink("/usr/bin/true");
+    b.server.unlink("/usr/bin/true");
     b.now += 2 * FRESH;
     assert_eq!(b.stat("/usr/bin/true"), Err(Errno::ENOENT));
-    b.far.file("/usr/bin/true", &[7; 30_000]);
+    b.server.file("/usr/bin/true", &[7; 30_000]);
     b.now += 2 * FRESH;
     match b.read_at(fid, 0, 100) {
         Ok(data) => assert_eq!(data, bytes(100)),
@@ -52,11 +52,11 @@ fn an_open_file_that_the_client_replaced_is_never_the_new_one() {
 
 #[test]
 fn who_asks_about_an_open_file_again_and_again_does_not_keep_its_name() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let held = b.open("/usr/bin/true", 2).unwrap();
     let old = b.attr(held).unwrap();
-    b.far.unlink("/usr/bin/true");
-    b.far.file("/usr/bin/true", b"another");
+    b.server.unlink("/usr/bin/true");
+    b.server.file("/usr/bin/true", b"another");
     for _ in 0..6 {
         b.now += FRESH / 2;
         assert_eq!(b.attr(held).unwrap().size, old.size);
@@ -67,7 +67,7 @@ fn who_asks_about_an_open_file_again_and_again_does_not_keep_its_name() {
 #[test]
 fn a_name_that_was_absent_before_the_session_made_it_is_there_afterwards() {
     for mkdir_first in [true, false] {
-        let mut b = Bench::new(far());
+        let mut b = Bench::new(server());
         let (dfid, newfid) = (b.walk("/usr").unwrap(), b.new_fid());
         b.send(1, &Twalk { fid: dfid, newfid, wname: heapless::Vec::from_slice(&[&b"new"[..]]).unwrap() });
         b.pump();
@@ -84,7 +84,7 @@ fn a_name_that_was_absent_before_the_session_made_it_is_there_afterwards() {
 
 #[test]
 fn a_read_that_failed_for_another_is_asked_again() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/true", 0).unwrap();
     b.send(1, &Tread { fid, offset: 0, count: 100 });
     b.pump();
@@ -97,7 +97,7 @@ fn a_read_that_failed_for_another_is_asked_again() {
 fn what_its_attributes_do_not_tell_about_has_no_version() {
     let version = |freshness_ms| {
         let config = Config { freshness_ms, ..CONFIG };
-        let mut b = Bench::with(far(), config, memory(200, 16 * 1024), cache(64));
+        let mut b = Bench::with(server(), config, memory(200, 16 * 1024), cache(64));
         let fid = b.walk("/usr/bin/true").unwrap();
         match b.ask(&Tgetattr { fid, request_mask: 0x7ff }) {
             Ok(Owned::Attr(_, _, version)) => version,
@@ -123,7 +123,7 @@ fn late_walk(b: &mut Bench, dfid: u32, name: &[u8], change: impl FnOnce(&mut Ben
 
 #[test]
 fn a_name_that_was_given_away_before_its_walk_is_answered_is_absent() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dir = b.walk("/usr/bin").unwrap();
     late_walk(&mut b, dir, b"small", |b| {
         b.send(2, &Trenameat { olddirfid: dir, oldname: b"small", newdirfid: dir, newname: b"other" });
@@ -137,7 +137,7 @@ fn a_name_that_was_given_away_before_its_walk_is_answered_is_absent() {
 
 #[test]
 fn a_name_that_another_was_given_before_its_walk_is_answered_is_the_other_s() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dir = b.walk("/usr/bin").unwrap();
     let open = b.open("/usr/bin/true", 2).unwrap();
     late_walk(&mut b, dir, b"small", |b| {
@@ -145,12 +145,12 @@ fn a_name_that_another_was_given_before_its_walk_is_answered_is_the_other_s() {
     });
     b.received.clear();
     b.truncate(open, 5).unwrap();
-    assert_eq!(b.far.at("/usr/bin/small").unwrap().data, &bytes(30_000)[..5]);
+    assert_eq!(b.server.at("/usr/bin/small").unwrap().data, &bytes(30_000)[..5]);
 }
 
 #[test]
 fn a_directory_that_was_made_before_its_walk_is_answered_is_made() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let dfid = b.walk("/usr/bin").unwrap();
     late_walk(&mut b, dfid, b"new", |b| b.send(2, &Tmkdir { dfid, name: b"new", mode: 0o755, gid: 0 }));
     let answers: Vec<_> = core::iter::from_fn(|| b.reply()).collect();
@@ -159,11 +159,11 @@ fn a_directory_that_was_made_before_its_walk_is_answered_is_made() {
 
 #[test]
 fn a_change_of_a_file_that_is_replaced_meanwhile_ends() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.walk("/usr/bin/small").unwrap();
     b.now += FRESH;
-    b.far.unlink("/usr/bin/small");
-    b.far.file("/usr/bin/small", b"another");
+    b.server.unlink("/usr/bin/small");
+    b.server.file("/usr/bin/small", b"another");
     b.send(1, &Tgetattr { fid, request_mask: 0x7ff });
     b.send(2, &Tsetattr { fid, valid: 1, mode: 0o100_600, ..Tsetattr::default() });
     b.settle();
@@ -172,7 +172,7 @@ fn a_change_of_a_file_that_is_replaced_meanwhile_ends() {
 
 #[test]
 fn a_file_is_opened_for_reading_and_for_writing_at_once() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fids = [b.walk("/usr/bin/true").unwrap(), b.walk("/usr/bin/true").unwrap()];
     for (tag, &fid) in (0..).zip(&fids) {
         b.send(tag, &Tlopen { fid, flags: tag.into() });
@@ -183,12 +183,12 @@ fn a_file_is_opened_for_reading_and_for_writing_at_once() {
 
 #[test]
 fn a_file_of_which_there_could_be_no_other_fid_keeps_no_place() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     for name in ["true", "small"] {
-        // The only far fid is the open one.
+        // The only upstream fid is the open one.
         let fid = b.open(&std::format!("/usr/bin/{name}"), 0).unwrap();
         b.now += 20 * FRESH;
-        b.far.unlink(&std::format!("/usr/bin/{name}"));
+        b.server.unlink(&std::format!("/usr/bin/{name}"));
         b.truncate(fid, 5).unwrap();
         b.clunk(fid);
     }
@@ -196,10 +196,10 @@ fn a_file_of_which_there_could_be_no_other_fid_keeps_no_place() {
 }
 
 #[test]
-fn after_four_billion_far_fids_those_in_use_stay_what_they_are() {
-    let mut far = far();
-    (0..30).for_each(|i| far.file(&std::format!("/usr/empty/{i}"), b"x"));
-    let mut b = Bench::new(far);
+fn after_four_billion_upstream_fids_those_in_use_stay_what_they_are() {
+    let mut server = server();
+    (0..30).for_each(|i| server.file(&std::format!("/usr/empty/{i}"), b"x"));
+    let mut b = Bench::new(server);
     let fid = b.open("/usr/bin/true", 2).unwrap();
     b.relay.next_ffid = (crate::limits::NOFID - 4).into();
     for i in 0..30 {
@@ -211,12 +211,12 @@ fn after_four_billion_far_fids_those_in_use_stay_what_they_are() {
     all.sort_unstable();
     assert!(all.is_sorted_by(|a, b| a < b) && !all.contains(&crate::limits::NOFID), "{all:?}");
     b.write_at(fid, 0, b"mine").unwrap();
-    assert_eq!(&b.far.at("/usr/bin/true").unwrap().data[..4], b"mine");
+    assert_eq!(&b.server.at("/usr/bin/true").unwrap().data[..4], b"mine");
 }
 
 #[test]
 fn a_time_that_is_set_alone_leaves_the_other_as_the_last_write_made_it() {
-    let mut b = Bench::new(far());
+    let mut b = Bench::new(server());
     let fid = b.open("/usr/bin/true", 1).unwrap();
     let before = b.attr(fid).unwrap().mtime_sec;
     // Asked again while it is still good, and answered after the write that it knows nothing of.
@@ -231,6 +231,6 @@ fn a_time_that_is_set_alone_leaves_the_other_as_the_last_write_made_it() {
     b.received.clear();
     // Of atime, by its value.
     b.ask(&Tsetattr { fid, valid: 0x90, atime_sec: 7, ..Tsetattr::default() }).unwrap();
-    assert_eq!(b.far.set.atime_sec, 7);
-    assert!(b.far.set.valid & 0x100 == 0 || b.far.set.mtime_sec > before, "{:?} {before}", b.far.set);
+    assert_eq!(b.server.set.atime_sec, 7);
+    assert!(b.server.set.valid & 0x100 == 0 || b.server.set.mtime_sec > before, "{:?} {before}", b.server.set);
 }

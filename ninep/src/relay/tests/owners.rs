@@ -8,21 +8,21 @@ const NOBODY: u32 = 65534;
 
 /// A client that is root, with a directory that everybody may write, and files as others have them.
 fn root() -> Model {
-    let mut far = far();
+    let mut server = server();
     for (path, mode) in
         [("/tmp", 0o041_777), ("/staff", 0o042_775), ("/tmp/safe", 0o040_755), ("/tmp/theirs", 0o041_777)]
     {
-        far.dir(path);
-        far.at(path).unwrap().mode = mode;
+        server.dir(path);
+        server.at(path).unwrap().mode = mode;
     }
-    far.at("/tmp/theirs").unwrap().owner = Some([1000, 1000]);
-    far.file("/secret", b"");
-    far
+    server.at("/tmp/theirs").unwrap().owner = Some([1000, 1000]);
+    server.file("/secret", b"");
+    server
 }
 
-fn bench(far: Model) -> Bench {
+fn bench(server: Model) -> Bench {
     // Whose the client's process is.
-    Bench::with(far, Config { home: b"/usr", ..CONFIG }, memory(200, 16 * 1024), cache(64))
+    Bench::with(server, Config { home: b"/usr", ..CONFIG }, memory(200, 16 * 1024), cache(64))
 }
 
 /// A fid of a directory, of a process with this user.
@@ -60,13 +60,13 @@ fn what_another_user_makes_where_that_is_safe_is_his() {
     assert_eq!(make_dir(&mut b, NOBODY, "/tmp", "d"), [NOBODY; 2]);
     assert_eq!(create(&mut b, NOBODY, "/tmp", "f"), [NOBODY; 2]);
     assert_eq!(create(&mut b, NOBODY, "/tmp/safe", "f"), [NOBODY; 2]);
-    assert_eq!(b.far.at("/tmp/f").unwrap().owner, Some([NOBODY; 2]));
+    assert_eq!(b.server.at("/tmp/f").unwrap().owner, Some([NOBODY; 2]));
     // What the session's own user makes stays his, and costs nothing.
-    assert_eq!((create(&mut b, 0, "/tmp", "g"), b.far.at("/tmp/g").unwrap().owner), ([0; 2], None));
+    assert_eq!((create(&mut b, 0, "/tmp", "g"), b.server.at("/tmp/g").unwrap().owner), ([0; 2], None));
     // A link is the client's.
     let fid = walk(&mut b, NOBODY, "/tmp");
     b.ask(&Tsymlink { fid, name: b"l", symtgt: b"/secret", gid: NOBODY }).unwrap();
-    assert_eq!([b.far.at("/tmp/l").unwrap().owner, b.far.at("/secret").unwrap().owner], [None; 2]);
+    assert_eq!([b.server.at("/tmp/l").unwrap().owner, b.server.at("/secret").unwrap().owner], [None; 2]);
 }
 
 #[test]
@@ -78,18 +78,18 @@ fn where_others_may_write_nothing_is_given_away() {
     // Nor below what has been given away.
     assert_eq!(make_dir(&mut b, NOBODY, "/tmp", "d"), [NOBODY; 2]);
     assert_eq!(create(&mut b, NOBODY, "/tmp/d", "f"), [0; 2]);
-    assert_eq!(b.far.at("/tmp/d/f").unwrap().owner, None);
+    assert_eq!(b.server.at("/tmp/d/f").unwrap().owner, None);
 }
 
 #[test]
 fn a_client_that_is_not_root_keeps_what_is_made() {
-    let mut far = root();
-    far.uid = 1000;
-    let mut b = bench(far);
-    b.far.asked.clear();
+    let mut server = root();
+    server.uid = 1000;
+    let mut b = bench(server);
+    b.server.asked.clear();
     assert_eq!(create(&mut b, NOBODY, "/tmp", "f"), [0; 2]);
     assert_eq!(make_dir(&mut b, NOBODY, "/tmp", "d"), [0; 2]);
-    assert_eq!(asked(&b, "Tsetattr"), 0, "{:?}", b.far.asked);
+    assert_eq!(asked(&b, "Tsetattr"), 0, "{:?}", b.server.asked);
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn it_costs_a_message_to_give_a_file_away_and_one_to_see_it() {
     let mut b = bench(root());
     let mut cost = |user: u32, name: &str| {
         b.stat("/tmp").unwrap();
-        b.far.asked.clear();
+        b.server.asked.clear();
         create(&mut b, user, "/tmp", name);
-        (b.far.total(), asked(&b, "Tsetattr"))
+        (b.server.total(), asked(&b, "Tsetattr"))
     };
     cost(NOBODY, "first");
     let (own, given) = (cost(0, "own"), cost(NOBODY, "given"));
@@ -108,7 +108,7 @@ fn it_costs_a_message_to_give_a_file_away_and_one_to_see_it() {
 }
 
 /// Somebody on the client's machine puts a link in the place of the name, at each moment that there is; before it is
-/// created, too, since the far side's create opens what is there.
+/// created, too, since the server's create opens what is there.
 #[test]
 fn a_name_that_is_swapped_for_a_link_gives_nothing_away() {
     for (directory, hard) in ["/tmp", "/staff", "/tmp/theirs"].into_iter().flat_map(|d| [(d, false), (d, true)]) {
@@ -124,14 +124,14 @@ fn a_name_that_is_swapped_for_a_link_gives_nothing_away() {
                     break;
                 }
                 // Who may: in a sticky directory what root has made cannot be taken away.
-                sticky |= directory == "/tmp" && b.far.ino(&name).is_some();
+                sticky |= directory == "/tmp" && b.server.ino(&name).is_some();
                 if step == moment && !sticky {
-                    b.far.unlink(&name);
-                    if hard { b.far.hard_link(&name, "/secret") } else { b.far.link(&name, "/secret") }
+                    b.server.unlink(&name);
+                    if hard { b.server.hard_link(&name, "/secret") } else { b.server.link(&name, "/secret") }
                 }
                 b.deliver(0);
             }
-            assert_eq!(b.far.at("/secret").unwrap().owner, None, "{directory} {hard} {moment}");
+            assert_eq!(b.server.at("/secret").unwrap().owner, None, "{directory} {hard} {moment}");
         }
     }
 }

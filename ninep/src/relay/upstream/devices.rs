@@ -10,7 +10,7 @@ use crate::relay::state::Relay;
 use crate::types::{getattr, open};
 
 impl Relay<'_> {
-    /// The upstream server has answered to one of the steps; without the next one it is over.
+    /// One of the steps has been answered, and the next one is taken. After an answer that leads nowhere there is none.
     pub(super) fn devices_go_on(
         &mut self,
         tag: usize,

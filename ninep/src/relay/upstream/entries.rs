@@ -1,4 +1,4 @@
-//! Listings of directories: entries are put right as they come, and kept.
+//! Listings of directories. Entries are corrected as they come, and kept.
 
 use crate::errno::Errno;
 use crate::frame::Fault;
@@ -67,7 +67,7 @@ impl Relay<'_> {
         keep_entry(transfer, &Dirent { qid: above, offset: 0, kind: DT_DIR, name: b".." }, cache);
     }
 
-    /// The upstream server has no more entries, or refuses to say them with `code`.
+    /// The upstream server has no more entries, or has failed with the error number `code`.
     pub(super) fn listing_ended(
         &mut self,
         tag: usize,
@@ -105,7 +105,7 @@ impl Relay<'_> {
         self.wake_and_release(tag, code, request.node, cache);
     }
 
-    /// A listing needs the fid of its directory no longer.
+    /// A listing does not need the fid of its directory any more.
     fn directory_listed(&mut self, request: &Request) {
         /// So many directories are open on the upstream server at a time: a process there may have 1024 or 4096 open
         /// files.

@@ -1,5 +1,5 @@
-//! What the upstream server answers: bytes become replies ([`replies`]) and data ([`data`]). What a reply says is learnt
-//! first; then the jobs that waited for it run.
+//! What the upstream server answers: bytes become replies ([`replies`]) and data ([`data`]). What a reply says is
+//! learnt first. Then the jobs that wait for it run.
 
 mod data;
 mod devices;
@@ -51,7 +51,7 @@ impl Relay<'_> {
 
     fn input_error(&self, fault: Fault) -> FrameError {
         let header = self.input.header().unwrap_or_default();
-        FrameError { good: 0, sender: Sender::Far, header, fault }
+        FrameError { good: 0, sender: Sender::Upstream, header, fault }
     }
 
     fn tag_of(&self, header: &Header) -> Result<usize, Fault> {
@@ -63,7 +63,7 @@ impl Relay<'_> {
         tag.filter(known).ok_or(Fault::NoRequest)
     }
 
-    /// How many bytes of a frame are to be collected, from its header.
+    /// Checks a header. Returns how many bytes of its frame are to be collected.
     fn check(&self, &Header { size, kind, tag }: &Header) -> Result<usize, Fault> {
         let kind = Type::from_number(kind).ok_or(Fault::UnknownType)?;
         if kind.is_request() {

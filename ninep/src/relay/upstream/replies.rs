@@ -1,4 +1,4 @@
-//! Replies that are whole.
+//! Replies without data.
 
 use crate::errno::Errno;
 use crate::frame::Fault;
@@ -22,7 +22,7 @@ impl Relay<'_> {
     ) -> Result<(), Fault> {
         let asked = self.requests[tag];
         let code = match message {
-            Message::Rlerror(Rlerror { ecode }) => Errno::of_far(*ecode).0,
+            Message::Rlerror(Rlerror { ecode }) => Errno::of_upstream(*ecode).0,
             _ if kind as u8 == asked.message + 1 => 0,
             _ => return Err(asked.wrong_reply()),
         };
@@ -52,7 +52,7 @@ impl Relay<'_> {
             RequestKind::OpenDirectory { .. } => self.directory_opened(tag, &request, message, code, cache),
             RequestKind::Fetch(Transfer { count, .. }) => {
                 self.fetching -= u64::from(count);
-                // Whoever waits for it asks himself, and hears what is wrong.
+                // Jobs that wait for it ask themselves, and hear what is wrong.
                 self.wake_and_release(tag, 0, request.node, cache);
             }
             RequestKind::Listing(transfer) => self.listing_ended(tag, &request, transfer, code, cache),
@@ -209,7 +209,7 @@ impl Relay<'_> {
         n.asking = 0;
         n.nameless = n.ffid != ffid;
         if !n.nameless {
-            // If it does not, that is found out below; if that cannot be said, it is left to the upstream server.
+            // If the name is another file's, that is found out below.
             n.named = now;
         }
         let n = *n;
