@@ -1,11 +1,12 @@
-//! 9P2000.L, the dialect of Linux's v9fs, over borrowed bytes: no I/O of its own, no heap, no
-//! unsafe code.
+#![doc = include_str!("../README.md")]
+//!
+//! # Parts
 //!
 //! ```text
 //! bytes → frame::Check                  is this a well-formed session? (the bytes pass by)
 //! bytes → msg::Frame → msg::Message     what does this message say? (it must lie in one slice)
 //! stream ⇄ client::Client               version, attach, walk, getattr, lopen, read, readdir, clunk
-//! kernel ⇄ relay::Relay ⇄ upstream server    answers from a cache, and puts the upstream server right
+//! kernel ⇄ relay::Relay ⇄ file server   answers from a cache, and puts right what the server gets wrong
 //! ```
 //!
 //! - [`wire`]: the data types of intro(5): reading and writing them.
@@ -13,8 +14,8 @@
 //! - [`types`]: what messages are made of: [`Qid`](types::Qid), [`Attr`](types::Attr), directory
 //!   entries, flags.
 //! - [`frame`]: checks a session that passes by, in any split, both ways, without keeping bodies.
-//! - [`client`]: one request at a time over `embedded-io`; a second opinion on any 9P server.
-//! - [`relay`]: ends the kernel's session and holds one of its own with the upstream server; what cpud runs.
+//! - `client` (feature): one request at a time over `embedded-io`; a second opinion on any 9P server.
+//! - [`relay`]: ends the kernel's session and holds one of its own with the file server; what cpud runs.
 //! - [`errno`]: the error numbers of Rlerror. [`limits`]: the protocol's bounds, each with its reason.
 //!
 //! Sources: section 5 of the Plan 9 manual for what 9P2000 has, diod's `protocol.md` for what Linux
@@ -29,6 +30,7 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "client")]
 pub mod client;
 pub mod errno;
 pub mod frame;
