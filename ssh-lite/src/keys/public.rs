@@ -1,5 +1,7 @@
 use core::{error, fmt, ops::RangeInclusive};
 
+use p256::{AffinePoint, elliptic_curve::point::AffineCoordinates};
+
 use super::positive;
 use crate::wire::{Reader, WireError};
 
@@ -63,13 +65,12 @@ fn ecdsa_p256(reader: &mut Reader<'_>) -> Result<p256::ecdsa::VerifyingKey, KeyE
     if reader.string()? != b"nistp256" {
         return Err(KeyError::Malformed);
     }
-    let point = reader.string()?;
     // RFC 5656 section 3.1 lets a point be compressed, OpenSSH does not: with one form for each
     // key, keys can be compared by their bytes.
-    if point.first() != Some(&4) {
-        return Err(KeyError::Point);
-    }
-    p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| KeyError::Point)
+    let [4, coordinates @ ..] = reader.string()? else { return Err(KeyError::Point) };
+    let (&[x, y], []) = coordinates.as_chunks() else { return Err(KeyError::Point) };
+    let point = AffinePoint::from_coordinates(&x.into(), &y.into()).into_option().ok_or(KeyError::Point)?;
+    p256::ecdsa::VerifyingKey::from_affine(point).map_err(|_| KeyError::Point)
 }
 
 impl<'a> RsaKey<'a> {
