@@ -11,6 +11,7 @@ use ssh_lite::auth::Authenticated;
 use ssh_lite::keys::host_key::HostKey;
 
 use crate::config::Config;
+use crate::plan::number::number;
 use crate::protocol::guard::{SESSIONS_MAX, SessionId};
 use crate::report::Reporter;
 use crate::session;
@@ -222,8 +223,7 @@ fn kill_children(kill: bool) -> bool {
     let mut any = false;
     // A blank ends each number; a number without one is cut off.
     for word in buffer[..end].split_inclusive(|&b| b == b' ').filter_map(|word| word.strip_suffix(b" ")) {
-        let number = core::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
-        if let Some(pid) = number.and_then(Pid::from_raw) {
+        if let Some(pid) = number(word).and_then(Pid::from_raw) {
             any = true;
             if kill {
                 process::kill(pid, SIGKILL);

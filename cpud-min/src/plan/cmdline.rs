@@ -4,6 +4,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use super::number::number;
 use super::quoted::Quoted;
 
 /// The port of the cpu protocol.
@@ -109,7 +110,7 @@ const fn any(port: u16) -> SocketAddr {
 fn address(argument: &CStr) -> Option<SocketAddr> {
     let text = argument.to_str().ok()?;
     match text.strip_prefix(':') {
-        Some(port) => port.parse().ok().map(any),
+        Some(port) => number(port.as_bytes()).map(any),
         None => text.parse().ok(),
     }
 }

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
+use super::number::number;
 use super::quoted::Quoted;
 use super::strings::{Iter, Refusal, Strings};
 
@@ -21,7 +22,7 @@ const FRESHNESS_MS: u32 = 1000;
 
 /// The freshness bound from the value of [`CPU_CACHE`]; a value that is no number counts as not set.
 pub fn freshness(value: &[u8]) -> u32 {
-    core::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(FRESHNESS_MS)
+    number(value).unwrap_or(FRESHNESS_MS)
 }
 
 /// Variables that a V3 client sends for its session and not for the command. The last is `CPU_FSTAB` under a name that

@@ -4,6 +4,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
+use super::number::number;
 use super::quoted::Quoted;
 use super::strings::{Refusal, Strings};
 
@@ -110,8 +111,7 @@ fn ninep(command: &[u8]) -> Result<(Option<Ninep>, &[u8]), ExecLineError<'_>> {
     } else {
         return Ok((None, command));
     };
-    let number = core::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
-    let port = number.filter(|&port| port != 0).ok_or(ExecLineError::Port(port))?;
+    let port = number(port).filter(|&port| port != 0).ok_or(ExecLineError::Port(port))?;
     Ok((Some(Ninep { port, generation }), words))
 }
 

@@ -4,6 +4,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
 use super::mount_options::{Meaning, meaning};
+use super::number::number;
 use super::strings::{Refusal, Strings};
 
 /// Bytes for one line's fields: three paths of `PATH_MAX` and one page of options, which is all
@@ -41,7 +42,7 @@ pub fn nfs_port(table: &[u8]) -> Option<u16> {
         let fields = fields.ok().filter(|fields| fields.fstype == NFS.to_bytes())?;
         let value = |name: &[u8]| fields.options().find_map(|option| option.strip_prefix(name));
         matches!(value(b"addr="), Some(b"127.0.0.1")).then_some(())?;
-        core::str::from_utf8(value(b"port=")?).ok()?.parse().ok()
+        number(value(b"port=")?)
     })
 }
 

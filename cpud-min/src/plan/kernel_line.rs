@@ -3,6 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 use core::ops::RangeInclusive;
 
+use super::number::number;
 use super::quoted::Quoted;
 use super::settings::is_hostname;
 
@@ -53,10 +54,9 @@ pub fn relay_memory(line: &[u8], range: RangeInclusive<usize>) -> Option<Result<
         [digits @ .., b'M'] => (digits, 1024 * 1024),
         digits => (digits, 1),
     };
-    let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok());
     Some(
-        number
-            .and_then(|n| usize::try_from(n).ok()?.checked_mul(unit))
+        number::<usize>(digits)
+            .and_then(|n| n.checked_mul(unit))
             .filter(|bytes| range.contains(bytes))
             .ok_or(KernelLineError::Relay(value)),
     )

@@ -25,6 +25,7 @@ pub mod fstab;
 pub mod kernel_line;
 pub mod mount_options;
 pub mod namespace;
+pub mod number;
 pub mod path;
 pub mod program;
 pub mod quoted;

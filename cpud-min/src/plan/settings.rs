@@ -16,6 +16,7 @@ use core::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
+use super::number::number;
 use super::quoted::Quoted;
 
 /// The size of the region, at the beginning of the flash part.
@@ -52,7 +53,7 @@ impl Address {
 
     fn parse(text: &[u8]) -> Option<Self> {
         let (ip, prefix) = core::str::from_utf8(text).ok()?.split_once('/')?;
-        let address = Self { ip: ip.parse().ok()?, prefix: prefix.parse().ok()? };
+        let address = Self { ip: ip.parse().ok()?, prefix: number(prefix.as_bytes())? };
         (address.prefix <= 32).then_some(address)
     }
 }
