@@ -57,7 +57,7 @@ fn is_authorized(authorized: &[u8], key: &[u8]) -> bool {
     }
     let is_key = |word: &[u8]| word.strip_prefix(text.as_bytes()).is_some_and(|padding| padding.len() <= 2);
     let has_key = |line: &[u8]| line.split(u8::is_ascii_whitespace).any(is_key);
-    let is_entry = |line: &[u8]| authorized_keys::parse(line).flatten().any(|entry| entry.blob == key);
+    let is_entry = |line: &[u8]| authorized_keys::parse(line).any(|entry| entry.is_ok_and(|entry| entry.blob == key));
     authorized.split(|&b| b == b'\n').any(|line| has_key(line) && is_entry(line))
 }
 
