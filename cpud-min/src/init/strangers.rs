@@ -84,15 +84,17 @@ impl Sources {
     ) -> Result<(), Refusal> {
         let found = self.0.iter_mut().find(|source| source.address == address(peer));
         let known = found.as_ref().is_some_and(|source| source.known);
+        let there = strangers.clone().filter(|&other| address(other) == address(peer)).count();
         if let Some(source) = found {
             let free = MAX.saturating_sub(strangers.clone().count()).min(EARLY);
             let most = if known { KNOWN_OWES_MS } else { OWES_MS * free as u64 / EARLY as u64 };
-            if source.owes(now) > most {
+            // Those that are there owe for their ends already: many could be let in before the first has ended.
+            if source.owes(now) + there as u64 * PENALTY_MS > most {
                 return Err(Refusal::Penalty { first: !core::mem::replace(&mut source.told, true) });
             }
         }
-        let early = strangers.clone().count().saturating_sub(EARLY);
-        let crowded = !known && early > 0 && strangers.clone().any(|other| address(other) == address(peer));
+        let early = strangers.count().saturating_sub(EARLY);
+        let crowded = !known && early > 0 && there > 0;
         if crowded && random() % MAX as u64 <= early as u64 { Err(Refusal::Drop) } else { Ok(()) }
     }
 
@@ -197,6 +199,15 @@ mod tests {
         assert_eq!(knock(0), Err(Refusal::Penalty { first: false }));
         assert_eq!(knock(10_000), Ok(()));
         assert_eq!(sources.admit(peer("192.0.2.2"), nobody(), now), Ok(()));
+    }
+
+    #[test]
+    fn connections_that_have_not_ended_yet_count_for_those_of_an_address() {
+        let (mut sources, stranger) = (Sources::new(), peer("192.0.2.1"));
+        (0..31).for_each(|_| sources.penalise(stranger, 0));
+        let mut admitted = |there, now| sources.admit(stranger, core::iter::repeat_n(stranger, there), now).is_ok();
+        assert!(admitted(0, PENALTY_MS) && !admitted(1, PENALTY_MS));
+        assert!(admitted(1, 2 * PENALTY_MS) && admitted(2, 3 * PENALTY_MS) && !admitted(3, 3 * PENALTY_MS));
     }
 
     #[test]
