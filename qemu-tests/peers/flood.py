@@ -1,7 +1,8 @@
-"""A crowd of strangers from ten addresses of 127.0.1.0/24, until standard input ends: flood.py PORT
+"""A crowd of strangers, until standard input ends: flood.py HOST PORT RATE NOBODY ADDRESS...
 
-Each address connects a hundred times a second and does one of five things: says nothing, sends what is no version, sends
-messages that nobody knows and reads no answer, begins a key exchange and stops, or sends its version a byte at a time.
+From the ADDRESSES come RATE connections a second in all. Each does one of five things: says nothing, sends what is no
+version, sends messages that nobody knows and reads no answer, begins a key exchange and stops, or says its version and
+the same key exchange a byte at a time. As many SYNs come from addresses of NOBODY/24, and nobody acknowledges the answers.
 Says at the end how many connections there were, and how many of them were answered with a version.
 """
 
@@ -10,11 +11,14 @@ import os
 import random
 import select
 import socket
+import struct
 import sys
 import threading
 import time
 
-PORT = int(sys.argv[1])
+HOST, PORT, RATE, NOBODY = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+ADDRESSES = sys.argv[5:]
+PAUSE = len(ADDRESSES) / RATE
 IDENT = b"SSH-2.0-flood\r\n"
 OPEN_AT_A_TIME = 40
 
@@ -32,48 +36,83 @@ def kexinit():
     return packet(bytes([20]) + os.urandom(16) + names + bytes(5))
 
 
-KEX_ECDH_INIT = packet(bytes([30]) + (32).to_bytes(4, "big") + bytes([9]) + bytes(31))
-HABITS = [b"", os.urandom(4096), IDENT + packet(bytes([192])) * 500, IDENT + kexinit() + KEX_ECDH_INIT, IDENT]
+EXCHANGE = IDENT + kexinit() + packet(bytes([30]) + (32).to_bytes(4, "big") + bytes([9]) + bytes(31))
+# What is said at once, and what a byte at a time.
+HABITS = [(b"", b""), (os.urandom(4096), b""), (IDENT + packet(bytes([192])) * 500, b""), (EXCHANGE, b""), (b"", EXCHANGE)]
 
 over = threading.Event()
 connections = collections.Counter()
 served = collections.Counter()
 
 
-def stranger(address):
-    held = collections.deque()
+def pace():
     due = time.monotonic()
     while not over.is_set():
+        yield
+        due = max(due + PAUSE, time.monotonic() - 1)
+        time.sleep(max(0, due - time.monotonic()))
+
+
+def say(one, what):
+    try:
+        one.send(what)
+    except OSError:
+        pass
+
+
+def stranger(address):
+    held = collections.deque()
+    for _ in pace():
         one = socket.socket()
         # A small window: what it is told does not fit.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         one.bind((address, 0))
         one.setblocking(False)
-        says = random.choice(HABITS)
+        at_once, slowly = random.choice(HABITS)
         try:
-            one.connect(("127.0.0.1", PORT))
+            one.connect((HOST, PORT))
         except BlockingIOError:
             select.select([], [one], [], 0.1)
         except OSError:
             continue
         connections[address] += 1
-        try:
-            one.send(says[:1] if says == IDENT else says)
-        except OSError:
-            pass
-        held.append(one)
+        say(one, at_once)
+        held.append([one, slowly])
+        slow = random.choice(held)
+        say(slow[0], slow[1][:1])
+        slow[1] = slow[1][1:]
         while len(held) > OPEN_AT_A_TIME:
-            oldest = held.popleft()
+            oldest, _ = held.popleft()
             try:
                 served[address] += oldest.recv(8) == b"SSH-2.0-"
             except OSError:
                 pass
             oldest.close()
-        due += 0.01
-        time.sleep(max(0, due - time.monotonic()))
 
 
-crowd = [threading.Thread(target=stranger, args=(f"127.0.1.{n}",), daemon=True) for n in range(1, 11)]
+def checksum(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def half_open():
+    """SYNs from nobody's addresses, as many as one of the others has connections (RFC 791, RFC 9293; ip(7), IP_HDRINCL)."""
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    net, to = socket.inet_aton(NOBODY)[:3], socket.inet_aton(HOST)
+    for _ in pace():
+        for _ in ADDRESSES:
+            of = net + bytes([random.randrange(1, 255)])
+            tcp = struct.pack(">HHIIBBHHH", random.randrange(1024, 65536), PORT, random.getrandbits(32), 0, 0x50, 2, 1024, 0, 0)
+            sum_ = checksum(of + to + struct.pack(">HH", socket.IPPROTO_TCP, len(tcp)) + tcp)
+            tcp = tcp[:16] + struct.pack(">H", sum_) + tcp[18:]
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, socket.IPPROTO_TCP, 0) + of + to
+            raw.sendto(head + tcp, (HOST, 0))
+
+
+os.nice(10)  # They have processors of their own.
+crowd = [threading.Thread(target=stranger, args=(address,), daemon=True) for address in ADDRESSES]
+crowd.append(threading.Thread(target=half_open, daemon=True))
 for one in crowd:
     one.start()
 sys.stdin.read()

@@ -64,6 +64,12 @@ impl Client {
         }
         self.command.args(words)
     }
+
+    /// The same, to be run later.
+    pub fn into_command(mut self, words: &[&str]) -> Command {
+        self.command(words);
+        self.command
+    }
 }
 
 /// Builds `clients/v3` once.

@@ -15,6 +15,7 @@
 //! | [`look`] | processes as /proc has them, on this host or in the guest |
 //! | [`gdb`] | a word of what the kernel tells a program, changed |
 //! | [`hostile`] | peers that do not behave |
+//! | [`crowd`] | strangers from ten addresses of a network name space, and owners beside them |
 //! | [`hole`] | wire and relay taken over |
 //! | [`delay`] | a longer way to a server |
 //! | [`skip`] | tests that cannot run here, and why |
@@ -26,6 +27,7 @@ pub mod artifacts;
 pub mod board;
 pub mod client;
 pub mod console;
+pub mod crowd;
 pub mod daemon;
 pub mod delay;
 pub mod gdb;
