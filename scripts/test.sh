@@ -117,10 +117,10 @@ check "formatting" cargo fmt --all --check
 # One crate at a time: together they would share features, and cpud would have a standard library linked in.
 for package in cpud-min ninep qemu-tests ssh-lite ssh-lite-cipher; do
     check "clippy: $package" cargo clippy --package "$package" --all-targets --locked -- -D warnings
+    check "documentation: $package" env RUSTDOCFLAGS='-D warnings' cargo doc --package "$package" --no-deps --locked
 done
 check "clippy: cpud-min with NFS and the hole" \
     cargo clippy --package cpud-min --features nfs,test-hole --locked -- -D warnings
-check "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 suite "unit tests" cargo test --workspace --exclude qemu-tests --locked --no-fail-fast
 if command -v go >/dev/null; then
     check "formatting of the Go clients" go_is_formatted
