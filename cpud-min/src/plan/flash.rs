@@ -1,5 +1,5 @@
-//! Where the payload lies in a flash part of coreboot's: its flash map (Documentation/lib/flashmap.md, little endian)
-//! names the area COREBOOT, which is a CBFS (commonlib/bsd/cbfs_serialized.h, big endian).
+//! Finds the payload in a flash part of coreboot's. The flash map (Documentation/lib/flashmap.md, little endian) names
+//! the area COREBOOT, which is a CBFS (commonlib/bsd/cbfs_serialized.h, big endian).
 
 use core::ops::Range;
 
@@ -13,7 +13,7 @@ const MAP_END: u64 = 16 * 1024 * 1024;
 /// CBFS files begin at multiples of this in their area.
 const ALIGN: u64 = 64;
 
-/// Fills a slice with what lies at an offset: whether it could.
+/// Reads the bytes at an offset into a slice; whether that worked.
 pub type Read<'a> = &'a dyn Fn(u64, &mut [u8]) -> bool;
 
 /// The bytes of the payload, without its CBFS header; None when the part has none, or is damaged.
@@ -114,7 +114,7 @@ mod tests {
         let mut long = whole.clone();
         long[0x11000 + 8..][..4].copy_from_slice(&0x3000_u32.to_be_bytes());
         assert_eq!(found(&long), None);
-        // A length and an offset of nothing must not hold the search up.
+        // A zero length or offset must not stall the search.
         let mut still = whole;
         still[0x11000 + 8..][..16].fill(0);
         still[0x11000 + 24] = b'x';

@@ -81,7 +81,7 @@ fn help(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     WORDS.iter().try_for_each(|(word, what, _)| print(format_args!("  {:10}{what}", word.to_str().unwrap_or(""))))
 }
 
-/// The last line is as in `hashes.txt`.
+/// Prints the versions; the last line is as in `hashes.txt`.
 fn version(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let kernel = rustix::system::uname();
     print(format_args!("cpud {VERSION}, Linux {} {}", text(kernel.release()), text(kernel.machine())))?;
@@ -92,7 +92,7 @@ fn version(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     console::write_out(line.as_bytes())
 }
 
-/// SHA-256 and name of the payload in the flash part, or of this program where there is none.
+/// SHA-256 and name of the payload in the flash part, or of this program if there is none.
 fn what_runs() -> rustix::io::Result<(Hash, &'static str)> {
     if let Ok(flash) = fs::open(c"/dev/mtd0ro", OFlags::RDONLY)
         && let Some(place) = payload(&|at, out| rustix::io::pread(&flash, &mut *out, at) == Ok(out.len()))
@@ -142,14 +142,14 @@ fn sessions(_: &mut Iter<'_>) -> rustix::io::Result<()> {
         }
         let mut line = [0; 512];
         let path = cpath!("{}/{name}", text(RECORDS));
-        // The session may end meanwhile.
+        // A session may end meanwhile.
         let Some(Ok(line)) = path.map(|p| fs::read_file(p.as_c_str(), &mut line)) else { continue };
         print(format_args!("{name} {}", core::str::from_utf8(line).unwrap_or("?")))?;
     }
     Ok(())
 }
 
-/// The kernel's messages, as many as it has kept.
+/// All messages that the kernel has kept.
 fn dmesg(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     let log = memory::pages(256 * 1024)?;
     let length = process::kernel_log(log)?;
@@ -177,7 +177,7 @@ fn poweroff(_: &mut Iter<'_>) -> rustix::io::Result<()> {
 
 fn cat(files: &mut Iter<'_>) -> rustix::io::Result<()> {
     let Some(first) = files.next() else {
-        // What it is sent; the keepalive of labgrid is that.
+        // Without a name it copies its input; labgrid's keepalive does that.
         return pass(console::input());
     };
     print_file(first)?;

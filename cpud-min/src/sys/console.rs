@@ -88,11 +88,11 @@ fn remember(text: &[u8]) {
     }
 }
 
-/// The last lines of PID 1's, and those before them: 64 KiB of each at most.
+/// PID 1's log and the one before it, at most 64 KiB each.
 pub const LOG: [&CStr; 2] = [c"/run/cpud/log", c"/run/cpud/log.1"];
 const LOG_MAX: u64 = 64 * 1024;
 
-/// Puts a line with the seconds since the start into the log, where that has a directory.
+/// Appends a line, with the seconds since the start, to the log, if its directory exists.
 fn keep(text: &[u8]) {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC;
     let Ok(log) = rustix::fs::open(LOG[0], flags, Mode::from_raw_mode(0o644)) else { return };
