@@ -235,8 +235,7 @@ impl Job {
     pub fn names(&self) -> [(NodeId, Hash); 2] {
         let none = (0, Hash::default());
         match &self.task {
-            Task::Create(create) => [(self.node, create.new.hash()), none],
-            Task::Forward(Change::Mkdir(new)) => [(self.node, new.hash()), none],
+            Task::Create(Create { new, .. }) | Task::Forward(Change::Mkdir(new)) => [(self.node, new.hash()), none],
             &Task::Forward(Change::Symlink(name) | Change::Mknod(name) | Change::Link(name) | Change::Unlink(name)) => {
                 [(self.node, name), none]
             }

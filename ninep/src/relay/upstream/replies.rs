@@ -31,16 +31,9 @@ impl Relay<'_> {
             RequestKind::Version => return self.version_answered(message),
             RequestKind::Attach => self.attached(tag, &request, message, code, cache),
             RequestKind::Home | RequestKind::Devices { .. } => self.devices_go_on(tag, &request, message, cache),
-            RequestKind::Walk(walk) => match message {
-                Message::Rwalk(found) if !found.wqid.is_empty() => {
-                    let getattr = Tgetattr { fid: request.ffid, request_mask: getattr::BASIC };
-                    let kind = RequestKind::WalkAttributes(walk);
-                    let next = self.send(&getattr, Request { kind, ..request });
-                    self.wait_instead(tag, next);
-                }
-                _ => self.walked(tag, &request, walk, message, code, cache),
-            },
-            RequestKind::WalkAttributes(walk) => self.walked(tag, &request, walk, message, code, cache),
+            RequestKind::Walk(walk) | RequestKind::WalkAttributes(walk) => {
+                self.walked(tag, &request, walk, message, code, cache);
+            }
             RequestKind::Clone => self.cloned(tag, &request, code, cache),
             RequestKind::Getattr => self.attributes_came(tag, &request, message, code, cache),
             RequestKind::Readlink { key } => self.link_came(tag, &request, key, message, code, cache),
@@ -135,6 +128,12 @@ impl Relay<'_> {
         let Walk { name, ahead, .. } = walk;
         let &Request { node: parent, ffid, moment, .. } = request;
         let found = match message {
+            Message::Rwalk(found) if !found.wqid.is_empty() => {
+                let getattr = Tgetattr { fid: ffid, request_mask: getattr::BASIC };
+                let kind = RequestKind::WalkAttributes(walk);
+                let next = self.send(&getattr, Request { kind, ..*request });
+                return self.wait_instead(tag, next);
+            }
             Message::Rwalkgetattr(found) => found.wqid.first().map(|&qid| (qid, found.attr)),
             Message::Rgetattr(found) => Some((found.qid, found.attr)),
             _ => None,
