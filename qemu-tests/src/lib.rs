@@ -30,6 +30,8 @@ pub mod console;
 pub mod crowd;
 pub mod daemon;
 pub mod delay;
+#[cfg(test)]
+mod docs;
 pub mod gdb;
 pub mod hole;
 pub mod hostile;
