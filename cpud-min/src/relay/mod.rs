@@ -64,7 +64,7 @@ enum Source {
     Control,
     Connection(usize),
     Kernel(usize),
-    Far(usize),
+    Upstream(usize),
 }
 
 /// Everything that is polled, with what is ready.
@@ -138,11 +138,11 @@ impl Relay {
                     }
                 }
                 Source::Connection(c) => self.hear(c),
-                Source::Kernel(s) | Source::Far(s) => {
+                Source::Kernel(s) | Source::Upstream(s) => {
                     let Some(session) = &mut self.sessions[s] else { continue };
                     let moved = match source {
                         Source::Kernel(_) => session.serve_kernel(flags, &mut self.cache),
-                        _ => session.serve_far(flags, &mut self.cache),
+                        _ => session.serve_upstream(flags, &mut self.cache),
                     };
                     if let Err(over) = moved {
                         self.end(s, over);
@@ -170,11 +170,11 @@ impl Relay {
         }
         for (i, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };
-            let (kernel, far) = session.wants();
+            let (kernel, upstream) = session.wants();
             watch(Source::Kernel(i), session.kernel.as_fd(), kernel);
-            if !far.is_empty() {
+            if !upstream.is_empty() {
                 // Otherwise poll(2) would report its hang-up over and over.
-                watch(Source::Far(i), session.far.as_fd(), far);
+                watch(Source::Upstream(i), session.upstream.as_fd(), upstream);
             }
         }
         let ms = due.or(self.busy.then_some(KEPT_MS));
@@ -265,9 +265,9 @@ mod tests {
 
     /// A session's descriptors, then the other ends of its mount and of its stream to the client.
     fn files() -> ([OwnedFd; 3], OwnedFd, OwnedFd) {
-        let [(kernel, mount), (far, client), (counters, _)] = [(); 3].map(|()| fdpass::stream_pair().unwrap());
-        [&kernel, &mount, &far].into_iter().for_each(|fd| fs::set_nonblocking(fd).unwrap());
-        ([kernel, far, counters], mount, client)
+        let [(kernel, mount), (upstream, client), (counters, _)] = [(); 3].map(|()| fdpass::stream_pair().unwrap());
+        [&kernel, &mount, &upstream].into_iter().for_each(|fd| fs::set_nonblocking(fd).unwrap());
+        ([kernel, upstream, counters], mount, client)
     }
 
     fn fault(wire: &OwnedFd) -> Option<(u32, std::string::String)> {

@@ -17,7 +17,7 @@ pub struct Session {
     pub connection: u32,
     pub number: u32,
     pub kernel: OwnedFd,
-    pub far: OwnedFd,
+    pub upstream: OwnedFd,
     counters: OwnedFd,
     relay: Relay<'static>,
     /// Bytes from the client's server. Some are left when the kernel has to take replies first.
@@ -39,21 +39,21 @@ impl From<FrameError> for Over {
 }
 
 impl Session {
-    pub fn new(connection: u32, begin: &Begin<'_>, [kernel, far, counters]: [OwnedFd; 3], room: Room) -> Self {
+    pub fn new(connection: u32, begin: &Begin<'_>, [kernel, upstream, counters]: [OwnedFd; 3], room: Room) -> Self {
         let (memory, held) = room.open();
         let config = Config { freshness_ms: begin.freshness_ms.into(), home: begin.home, names: begin.names };
         let relay = Relay::new(&config, memory);
-        Self { connection, number: begin.session, kernel, far, counters, relay, held, held_end: 0 }
+        Self { connection, number: begin.session, kernel, upstream, counters, relay, held, held_end: 0 }
     }
 
     /// The poll flags for the kernel's descriptor and for the stream to the client's server.
     pub fn wants(&mut self) -> (PollFlags, PollFlags) {
-        let (mut kernel, mut far) = (PollFlags::empty(), PollFlags::empty());
+        let (mut kernel, mut upstream) = (PollFlags::empty(), PollFlags::empty());
         kernel.set(PollFlags::IN, !self.relay.kernel_space().is_empty());
         kernel.set(PollFlags::OUT, !self.relay.kernel_output().is_empty());
-        far.set(PollFlags::IN, self.held_end == 0);
-        far.set(PollFlags::OUT, !self.relay.upstream_output().is_empty());
-        (kernel, far)
+        upstream.set(PollFlags::IN, self.held_end == 0);
+        upstream.set(PollFlags::OUT, !self.relay.upstream_output().is_empty());
+        (kernel, upstream)
     }
 
     pub fn serve_kernel(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
@@ -68,12 +68,12 @@ impl Session {
         self.go_on(cache)
     }
 
-    pub fn serve_far(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
+    pub fn serve_upstream(&mut self, flags: PollFlags, cache: &mut Cache<'_>) -> Result<(), Over> {
         if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && self.held_end == 0 {
-            match fs::read(&self.far, &mut *self.held) {
+            match fs::read(&self.upstream, &mut *self.held) {
                 Io::Moved(n) => {
                     #[cfg(feature = "test-hole")]
-                    crate::sys::hole::look(&self.held[..n], &self.far);
+                    crate::sys::hole::look(&self.held[..n], &self.upstream);
                     self.held_end = n;
                 }
                 Io::Wait => {}
@@ -117,7 +117,7 @@ impl Session {
             moved = true;
         }
         while !self.relay.upstream_output().is_empty() {
-            match fs::write(&self.far, self.relay.upstream_output()) {
+            match fs::write(&self.upstream, self.relay.upstream_output()) {
                 Io::Moved(n) => self.relay.upstream_consume(n),
                 Io::Wait => break,
                 Io::Ended => return Err(Over::Gone),
