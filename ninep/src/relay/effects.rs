@@ -1,4 +1,5 @@
-//! What goes out: requests to the upstream server, and replies to the kernel. A job's [`Outcome`] is carried out here.
+//! What goes out: requests to the upstream server, and replies to the kernel, but for the data that streams from one to
+//! the other (`upstream/data.rs`). A job's [`Outcome`] is carried out here.
 
 use super::data::cache::{Cache, ContentRef};
 use super::data::job::{Outcome, Reply, Task, Unanswered};
@@ -9,10 +10,13 @@ use super::state::Relay;
 use crate::errno::Errno;
 use crate::limits::NOTAG;
 use crate::msg::{
-    Body, Rattach, Rclunk, Rflush, Rfsync, Rgetattr, Rlcreate, Rlerror, Rlink, Rlock, Rlopen, Rmkdir, Rmknod,
-    Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwrite, Tclunk, Type, VERSION,
+    Body, Rattach, Rclunk, Rflush, Rfsync, Rgetattr, Rgetlock, Rlcreate, Rlerror, Rlink, Rlock, Rlopen, Rmkdir, Rmknod,
+    Rreadlink, Rrenameat, Rsetattr, Rsymlink, Runlinkat, Rversion, Rwalk, Rwrite, Tclunk, Tgetlock, Type, VERSION,
 };
 use crate::types::{Qid, getattr};
+
+/// Of Tlock and Rgetlock (F_UNLCK).
+pub(super) const UNLOCKED: u8 = 2;
 
 impl Relay<'_> {
     /// Sends a request and returns its tag. The caller makes sure that there is room.
@@ -138,6 +142,11 @@ impl Relay<'_> {
             head.copy_from_slice(&data_head(kind, tag, count as u32));
             cache.copy(content, offset, data)
         })
+    }
+
+    pub(super) fn reply_unlocked(&mut self, tag: u16, asked: &Tgetlock<'_>) {
+        let &Tgetlock { start, length, proc_id, client_id, .. } = asked;
+        self.to_kernel.message(tag, &Rgetlock { kind: UNLOCKED, start, length, proc_id, client_id });
     }
 
     pub(super) fn reply_link(&mut self, tag: u16, target: &[u8]) {

@@ -4,16 +4,14 @@ use super::begin::Begun;
 use crate::errno::Errno;
 use crate::frame::Fault;
 use crate::limits::NONUNAME;
-use crate::msg::{Message, Rgetlock, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Tlopen, Tread, Treaddir, Twalk};
+use crate::msg::{Message, Rstatfs, Tattach, Tgetlock, Tlcreate, Tlock, Tlopen, Tread, Treaddir, Twalk};
 use crate::relay::data::cache::Cache;
 use crate::relay::data::job::{Bytes, Create, NewFile, Part, Reply, Task};
 use crate::relay::data::node::{Fid, Node};
 use crate::relay::data::request::Request;
+use crate::relay::effects::UNLOCKED;
 use crate::relay::state::Relay;
 use crate::types::getattr;
-
-/// Of Tlock and Tgetlock (F_UNLCK).
-const UNLOCKED: u8 = 2;
 
 impl Relay<'_> {
     /// Turns a request into a job, or answers it at once.
@@ -159,9 +157,8 @@ impl Relay<'_> {
     }
 
     fn getlock(&mut self, tag: u16, lock: &Tgetlock<'_>) -> Result<Begun, Errno> {
-        let &Tgetlock { fid, start, length, proc_id, client_id, .. } = lock;
-        self.fid(fid)?;
-        self.to_kernel.message(tag, &Rgetlock { kind: UNLOCKED, start, length, proc_id, client_id });
+        self.fid(lock.fid)?;
+        self.reply_unlocked(tag, lock);
         Ok(Begun::Reply(Reply::Sent))
     }
 }

@@ -5,36 +5,17 @@ use heapless::Vec;
 use crate::errno::Errno;
 use crate::msg::{Tlcreate, Tsetattr, Twalk};
 use crate::relay::data::cache::Cache;
-use crate::relay::data::job::{Create, Job, NewFile, Outcome, Reply, Task, Unanswered};
+use crate::relay::data::job::{Create, Job, NewFile, Outcome, Reply, Unanswered};
 use crate::relay::data::node::{EMPTY, NodeId, SYNC};
 use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::facts::Known;
 use crate::relay::state::Relay;
 use crate::types::{mode, open, qt, setattr as set};
 
-impl Job {
-    /// Of a job that creates a file.
-    pub(super) fn create(&mut self) -> &mut Create {
-        match &mut self.task {
-            Task::Create(create) => create,
-            _ => unreachable!("it creates"),
-        }
-    }
-
-    /// Of a job that makes something.
-    pub(super) fn new_file(&mut self) -> &mut NewFile {
-        match &mut self.task {
-            Task::Create(Create { new, .. }) | Task::Made(new) => new,
-            _ => unreachable!("it makes something"),
-        }
-    }
-}
-
 impl Relay<'_> {
-    pub(super) fn run_create(&mut self, j: usize, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
-        let create = *job.create();
+    pub(super) fn run_create(&mut self, j: usize, job: &Job, create: &mut Create, cache: &mut Cache<'_>) -> Outcome {
         if create.is_done {
-            return self.created(job, cache);
+            return self.created(job, create, cache);
         }
         let parent = self.tree.view(job.node);
         if parent.qid.kind & qt::DIR == 0 {
@@ -59,7 +40,7 @@ impl Relay<'_> {
             let fid = self.any_fid(job.node, 0).ok_or(Errno::ESTALE)?;
             let request = Request { job: j as u32, ..Request::new(RequestKind::Create { name: None }) };
             on[1] = self.send(&Twalk { fid, newfid, wname: Vec::new() }, request);
-            job.create().ffid = newfid;
+            create.ffid = newfid;
         }
         if on != [0; 2] {
             return Err(Unanswered::Wait { on, ignore_error: false });
@@ -74,22 +55,20 @@ impl Relay<'_> {
     }
 
     /// The upstream server has created the file, and its attributes are known.
-    fn created(&mut self, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
-        let create = *job.create();
+    fn created(&mut self, job: &Job, create: &mut Create, cache: &mut Cache<'_>) -> Outcome {
         let node = self.tree.find(job.node, create.new.hash()).filter(|&id| !self.tree.node(id).absent);
         let node = node.ok_or(Errno::ENFILE)?;
-        self.give(job, node, cache)?;
-        self.restore_mode(job, node, create.ffid, cache)?;
+        self.give(job, &mut create.new, node, cache)?;
+        self.restore_mode(&mut create.new, node, create.ffid, cache)?;
         let opened = self.new_open(node, create.flags & 3).ok_or(Errno::ENFILE)?;
         let o = self.tree.open(opened);
         (o.ffid, o.appends) = (create.ffid, create.flags & 3 != open::RDONLY && create.flags & open::APPEND != 0);
-        job.create().ffid = 0;
+        create.ffid = 0;
         self.bind(create.fid, node, opened, cache);
         Ok(Reply::Create(self.qid_of(node)))
     }
 
-    pub(super) fn run_made(&mut self, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
-        let new = *job.new_file();
+    pub(super) fn run_made(&mut self, job: &Job, new: &mut NewFile, cache: &mut Cache<'_>) -> Outcome {
         match self.look_up(job.node, new.name.name(), job.seq, cache) {
             Ok(Known::Unknown) => return Err(Unanswered::wait(self.ask_name(job.node, new.name.name(), cache)?)),
             Ok(Known::Child(made)) => {
@@ -97,8 +76,8 @@ impl Relay<'_> {
                 node.own |= EMPTY;
                 let fid = node.ffid;
                 if fid != 0 {
-                    self.give(job, made, cache)?;
-                    self.restore_mode(job, made, fid, cache)?;
+                    self.give(job, new, made, cache)?;
+                    self.restore_mode(new, made, fid, cache)?;
                 }
             }
             _ => {}
@@ -110,14 +89,20 @@ impl Relay<'_> {
     /// take, the program has set a umask of its own, and that alone counts. Otherwise the client's holds, too, and only
     /// the sticky bit is asked for, which the stock server leaves out. A directory that has inherited setgid is left
     /// alone: it would lose it.
-    fn restore_mode(&mut self, job: &mut Job, node: NodeId, fid: u32, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
-        let NewFile { mode, is_restored, .. } = *job.new_file();
+    fn restore_mode(
+        &mut self,
+        new: &mut NewFile,
+        node: NodeId,
+        fid: u32,
+        cache: &mut Cache<'_>,
+    ) -> Result<(), Unanswered> {
+        let &mut NewFile { mode, is_restored, .. } = new;
         let now = self.tree.node(node).attr.mode;
         let mode = now | mode & if mode & 0o022 == 0 { 0o1000 } else { !mode::FORMAT };
         if is_restored || mode == now || self.drops(now) {
             return Ok(());
         }
-        job.new_file().is_restored = true;
+        new.is_restored = true;
         let setattr = Tsetattr { fid, valid: set::MODE, mode, ..Tsetattr::default() };
         Err(self.set_of_new(node, &setattr, cache))
     }

@@ -2,6 +2,7 @@
 
 use crate::msg::{Message, Rgetattr, Tgetattr};
 use crate::relay::data::cache::Cache;
+use crate::relay::data::job::Task;
 use crate::relay::data::node::Found;
 use crate::relay::data::request::Request;
 use crate::relay::state::Relay;
@@ -42,9 +43,9 @@ impl Relay<'_> {
             Message::Rwalk(_) => self.wake(tag, 0, cache),
             _ => {
                 let job = self.job(j);
-                if request.name().is_none() {
+                if let (Task::Create(create), None) = (&mut job.task, request.name()) {
                     // The clone was not made.
-                    job.create().ffid = 0;
+                    create.ffid = 0;
                 }
                 // The name is not what Twalk looked for.
                 job.error = code;
@@ -65,9 +66,10 @@ impl Relay<'_> {
     /// The attributes of what has been created have come; with an upstream fid for its name if there is one.
     fn learn_created(&mut self, tag: usize, request: &Request, qid: &Qid, attr: &Attr, cache: &mut Cache<'_>) {
         let &Request { job, node, ffid, moment, .. } = request;
-        let name = self.job(job as usize).create().new.hash();
+        let Task::Create(create) = &mut self.job(job as usize).task else { return };
+        create.is_done = true;
+        let name = create.new.hash();
         self.learn_new(node, name, &Found { qid: *qid, attr: *attr, ffid, moment }, cache);
-        self.job(job as usize).create().is_done = true;
         self.wake(tag, 0, cache);
     }
 }

@@ -21,7 +21,7 @@ impl Relay<'_> {
     ) {
         let j = request.job as usize;
         let job = *self.job(j);
-        let Task::Forward(change) = job.task else { return };
+        let Task::Forward(change) = &job.task else { return };
         match change {
             Change::Write { .. } | Change::Setattr { .. } => self.change_ends(job.node, cache),
             Change::Fsync => {}
@@ -45,7 +45,7 @@ impl Relay<'_> {
         &mut self,
         j: usize,
         job: &Job,
-        change: Change,
+        change: &Change,
         errno: Errno,
         cache: &mut Cache<'_>,
     ) -> Unanswered {
@@ -57,10 +57,10 @@ impl Relay<'_> {
 
     /// The error that the kernel is shown. Go has one error for several numbers, and the stock server says EIO when a
     /// chmod(2) fails.
-    fn shown_error(&mut self, job: &Job, change: Change, errno: Errno) -> Errno {
+    fn shown_error(&mut self, job: &Job, change: &Change, errno: Errno) -> Errno {
         match (change, errno) {
             (Change::Mknod(_), Errno::ENOSYS) => Errno::EPERM,
-            (Change::Setattr { valid, .. }, errno) if self.is_not_his(job, valid, errno) => Errno::EPERM,
+            (&Change::Setattr { valid, .. }, errno) if self.is_not_his(job, valid, errno) => Errno::EPERM,
             (Change::Unlink(_) | Change::Rename { .. }, Errno::EEXIST) => Errno::ENOTEMPTY,
             (_, errno) => errno,
         }
@@ -78,7 +78,7 @@ impl Relay<'_> {
         &mut self,
         j: usize,
         job: &Job,
-        change: Change,
+        change: &Change,
         message: &Message<'_>,
         cache: &mut Cache<'_>,
     ) -> Outcome {
@@ -87,7 +87,7 @@ impl Relay<'_> {
             (Change::Write { count: 1.., .. } | Change::Setattr { .. }, Message::Rwrite(Rwrite { count: 0 })) => {
                 return Err(Errno::EIO.into());
             }
-            (Change::Write { offset, count: asked }, &Message::Rwrite(Rwrite { count })) => {
+            (&Change::Write { offset, count: asked }, &Message::Rwrite(Rwrite { count })) => {
                 let count = count.min(asked);
                 let n = self.tree.node(job.node);
                 if n.own & set::SIZE != 0 {
@@ -98,18 +98,18 @@ impl Relay<'_> {
             (Change::Setattr { .. }, _) => Reply::Setattr,
             (Change::Fsync, _) => Reply::Fsync,
             (Change::Mkdir(new), _) => {
-                self.job(j).task = Task::Made(new);
+                self.job(j).task = Task::Made(*new);
                 return Err(Unanswered::Again);
             }
             (Change::Symlink(_), &Message::Rsymlink(Rsymlink { qid })) => Reply::Symlink(qid),
             (Change::Mknod(_), &Message::Rmknod(Rmknod { qid })) => Reply::Mknod(qid),
             (Change::Link(_), _) => Reply::Link,
-            (Change::Unlink(name), _) => {
+            (&Change::Unlink(name), _) => {
                 let moment = self.next_moment();
                 self.learn_absent(job.node, name, moment, cache);
                 Reply::Unlink
             }
-            (Change::Rename { old, other, new }, _) => {
+            (&Change::Rename { old, other, new }, _) => {
                 self.renamed((job.node, old), (other, new), cache);
                 Reply::Rename
             }

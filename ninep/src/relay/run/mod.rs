@@ -50,10 +50,26 @@ impl Relay<'_> {
             Task::Getattr { is_stat } => self.run_getattr(job, is_stat),
             Task::Readlink => self.run_readlink(j, job, cache),
             Task::Open { fid, flags } => self.run_open(job, fid, flags, cache),
-            Task::Read(_) => self.run_read(j, job, cache),
-            Task::Readdir(_) => self.run_readdir(j, job, cache),
-            Task::Create(_) => self.run_create(j, job, cache),
-            Task::Made(_) => self.run_made(job, cache),
+            Task::Read(mut part) => {
+                let outcome = self.run_read(j, job, &mut part, cache);
+                job.task = Task::Read(part);
+                outcome
+            }
+            Task::Readdir(mut part) => {
+                let outcome = self.run_readdir(j, job, &mut part, cache);
+                job.task = Task::Readdir(part);
+                outcome
+            }
+            Task::Create(mut create) => {
+                let outcome = self.run_create(j, job, &mut create, cache);
+                job.task = Task::Create(create);
+                outcome
+            }
+            Task::Made(mut new) => {
+                let outcome = self.run_made(job, &mut new, cache);
+                job.task = Task::Made(new);
+                outcome
+            }
             Task::Append(data) => self.run_append(j, job, &data, cache),
             Task::Sync { .. } => self.run_sync(j, job, cache),
             Task::Chmod { valid, mode } => self.run_chmod(j, job, valid, mode, cache),

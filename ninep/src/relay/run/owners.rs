@@ -13,7 +13,7 @@ use heapless::Vec;
 use crate::msg::{Rwalkgetattr, Tsetattr, Twalkgetattr};
 use crate::relay::data::cache::Cache;
 use crate::relay::data::hash::Hash;
-use crate::relay::data::job::{Job, Task, Unanswered};
+use crate::relay::data::job::{Job, NewFile, Task, Unanswered};
 use crate::relay::data::node::{Node, NodeId};
 use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::state::Relay;
@@ -35,15 +35,14 @@ impl Relay<'_> {
     /// it is not to be given away.
     pub(super) fn ask_created(&mut self, request: &Request, path: u64) -> bool {
         let j = request.job as usize;
-        let mut job = *self.job(j);
-        let parent = self.any_fid(request.node, 0).filter(|_| self.may_give(&job));
-        let (Some(fid), Task::Create(create)) = (parent, &mut job.task) else { return false };
+        let parent = self.any_fid(request.node, 0).filter(|_| self.may_give(&self.jobs[j]));
+        let (Some(fid), Task::Create(create)) = (parent, &mut self.jobs[j].task) else { return false };
         create.path = path;
+        let name = create.new.name;
         let newfid = self.new_ffid();
-        let wname = Vec::from_array([create.new.name.name()]);
+        let wname = Vec::from_array([name.name()]);
         let tag = self.send(&Twalkgetattr { fid, newfid, wname }, Request { ffid: newfid, ..*request });
-        job.wait = [tag, 0];
-        *self.job(j) = job;
+        self.job(j).wait = [tag, 0];
         true
     }
 
@@ -56,10 +55,16 @@ impl Relay<'_> {
     }
 
     /// Gives what a job has made to whom it was made for, if that is safe.
-    pub(super) fn give(&mut self, job: &mut Job, node: NodeId, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
+    pub(super) fn give(
+        &mut self,
+        job: &Job,
+        new: &mut NewFile,
+        node: NodeId,
+        cache: &mut Cache<'_>,
+    ) -> Result<(), Unanswered> {
         let Node { ffid: fid, attr: Attr { uid, gid, .. }, qid, .. } = self.tree.view(node);
         let own = fid != 0 && uid == self.owner.uid && qid.kind & qt::SYMLINK == 0;
-        if !self.may_give(job) || !own || job.new_file().asked > DEEPEST {
+        if !self.may_give(job) || !own || new.asked > DEEPEST {
             return Ok(());
         }
         let mut above = job.node;
@@ -69,7 +74,7 @@ impl Relay<'_> {
                 if n.ffid == 0 || n.gone {
                     return Ok(());
                 }
-                job.new_file().asked += 1;
+                new.asked += 1;
                 return Err(Unanswered::Wait { on: [self.send_getattr(above, n.ffid), 0], ignore_error: true });
             }
             if !self.owner.is_his_alone(&n.attr) {
@@ -77,7 +82,6 @@ impl Relay<'_> {
             }
             above = n.parent;
         }
-        let new = job.new_file();
         new.asked = DEEPEST + 1;
         let given = self.owner.upstream_gid(new.gid, gid);
         let valid = set::UID | if given.is_some() { set::GID } else { 0 };

@@ -5,19 +5,19 @@ use crate::msg::{Treaddir, Type};
 use crate::relay::data::cache::{Cache, ContentRef};
 use crate::relay::data::job::{Job, Outcome, Part, Reply, Unanswered};
 use crate::relay::data::listing::{begins_entry, entries_within};
-use crate::relay::data::node::Node;
+use crate::relay::data::node::{Node, NodeId};
 use crate::relay::data::request::{Request, RequestKind};
 use crate::relay::state::Relay;
 use crate::types::qt;
 
 impl Relay<'_> {
-    pub(super) fn run_readdir(&mut self, j: usize, job: &mut Job, cache: &mut Cache<'_>) -> Outcome {
+    pub(super) fn run_readdir(&mut self, j: usize, job: &Job, part: &mut Part, cache: &mut Cache<'_>) -> Outcome {
         let n = self.tree.view(job.node);
         if n.qid.kind & qt::DIR == 0 {
             return Err(Errno::ENOTDIR.into());
         }
-        let count = self.room_for_data(job)?;
-        let Part { offset, tries, .. } = *job.part();
+        let count = self.room_for_data(part)?;
+        let &mut Part { offset, tries, .. } = part;
         let mut o = *self.tree.open(job.open);
         let kept = cache.get(o.listing).and_then(|c| c.listing());
         let is_here = kept.is_some_and(|end| {
@@ -25,11 +25,11 @@ impl Relay<'_> {
             cache.available(o.listing, offset, rest) == rest
         });
         if (offset == 0 || !is_here) && !o.direct {
-            self.find_listing(job, &n, cache)?;
+            self.find_listing(job, part, &n, cache)?;
             o = *self.tree.open(job.open);
         }
         if o.direct {
-            return self.readdir_direct(j, job, count, cache);
+            return self.readdir_direct(j, job.node, offset, count, cache);
         }
         let end = cache.get(o.listing).and_then(|c| c.listing()).ok_or(Errno::EIO)?;
         let taken = entries_within(cache, o.listing, offset..end, count);
@@ -40,14 +40,14 @@ impl Relay<'_> {
         if tries >= 2 {
             return Err(Errno::EIO.into());
         }
-        job.part().tries += 1;
+        part.tries += 1;
         Err(Unanswered::Again)
     }
 
     /// Finds or fetches the listing of the directory as it is now, and makes the job's open read it. One that has no
     /// room is read directly.
-    fn find_listing(&mut self, job: &mut Job, n: &Node, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
-        let Part { offset, tries, .. } = *job.part();
+    fn find_listing(&mut self, job: &Job, part: &mut Part, n: &Node, cache: &mut Cache<'_>) -> Result<(), Unanswered> {
+        let &mut Part { offset, tries, .. } = part;
         if !self.is_fresh(n, job.seq) && !n.gone {
             return Err(self.ask_attributes(job.node, 0));
         }
@@ -71,7 +71,7 @@ impl Relay<'_> {
                 self.tree.open(job.open).direct = true;
                 Ok(())
             }
-            None => Err(self.fetch_listing(job, cache)),
+            None => Err(self.fetch_listing(job.node, part, cache)),
         }
     }
 
@@ -84,19 +84,18 @@ impl Relay<'_> {
         }
     }
 
-    fn fetch_listing(&mut self, job: &mut Job, cache: &mut Cache<'_>) -> Unanswered {
-        job.part().tries += u8::from(self.tree.node(job.node).dir_open);
-        match self.ask_listing(job.node, cache) {
+    fn fetch_listing(&mut self, node: NodeId, part: &mut Part, cache: &mut Cache<'_>) -> Unanswered {
+        part.tries += u8::from(self.tree.node(node).dir_open);
+        match self.ask_listing(node, cache) {
             Some(tag) => Unanswered::wait(tag),
             None => {
-                job.part().tries = 2;
+                part.tries = 2;
                 Unanswered::Again
             }
         }
     }
 
-    fn readdir_direct(&mut self, j: usize, job: &mut Job, count: u32, cache: &mut Cache<'_>) -> Outcome {
-        let (node, offset) = (job.node, job.part().offset);
+    fn readdir_direct(&mut self, j: usize, node: NodeId, offset: u64, count: u32, cache: &mut Cache<'_>) -> Outcome {
         let n = self.tree.view(node);
         if !n.dir_open {
             return Err(self.open_directory(node, cache));
