@@ -11,10 +11,20 @@ struct Row {
     rest_len: usize,
 }
 
+fn row(bytes: &'static [u8], message: Message<'static>) -> Row {
+    Row { message, bytes, rest_len: 0 }
+}
+
+fn open(rest_len: usize, bytes: &'static [u8], message: Message<'static>) -> Row {
+    Row { message, bytes, rest_len }
+}
+
 /// One message of each kind. In texts there is the letter `T`, in other strings `B`, and neither is anywhere else.
 fn rows() -> Vec<Row> {
-    let row = |bytes, message| Row { message, bytes, rest_len: 0 };
-    let open = |rest_len, bytes, message| Row { message, bytes, rest_len };
+    transport_rows().into_iter().chain(userauth_rows()).chain(connection_rows()).collect()
+}
+
+fn transport_rows() -> Vec<Row> {
     vec![
         row(
             b"\x01\0\0\0\x0b\0\0\0\x02T1\0\0\0\x01T",
@@ -54,6 +64,11 @@ fn rows() -> Vec<Row> {
             b"\x1f\0\0\0\x01B\0\0\0\x02B1\0\0\0\x03B22",
             Message::KexEcdhReply(KexEcdhReply { host_key: b"B", public: b"B1", signature: b"B22" }),
         ),
+    ]
+}
+
+fn userauth_rows() -> Vec<Row> {
+    vec![
         open(
             3,
             b"\x32\0\0\0\x01T\0\0\0\x02T1\0\0\0\x03T22any",
@@ -66,6 +81,11 @@ fn rows() -> Vec<Row> {
         row(b"\x34", Message::UserauthSuccess(UserauthSuccess {})),
         row(b"\x35\0\0\0\x02T1\0\0\0\x01T", Message::UserauthBanner(UserauthBanner { message: "T1", language: "T" })),
         row(b"\x3c\0\0\0\x01T\0\0\0\x01B", Message::UserauthPkOk(UserauthPkOk { algorithm: "T", key: b"B" })),
+    ]
+}
+
+fn connection_rows() -> Vec<Row> {
+    vec![
         open(
             3,
             b"\x50\0\0\0\x01T\x01any",
