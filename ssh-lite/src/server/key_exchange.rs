@@ -233,6 +233,7 @@ impl KeyExchange {
     }
 
     /// Sends the reply with the caller's signature, and NEWKEYS; what this side sends from here on has the new key.
+    #[inline(never)] // larger in the caller, whose stack frame makes addresses long
     pub fn answer(&mut self, out: &mut Sender<'_>, signature: &[u8; 64]) -> Result<(), Error> {
         let Some(Step::AwaitSignature(unsigned)) = self.take_step() else {
             return Err(Misuse::AnswerNotOwed.into());
