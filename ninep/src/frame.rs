@@ -345,7 +345,7 @@ impl fmt::Display for FrameError {
         let Header { size, kind, tag } = self.header;
         f.write_str(match self.sender {
             Sender::Kernel => "9P frame from the kernel: ",
-            Sender::Upstream => "9P frame from the far side: ",
+            Sender::Upstream => "9P frame from the client's server: ",
         })?;
         write!(f, "{}, tag {tag}, size {size}: {}", Number(kind), self.fault)
     }

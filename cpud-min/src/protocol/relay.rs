@@ -70,7 +70,7 @@ mod tests {
         let n = begin.encode(&mut out).unwrap();
         assert_eq!(Begin::decode(&out[..n]), Ok(begin));
         assert_eq!(Begin::decode(&out[..n + 1]), Err(WireError::Trailing));
-        let fault = Fault { session: 3, text: "9P frame from the far side" };
+        let fault = Fault { session: 3, text: "9P frame from the client's server" };
         let n = fault.encode(&mut out).unwrap();
         assert_eq!(Fault::decode(&out[..n]), Ok(fault));
         assert!((0..n).all(|cut| Fault::decode(&out[..cut]).is_err()));

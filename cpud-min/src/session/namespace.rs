@@ -176,14 +176,14 @@ fn private_root(config: &Config) -> Result<()> {
 /// Mounts the client's files. The kernel gets one end of a socketpair, the user's relay the other, and a stream to
 /// wire; there is no port for anybody else to connect to.
 fn mount_client(files: &FromSession<'_>, freshness_ms: u32, user: &Authenticated, socket: &OwnedFd) -> Result<()> {
-    let (kernel, far) = fdpass::stream_pair()?;
+    let (kernel, answering) = fdpass::stream_pair()?;
     let (relay, wire) = fdpass::stream_pair()?;
-    [&far, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
+    [&answering, &relay, &wire].into_iter().try_for_each(fs::set_nonblocking)?;
     fs::make_file(COUNTERS)?;
     let counters = fs::open(COUNTERS, OFlags::WRONLY)?;
-    files.send(socket, &[far.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
+    files.send(socket, &[answering.as_fd(), relay.as_fd(), wire.as_fd(), counters.as_fd()])?;
     // From here on only the relay holds its end: when it closes that, whatever waits for a file fails.
-    drop((far, relay, wire));
+    drop((answering, relay, wire));
     let fd = kernel.as_raw_fd();
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     let uname = if user.user().bytes().all(plain) { user.user() } else { "cpu" };

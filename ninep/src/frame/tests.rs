@@ -251,7 +251,7 @@ fn of_a_bad_frame_that_began_earlier_nothing_more_is_good() {
 #[test]
 fn an_error_names_the_frame() {
     let error = asked(0, &READ).upstream(&frame(0, &Rclunk {})).unwrap_err();
-    assert_eq!(error.to_string(), "9P frame from the far side: Rclunk, tag 0, size 7: it answers a Tread");
+    assert_eq!(error.to_string(), "9P frame from the client's server: Rclunk, tag 0, size 7: it answers a Tread");
     let error = open().kernel(b"\x07\0\0\0\x6a\x05\0").unwrap_err();
     assert_eq!(error.to_string(), "9P frame from the kernel: type 106, tag 5, size 7: there is no such message");
 }

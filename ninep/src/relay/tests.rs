@@ -256,6 +256,6 @@ fn a_malformed_frame_of_either_side_is_named() {
     let error = relay.upstream_input(&[7, 0, 0, 0, 121, 9, 0], 1, cache).unwrap_err();
     assert_eq!(
         std::format!("{error}"),
-        "9P frame from the far side: Rclunk, tag 9, size 7: nothing was asked with its tag"
+        "9P frame from the client's server: Rclunk, tag 9, size 7: nothing was asked with its tag"
     );
 }

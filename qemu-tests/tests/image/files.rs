@@ -36,9 +36,9 @@ fn a_malformed_frame_from_home_ends_the_session_and_is_named() {
     let vm = machine!(shared);
     let outcome = v3(vm.port, &["-on", "ready=garble"], &["sh", "-c", "echo ready; while :; do :; done"]);
     assert_ne!(outcome.code(), 0);
-    let named = "the session's files: 9P frame from the far side: type 99, tag 1, size 7";
+    let named = "the session's files: 9P frame from the client's server: type 99, tag 1, size 7";
     assert!(outcome.complaint().contains(named), "{}", outcome.complaint());
-    vm.expect(&["9P frame from the far side: type 99"]);
+    vm.expect(&["9P frame from the client's server: type 99"]);
 }
 
 /// A file of so many bytes, in no directory of the default name space, and its hash.
