@@ -65,7 +65,7 @@ pub fn decode(message: &[u8]) -> Option<Report<'_>> {
     })
 }
 
-/// Bounds the lines on a slow serial console: a burst of 40, then 4 a second.
+/// Bounds the lines on a slow serial console, and those for who is turned away: a burst of 40, then 4 a second.
 pub struct RateLimit {
     tokens: u64,
     refilled: u64,

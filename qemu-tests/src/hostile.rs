@@ -117,8 +117,8 @@ fn kexinit() -> Vec<u8> {
     message
 }
 
-/// Connects `times` times in a row, reads the server's version and leaves. How many were served: the others are told in a
-/// line that they are too many.
+/// Connects `times` times in a row, reads the server's version and leaves. How many were served: the first of the others
+/// are told in a line that they are too many, and the rest are let go.
 pub fn knock(port: u16, times: usize) -> usize {
     let knock = |time| {
         let mut socket = match TcpStream::connect(("127.0.0.1", port)) {
@@ -128,7 +128,10 @@ pub fn knock(port: u16, times: usize) -> usize {
         };
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit is not zero");
         let mut said = [0; 8];
-        socket.read_exact(&mut said).unwrap_or_else(|e| panic!("connection {time}: {e}"));
+        match socket.read_exact(&mut said) {
+            Err(e) if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => return false,
+            read => read.unwrap_or_else(|e| panic!("connection {time}: {e}")),
+        }
         assert!([b"SSH-2.0-", b"cpud: to"].contains(&&said), "connection {time}: {said:?}");
         &said == b"SSH-2.0-"
     };

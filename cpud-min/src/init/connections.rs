@@ -6,10 +6,11 @@ use core::net::SocketAddr;
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 use rustix::fd::OwnedFd;
 
+use super::share;
 use super::strangers::{MAX as STRANGERS_MAX, Refusal, Sources, to_evict};
 use crate::config::Config;
 use crate::limits::USERS_MAX;
-use crate::report::Reporter;
+use crate::report::{RateLimit, Reporter};
 use crate::sys::errno::Sentence;
 use crate::sys::process::{self, Fork, Pid, Status};
 use crate::sys::{fdpass, fs, net, now};
@@ -75,13 +76,20 @@ impl Door {
 pub struct Connections {
     table: heapless::Vec<Connection, MAX>,
     sources: Sources,
+    /// Bounds the sentences to refused peers.
+    sentences: RateLimit,
     /// Sockets of strangers with unread bytes, and until when they may stay.
     leaving: heapless::Deque<(Door, u64), LEAVING_MAX>,
 }
 
 impl Connections {
     pub const fn new() -> Self {
-        Self { table: heapless::Vec::new(), sources: Sources::new(), leaving: heapless::Deque::new() }
+        Self {
+            table: heapless::Vec::new(),
+            sources: Sources::new(),
+            sentences: RateLimit::new(),
+            leaving: heapless::Deque::new(),
+        }
     }
 
     #[cfg(test)]
@@ -113,8 +121,11 @@ impl Connections {
     pub fn admit(&mut self, config: &Config, socket: OwnedFd, peer: SocketAddr, reporter: &Reporter) {
         let strangers = strangers(&self.table).map(|(_, c)| c.peer);
         if let Err(refusal) = self.sources.admit(peer, strangers, now().0) {
-            // A peer that reads sees the sentence; of one that does not, the reset leaves nothing in the kernel.
-            let _ = fs::write(&socket, refusal.sentence());
+            // A peer that reads sees the sentence; of one that does not, the reset leaves nothing in the kernel. Of a
+            // crowd not everybody gets one: it is half of what a refusal costs.
+            if self.sentences.allow() {
+                let _ = fs::write(&socket, refusal.sentence());
+            }
             net::reset_at_close(&socket);
             if let Refusal::Penalty { first: true } = refusal {
                 let from = peer.ip();
@@ -145,12 +156,12 @@ impl Connections {
         }
         let door = Door::new(socket);
         let (to_wire, to_guard) = fdpass::pair()?;
-        let guard = match process::fork()? {
+        let guard = match share::fork(config)? {
             Fork::Child => guard::run(config, peer, to_wire, reporter),
             Fork::Parent(pid) => pid,
         };
         drop(to_wire);
-        let wire = match process::fork() {
+        let wire = match share::fork(config) {
             Ok(Fork::Child) => wire::run(config, door.socket, to_guard),
             Ok(Fork::Parent(pid)) => Some(pid),
             // guard sees the hang-up and ends.

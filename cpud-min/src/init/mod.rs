@@ -8,6 +8,7 @@ mod preflight;
 mod relays;
 mod rootfs;
 mod settings;
+mod share;
 mod strangers;
 
 use linux_raw_sys::general::SIGKILL;
@@ -142,15 +143,20 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     if config.appliance {
         // Up to here the console may block, so that no line is lost.
         console::never_wait();
+        share::lower();
     }
 
     let mut connections = Connections::new();
     let mut relays = Relays::new();
     let mut limit = RateLimit::new();
     let reporter = Reporter(reporter);
+    let mut accepted = false;
     loop {
-        // init spends most of its time in this wait.
-        memory::release_program();
+        // init spends most of its time in this wait. Between two connections in a row it keeps its program's pages,
+        // which it would fetch anew.
+        if !core::mem::take(&mut accepted) {
+            memory::release_program();
+        }
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
         let Some(ready) = wait(&signals, &reports, listening, &relays, connections.due()) else { continue };
         relays.kill_unresponsive();
@@ -174,6 +180,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
                 if !connections.has_room() || !accept(config, listener, &mut connections, &reporter) {
                     break;
                 }
+                accepted = true;
             }
         }
     }

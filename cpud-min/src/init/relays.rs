@@ -6,6 +6,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::connections::Connections;
+use super::share;
 use crate::config::Config;
 use crate::limits::{RELAY_LEAST, RELAY_MOST};
 use crate::relay;
@@ -116,7 +117,7 @@ impl Relays {
         // the rest, and so on.
         let part = ((memory::total() / 32 * 3) >> (2 * self.0.len())).clamp(RELAY_LEAST, RELAY_MOST);
         let arena = config.relay.unwrap_or(part);
-        match process::fork()? {
+        match share::fork(config)? {
             Fork::Child => {
                 // The kernel may kill it when memory is short, unlike init.
                 let _ = fs::write_file(c"/proc/self/oom_score_adj", b"0");

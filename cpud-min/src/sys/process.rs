@@ -204,6 +204,11 @@ pub fn kernel_log(out: &mut [u8]) -> Result<usize> {
     unsafe { syscall(g::__NR_syslog, [SYSLOG_ACTION_READ_ALL, out.as_mut_ptr() as usize, out.len(), 0, 0]) }
 }
 
+/// How little of the processor this process asks for beside others, from 0 to 19 (setpriority(2)).
+pub fn set_niceness(niceness: i32) {
+    let _ = rustix::process::setpriority_process(None, niceness);
+}
+
 pub fn own_pid() -> Pid {
     rustix::process::getpid()
 }
