@@ -30,6 +30,7 @@ pub mod guard;
 pub mod init;
 pub mod keys;
 pub mod limits;
+pub mod net;
 pub mod plan;
 pub mod protocol;
 pub mod relay;

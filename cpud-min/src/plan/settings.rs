@@ -164,7 +164,7 @@ fn split(line: &[u8]) -> (&[u8], &[u8]) {
     (&line[..end], line.get(end + 1..).unwrap_or_default())
 }
 
-pub(super) fn is_hostname(name: &[u8]) -> bool {
+pub(crate) fn is_hostname(name: &[u8]) -> bool {
     let fits = (1..=HOSTNAME_MAX).contains(&name.len());
     fits && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
