@@ -269,10 +269,12 @@ impl Vm {
         Self { leash, end, console, port, monitor, flash, power_on }
     }
 
-    /// Switches it on and waits until it says that it is ready.
+    /// Switches it on and waits until it says that it is ready, and where.
     pub fn boot(machine: &Machine) -> Self {
         let vm = Self::power_on(machine);
-        vm.console.expect(Mark::default(), &["cpud: ready"], BOOT_LIMIT);
+        for words in [["cpud: ready", ""], ["listening on", "eth0"]] {
+            vm.console.expect(Mark::default(), &words, BOOT_LIMIT);
+        }
         vm
     }
 

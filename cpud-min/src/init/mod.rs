@@ -4,6 +4,7 @@
 //! and ends or restarts the machine when it is told to. It parses nothing that a stranger sent and never holds a key.
 
 mod connections;
+mod network;
 mod preflight;
 mod relays;
 mod rootfs;
@@ -27,6 +28,7 @@ use crate::sys::errno::{Failure, Sentence};
 use crate::sys::process::{self, Fork};
 use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, timespec};
 use connections::Connections;
+use network::Network;
 use relays::Relays;
 
 /// Listening sockets: as many as the command line may name.
@@ -59,21 +61,23 @@ enum Order {
 /// 1. blocks signals, mounts the file systems (`rootfs.rs`), sets the loopback interface up,
 /// 2. keeps the kernel from killing it when memory is short, and sets how soon a silent client is gone,
 /// 3. shows the versions, and applies the settings in flash (`settings.rs`), keys among them,
-/// 4. reads its configuration, looks at the keys and times the ciphers (`preflight.rs`), and listens,
+/// 4. forks net (`network.rs`), looks at the keys and times the ciphers (`preflight.rs`), and listens,
 /// 5. serves until a signal says how to end,
 /// 6. ends connections, kills everything, writes out file systems, and restarts or stops the machine.
 pub fn appliance() -> ! {
     signal::block_all();
     rootfs::build();
+    // A machine without its console starts PID 1 without standard streams.
+    step("/dev/null", fs::fill_stdio());
     step("the loopback interface", net::loopback_up());
     // When memory is short, the kernel kills what users run and not init: sessions undo this for themselves.
     step("/proc/self/oom_score_adj", fs::write_file(c"/proc/self/oom_score_adj", b"-1000"));
     // Six tries, 13 seconds: then a client that acknowledges nothing is gone (tcp(7)).
     step("tcp_retries2", fs::write_file(c"/proc/sys/net/ipv4/tcp_retries2", b"5"));
     preflight::show_versions();
-    settings::apply();
-    let config = config(&cmdline::Arguments::APPLIANCE, true);
-    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen) {
+    let (network, relay) = read_configuration();
+    let config = config(&cmdline::Arguments::APPLIANCE, true, relay);
+    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, network) {
         Ok(order) => order,
         Err(reason) => {
             // Nobody can reach this machine, so it restarts and tries again.
@@ -88,7 +92,8 @@ pub fn appliance() -> ! {
 /// Serves until SIGTERM or SIGINT; the exit code.
 pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     signal::block_all();
-    match serve(&config(arguments, false), &arguments.listen) {
+    step("/dev/null", fs::fill_stdio());
+    match serve(&config(arguments, false, None), &arguments.listen, Network::none()) {
         Ok(_) => 0,
         Err(reason) => {
             say!("cpud: {reason}");
@@ -97,7 +102,7 @@ pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     }
 }
 
-fn config(arguments: &cmdline::Arguments<'static>, appliance: bool) -> Config {
+fn config(arguments: &cmdline::Arguments<'static>, appliance: bool, relay: Option<usize>) -> Config {
     Config {
         authorized_keys: arguments.authorized_keys,
         host_key: arguments.host_key,
@@ -106,15 +111,17 @@ fn config(arguments: &cmdline::Arguments<'static>, appliance: bool) -> Config {
         cgroups: cgroup::prepare(),
         root: rustix::process::geteuid().is_root(),
         appliance,
-        relay: if appliance { relay_memory() } else { None },
+        relay,
     }
 }
 
-/// A relay's memory, where the kernel's command line sets it.
-fn relay_memory() -> Option<usize> {
-    let mut room = [0; 4096];
-    let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
-    kernel_line::relay_memory(line, RELAY_LEAST..=RELAY_MOST)?.inspect_err(|error| say!("cpud: {error}")).ok()
+/// The appliance's network and a relay's memory, from the kernel's command line and the settings in flash.
+fn read_configuration() -> (Network, Option<usize>) {
+    let (mut line, mut room) = ([0; 4096], [0; settings::ROOM]);
+    let line = fs::read_file(c"/proc/cmdline", &mut line).unwrap_or_default();
+    let network = Network::new(&settings::apply(line, &mut room));
+    let relay = kernel_line::relay_memory(line, RELAY_LEAST..=RELAY_MOST);
+    (network, relay.and_then(|relay| relay.inspect_err(|error| say!("cpud: {error}")).ok()))
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {
@@ -124,14 +131,14 @@ fn step(name: &str, result: rustix::io::Result<()>) {
 }
 
 /// Accepts connections until a signal says what to do next.
-fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
-    // A machine without its console starts PID 1 without standard streams.
-    step("/dev/null", fs::fill_stdio());
+fn serve(config: &Config, addresses: &Listen, mut network: Network) -> Result<Order, Failure> {
     if !config.appliance {
         console::never_wait();
     }
     // Without it every role would keep init's descriptors.
     process::can_close_all().map_err(Failure::of("close_range(2), which Linux has since 5.9"))?;
+    // A DHCP server has until init listens to answer.
+    network.restart(config);
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
     let signals = signal::descriptor(&signals).map_err(Failure::of("cannot receive signals"))?;
     let (reports, reporter) = fdpass::pair().map_err(Failure::of("the roles' socket"))?;
@@ -139,6 +146,7 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
     let config = &Config { ciphers: preflight::check(config)?, ..config.clone() };
     let listeners = listen(addresses)?;
     preflight::show_addresses(config, &listeners);
+    network.read_messages();
     say!("cpud: ready after {} ms", now().0);
     if config.appliance {
         // Up to here the console may block, so that no line is lost.
@@ -158,18 +166,21 @@ fn serve(config: &Config, addresses: &Listen) -> Result<Order, Failure> {
             memory::release_program();
         }
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
-        let Some(ready) = wait(&signals, &reports, listening, &relays, connections.due()) else { continue };
+        let Some(ready) = wait(&signals, &reports, listening, &relays, &network, connections.due()) else { continue };
         relays.kill_unresponsive();
         connections.evict_overdue();
+        network.restart(config);
+        network.read_messages();
         // Reports come before reaping, since a role reports before it ends.
         read_reports(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
             match signal {
-                signal::SIGCHLD => connections.reap(&mut |pid, status| relays.ended(pid, status)),
+                signal::SIGCHLD => connections.reap(&mut |pid, status| {
+                    relays.ended(pid, status);
+                    network.ended(pid, status);
+                }),
                 signal::SIGUSR1 if config.appliance => return Ok(end_all(config, connections, Order::Halt)),
-                signal::SIGUSR2 if config.appliance => {
-                    return Ok(end_all(config, connections, Order::PowerOff));
-                }
+                signal::SIGUSR2 if config.appliance => return Ok(end_all(config, connections, Order::PowerOff)),
                 signal::SIGTERM | signal::SIGINT => return Ok(end_all(config, connections, Order::Restart)),
                 _ => {}
             }
@@ -192,13 +203,16 @@ fn wait(
     reports: &OwnedFd,
     listeners: &[OwnedFd],
     relays: &Relays,
-    mut until: Option<u64>,
+    network: &Network,
+    until: Option<u64>,
 ) -> Option<heapless::Vec<bool, { cmdline::MAX_LISTEN }>> {
-    let mut fds = heapless::Vec::<_, { cmdline::MAX_LISTEN + 2 + relays::MAX }>::new();
+    let mut fds = heapless::Vec::<_, { cmdline::MAX_LISTEN + 3 + relays::MAX }>::new();
     let mut watch = |fd| drop(fds.push(PollFd::new(fd, PollFlags::IN)));
     listeners.iter().for_each(&mut watch);
     watch(signals);
     watch(reports);
+    network.control().into_iter().for_each(&mut watch);
+    let mut until = [until, network.due()].into_iter().flatten().min();
     for (control, due) in relays.awaited() {
         watch(control);
         until = Some(until.map_or(due, |until: u64| until.min(due)));

@@ -1,8 +1,6 @@
 //! What the console shows before the first connection. A child process looks at the keys and times the ciphers, so that
 //! init never holds a key and needs no memory for the timing.
 
-use core::net::SocketAddr;
-
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use ssh_lite::Ciphers;
@@ -63,31 +61,14 @@ fn show_host_key(config: &Config) -> bool {
     host_key.is_some()
 }
 
-/// The addresses that clients can connect to.
+/// The addresses that clients can connect to, but for those of the appliance's cards, which net shows as they come and go.
 pub fn show_addresses(config: &Config, listeners: &[OwnedFd]) {
     for listener in listeners {
         let Ok(address) = net::local_address(listener) else { continue };
-        if config.appliance && address.ip().is_unspecified() {
-            show_interfaces(address.port());
-        } else {
+        if !config.appliance || !address.ip().is_unspecified() {
             say!("cpud: listening on {address}");
+        } else if fs::access(c"/sys/class/net/eth0", fs::Access::EXISTS).is_err() {
+            say!("cpud: nobody can connect: this machine has no network card that its kernel has a driver for");
         }
-    }
-}
-
-fn show_interfaces(port: u16) {
-    let mut shown = 0;
-    for (name, address) in net::ipv4_addresses().unwrap_or_default() {
-        let name = name.split(|&b| b == 0).next().unwrap_or_default();
-        if name != b"lo" {
-            shown += 1;
-            let address = SocketAddr::from((address, port));
-            say!("cpud: listening on {address} ({})", core::str::from_utf8(name).unwrap_or("?"));
-        }
-    }
-    if shown == 0 && fs::access(c"/sys/class/net/eth0", fs::Access::EXISTS).is_err() {
-        say!("cpud: nobody can connect: this machine has no network card that its kernel has a driver for");
-    } else if shown == 0 {
-        say!("cpud: listening on port {port}; no interface has an IPv4 address yet");
     }
 }

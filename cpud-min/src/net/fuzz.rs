@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use super::Mac;
 use super::claim::Arp;
-use super::dhcp::message::{FOREVER, Reply};
+use super::dhcp::message::Reply;
 use super::interface::{Interface, Output, Source};
 
 const MAC: Mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -45,7 +45,7 @@ pub fn interface(mut calls: &[u8]) {
             assert!(!address.is_unspecified() && !address.is_broadcast() && !address.is_multicast() && prefix <= 32);
             assert_eq!(
                 wanted.source == Source::LinkLocal,
-                address.is_link_local() && interface.seconds_left(now) == FOREVER
+                address.is_link_local() && interface.valid_until().is_none()
             );
         }
         assert!(wanted.routes.iter().all(|route| route.destination != Ipv4Addr::BROADCAST || route.prefix == 32));

@@ -1,12 +1,14 @@
 //! One interface: where its IPv4 address comes from, and what is to be sent for it. A machine without I/O.
 
+use core::fmt::{self, Display, Formatter};
 use core::net::Ipv4Addr;
 
 use super::claim::{Arp, Claim, Verdict};
-use super::dhcp::message::{FOREVER, Names, Reply, Request, Route};
+use super::dhcp::message::{Reply, Request, Route};
 use super::dhcp::{self, Client};
 use super::link_local::{self, LinkLocal};
-use super::{Mac, Static};
+use super::{Mac, Shown, Static};
+use crate::plan::network::Names;
 
 type Ms = u64;
 
@@ -36,6 +38,26 @@ pub enum Event {
     Taken(Ipv4Addr, Mac),
     /// Somebody has taken it.
     Contested(Ipv4Addr, Mac),
+}
+
+impl Display for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dhcp(dhcp::Event::Refused(address, server)) => {
+                write!(f, "{address} is not ours any more, says ")?;
+                match server {
+                    Some(server) => write!(f, "{server}"),
+                    None => f.write_str("a DHCP server"),
+                }
+            }
+            Self::Dhcp(dhcp::Event::Expired(address)) => {
+                write!(f, "{address} is given up: no DHCP server has renewed it in time")
+            }
+            Self::Dhcp(dhcp::Event::Silent) => f.write_str("no DHCP server answers so far; it is asked on"),
+            Self::Taken(address, mac) => write!(f, "{address} is {}'s already, and declined", Shown(*mac)),
+            Self::Contested(address, mac) => write!(f, "{} uses {address}, too, which is ours", Shown(*mac)),
+        }
+    }
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -84,9 +106,11 @@ impl Interface {
         changed
     }
 
-    pub fn on_reply(&mut self, reply: Reply, now: Ms) {
-        self.dhcp.on_reply(reply, now);
+    /// True when a lease holds by it.
+    pub fn on_reply(&mut self, reply: Reply, now: Ms) -> bool {
+        let bound = self.dhcp.on_reply(reply, now);
         self.settle(now);
+        bound
     }
 
     pub fn on_arp(&mut self, arp: Arp, now: Ms) {
@@ -169,8 +193,8 @@ impl Interface {
         }
     }
 
-    /// For how long its address holds.
-    pub fn seconds_left(&self, now: Ms) -> u32 {
-        self.dhcp.seconds_left(now).filter(|_| self.fixed.is_none()).unwrap_or(FOREVER)
+    /// When its address ends, if it does.
+    pub fn valid_until(&self) -> Option<Ms> {
+        self.dhcp.valid_until().filter(|_| self.fixed.is_none())
     }
 }

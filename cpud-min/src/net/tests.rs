@@ -179,7 +179,7 @@ fn an_address_of_the_settings_is_kept_whatever_comes() {
     let wanted = link.interface.wanted();
     assert_eq!((wanted.address, wanted.source), (Some((ADDRESS, 24)), Source::Settings));
     assert_eq!(wanted.routes.iter().map(|route| (route.prefix, route.gateway)).collect::<Vec<_>>(), [(0, SERVER)]);
-    assert_eq!(link.interface.seconds_left(link.now), u32::MAX);
+    assert_eq!(link.interface.valid_until(), None);
 }
 
 #[test]

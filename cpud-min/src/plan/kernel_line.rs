@@ -3,9 +3,9 @@
 use core::fmt::{self, Display, Formatter};
 use core::ops::RangeInclusive;
 
+use super::network::{Network, NetworkError};
 use super::number::number;
 use super::quoted::Quoted;
-use super::settings::is_hostname;
 
 /// The kernel silently drops what is beyond this: COMMAND_LINE_SIZE of asm/setup.h, with the zero at the end.
 const MAX: usize = 2047;
@@ -17,7 +17,12 @@ pub enum KernelLineError<'a> {
     TooLong(usize),
     Quote,
     Relay(&'a [u8]),
-    Hostname(&'a [u8]),
+    /// The kernel's own `ip=`, which a kernel of this project does not have.
+    Ip(&'a [u8]),
+    /// A word that begins with `cpud.` and that cpud does not know.
+    Unknown(&'a [u8]),
+    /// A word, its value, and what is wrong with it.
+    Value(&'a [u8], &'a [u8], &'static str),
 }
 
 impl Display for KernelLineError<'_> {
@@ -28,7 +33,13 @@ impl Display for KernelLineError<'_> {
             }
             Self::Quote => f.write_str("the kernel's command line: a quotation mark is not closed"),
             Self::Relay(value) => write!(f, "cpud.relay={}: no size from 256K to 64M", Quoted(value)),
-            Self::Hostname(value) => write!(f, "hostname={}: no host name", Quoted(value)),
+            Self::Ip(value) => {
+                write!(f, "ip={}: write cpud.address=ADDRESS/BITS and cpud.gateway=ADDRESS instead", Quoted(value))
+            }
+            Self::Unknown(word) => write!(f, "{}: no word that this cpud knows", Quoted(word)),
+            Self::Value(word, value, what) => {
+                write!(f, "{}={}: {what}", core::str::from_utf8(word).unwrap_or("?"), Quoted(value))
+            }
         }
     }
 }
@@ -42,8 +53,9 @@ pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLine
         return Err(KernelLineError::Quote);
     }
     relay_memory(line, relay).transpose()?;
-    hostname(line).transpose()?;
-    Ok(())
+    let mut error = None;
+    network(line, &mut |e| error = error.or(Some(e)));
+    error.map_or(Ok(()), Err)
 }
 
 /// Each relay's memory, if the line sets it, as `cpud.relay=256K` does: bytes, in the range.
@@ -62,20 +74,45 @@ pub fn relay_memory(line: &[u8], range: RangeInclusive<usize>) -> Option<Result<
     )
 }
 
-/// The host name, if the line sets it. `ip=` makes the kernel forget its own `hostname=` (net/ipv4/ipconfig.c).
-pub fn hostname(line: &[u8]) -> Option<Result<&[u8], KernelLineError<'_>>> {
-    let value = value(line, b"hostname=")?;
-    Some(is_hostname(value).then_some(value).ok_or(KernelLineError::Hostname(value)))
+/// The machine's name and address, where the line sets them. `hostname=` is the kernel's own word. `complain` gets what
+/// cannot be used.
+pub fn network<'a>(line: &'a [u8], complain: &mut dyn FnMut(KernelLineError<'a>)) -> Network<'a> {
+    let mut network = Network::default();
+    for word in words(line) {
+        let end = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
+        let (name, value) = (&word[..end], unquoted(word.get(end + 1..).unwrap_or_default()));
+        let result = match (name, name.strip_prefix(b"cpud.")) {
+            (b"ip", _) if value != b"dhcp" => {
+                complain(KernelLineError::Ip(value));
+                continue;
+            }
+            (_, Some(b"relay")) => continue,
+            (b"hostname", _) => network.set(name, value),
+            (_, Some(own)) => network.set(own, value),
+            _ => continue,
+        };
+        match result {
+            Ok(()) => {}
+            Err(NetworkError::Unknown) => complain(KernelLineError::Unknown(word)),
+            Err(NetworkError::Value(what)) => complain(KernelLineError::Value(name, value, what)),
+        }
+    }
+    network
 }
 
-/// The value of a word, quoted in one of the two ways of next_arg() in the kernel's lib/cmdline.c.
+/// The value of the first word of this name.
 fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    words(line).find_map(|word| word.strip_prefix(name)).map(unquoted)
+}
+
+/// The line's words, without quotation marks in either of the two ways of next_arg() in the kernel's lib/cmdline.c.
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     let words = line.split(move |&byte| {
         quoted ^= byte == b'"';
         !quoted && byte.is_ascii_whitespace()
     });
-    words.map(unquoted).find_map(|word| word.strip_prefix(name)).map(unquoted)
+    words.map(unquoted)
 }
 
 fn unquoted(text: &[u8]) -> &[u8] {
@@ -117,10 +154,32 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_has_the_name_of_the_line() {
-        assert_eq!(hostname(b"ip=dhcp hostname=box7.lab\n"), Some(Ok(&b"box7.lab"[..])));
-        assert_eq!(hostname(b"ip=::::box7::dhcp"), None);
-        assert_eq!(hostname(b"hostname=a_b"), Some(Err(KernelLineError::Hostname(b"a_b"))));
+    fn the_machine_has_the_name_and_the_address_of_the_line() {
+        let network = |line: &'static str| network(line.as_bytes(), &mut |error| panic!("{error}"));
+        assert_eq!(network("ip=dhcp hostname=box7.lab\n").hostname, Some(&b"box7.lab"[..]));
+        assert_eq!(network("console=ttyS0 cpud.relay=1M"), Network::default());
+        let all = network("cpud.hostname=a cpud.address=10.0.0.2/8 cpud.gateway=\"10.0.0.1\" quiet");
+        assert_eq!((all.hostname, all.gateway), (Some(&b"a"[..]), Some([10, 0, 0, 1].into())));
+        assert_eq!(all.address.map(|address| (address.ip, address.prefix)), Some(([10, 0, 0, 2].into(), 8)));
+    }
+
+    #[test]
+    fn a_word_that_means_nothing_is_named_and_the_others_hold() {
+        let line = b"ip=10.0.0.2::10.0.0.1:255.0.0.0::eth0:off cpud.adress=1 hostname=a_b cpud.gateway=g cpud.address=10.0.0.2/8";
+        let mut said = std::vec::Vec::new();
+        let network = network(line, &mut |error| said.push(error.to_string()));
+        assert!(network.address.is_some() && network.hostname.is_none() && network.gateway.is_none());
+        assert_eq!(
+            said,
+            [
+                "ip=\"10.0.0.2::10.0.0.1:255.0.0.0::eth0:off\": write cpud.address=ADDRESS/BITS and cpud.gateway=ADDRESS \
+                 instead",
+                "\"cpud.adress=1\": no word that this cpud knows",
+                "hostname=\"a_b\": no host name",
+                "cpud.gateway=\"g\": no IPv4 address",
+            ]
+        );
+        assert_eq!(check(b"cpud.mdsn=no", RANGE), Err(KernelLineError::Unknown(b"cpud.mdsn=no")));
     }
 
     #[test]

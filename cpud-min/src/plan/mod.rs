@@ -8,6 +8,7 @@
 //! PWD          ── directory ──> where the command starts
 //! pty request  ── terminal ───> termios, TERM
 //! flash part   ── settings ───> keys, name and address of this box
+//! command line ── kernel_line> memory of relays, name and address of this box
 //! flash part   ── flash ──────> where the payload lies
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod fstab;
 pub mod kernel_line;
 pub mod mount_options;
 pub mod namespace;
+pub mod network;
 pub mod number;
 pub mod path;
 pub mod program;

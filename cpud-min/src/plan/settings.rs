@@ -12,11 +12,10 @@
 //! whom the other half keeps out.
 
 use core::fmt::{self, Display, Formatter};
-use core::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use super::number::number;
+use super::network::Network;
 use super::quoted::Quoted;
 
 /// The size of the region, at the beginning of the flash part.
@@ -26,36 +25,11 @@ const MAGIC: &[u8; 8] = b"cpud-set";
 const VERSION: u32 = 1;
 const HEADER: usize = 48;
 
-/// HOST_NAME_MAX of gethostname(2).
-const HOSTNAME_MAX: usize = 64;
-
 /// Settings that passed every check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings<'a> {
     text: &'a [u8],
-    pub hostname: Option<&'a [u8]>,
-    pub address: Option<Address>,
-    pub gateway: Option<Ipv4Addr>,
-}
-
-/// An address of the first interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Address {
-    pub ip: Ipv4Addr,
-    /// Bits of the network's prefix, at most 32.
-    pub prefix: u8,
-}
-
-impl Address {
-    pub fn netmask(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0))
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (ip, prefix) = core::str::from_utf8(text).ok()?.split_once('/')?;
-        let address = Self { ip: ip.parse().ok()?, prefix: number(prefix.as_bytes())? };
-        (address.prefix <= 32).then_some(address)
-    }
+    pub network: Network<'a>,
 }
 
 /// Why there are no settings.
@@ -114,21 +88,22 @@ impl<'a> Settings<'a> {
     }
 
     fn read(text: &'a [u8]) -> Result<Self, SettingsError<'a>> {
-        let mut settings = Self { text, hostname: None, address: None, gateway: None };
+        let mut settings = Self { text, network: Network::default() };
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let bad = SettingsError::Line(number + 1, line);
             match split(line) {
                 (b"" | b"#", _) | (b"authorized-key" | b"host-key", _) => {}
-                (b"hostname", name) if is_hostname(name) => settings.hostname = Some(name),
-                (b"address", value) => settings.address = Some(Address::parse(value).ok_or(bad)?),
-                (b"gateway", value) => {
-                    let value = core::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
-                    settings.gateway = Some(value.ok_or(bad)?);
-                }
-                _ => return Err(bad),
+                (word, value) => settings.network.set(word, value).map_err(|_| bad)?,
             }
         }
         Ok(settings)
+    }
+
+    /// The lines of the network's words: the last of each.
+    pub fn network_lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let text = self.text;
+        let last = move |kind: &[u8]| text.rsplit(|&byte| byte == b'\n').find(|line| split(line).0 == kind);
+        [&b"hostname"[..], b"address", b"gateway"].into_iter().filter_map(last)
     }
 
     /// The lines of an authorized_keys file.
@@ -159,14 +134,9 @@ pub fn join<'b, 'l>(lines: impl Iterator<Item = &'l [u8]>, room: &'b mut [u8]) -
 }
 
 /// A line's first word, and the text after one blank.
-fn split(line: &[u8]) -> (&[u8], &[u8]) {
+pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
     (&line[..end], line.get(end + 1..).unwrap_or_default())
-}
-
-pub(crate) fn is_hostname(name: &[u8]) -> bool {
-    let fits = (1..=HOSTNAME_MAX).contains(&name.len());
-    fits && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 #[cfg(test)]

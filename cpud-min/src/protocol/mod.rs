@@ -1,5 +1,6 @@
-//! The messages between wire and the other roles, a file for each of those.
+//! The messages between roles, a file for each role that wire or init talks with.
 
 pub mod guard;
+pub mod net;
 pub mod relay;
 pub mod session;

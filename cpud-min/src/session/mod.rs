@@ -150,7 +150,7 @@ fn record(config: &Config, peer: SocketAddr, user: &Authenticated, command: &CSt
     let text = format_args!("{peer} {} {} {}", user.user(), since, Quoted(command.to_bytes()));
     let _ = core::fmt::write(&mut line, text);
     let path = record_path(process::own_pid()).ok_or(Errno::NAMETOOLONG);
-    path.and_then(|path| fs::create_file(path.as_c_str(), line.as_bytes())).map_err(|error| {
+    path.and_then(|path| fs::create_file(path.as_c_str(), line.as_bytes(), 0o600)).map_err(|error| {
         say!("cpud: cannot record this session: {}", Sentence(error));
         Failed(NOT_STARTED)
     })

@@ -109,9 +109,9 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
 }
 
 /// Creates or truncates the file at `path` and writes `text` to it.
-pub fn create_file(path: &CStr, text: &[u8]) -> Result<()> {
+pub fn create_file(path: &CStr, text: &[u8], mode: u32) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-    rustix::io::write(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?, text).map(drop)
+    rustix::io::write(rustix::fs::open(path, flags, Mode::from_raw_mode(mode))?, text).map(drop)
 }
 
 pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd> {

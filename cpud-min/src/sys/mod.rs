@@ -15,6 +15,7 @@ pub mod hole;
 pub mod memory;
 pub mod mount;
 pub mod net;
+pub mod packet;
 pub mod process;
 pub mod sandbox;
 pub mod signal;
@@ -65,4 +66,11 @@ pub fn random(out: &mut [u8]) {
             Err(_) => process::exit(101),
         }
     }
+}
+
+/// A number that need not be a secret, without waiting for a seed.
+pub fn random_number() -> u32 {
+    let mut out = [0; 4];
+    let _ = rustix::rand::getrandom(&mut out, rustix::rand::GetRandomFlags::INSECURE);
+    u32::from_ne_bytes(out)
 }

@@ -1,9 +1,8 @@
-//! TCP: listeners, socket options, the loopback interface, addresses and routes.
+//! TCP: listeners, socket options, the loopback interface.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use heapless::Vec;
 use linux_raw_sys::{ioctl, net as raw};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::{Errno, Result};
@@ -133,89 +132,13 @@ struct Ifreq {
     value: [u8; 24],
 }
 
-/// An `ifconf` of netdevice(7).
-#[repr(C)]
-struct Ifconf {
-    length: i32,
-    requests: *mut Ifreq,
-}
-
-fn control_socket() -> Result<OwnedFd> {
-    rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-}
-
-/// Sets the loopback interface up, which gives it 127.0.0.1 and ::1.
+/// Sets the loopback interface up, which gives it 127.0.0.1 and ::1 (SIOCSIFFLAGS of netdevice(7)).
 pub fn loopback_up() -> Result<()> {
-    interface_up(b"lo")
-}
-
-fn interface_up(name: &[u8]) -> Result<()> {
-    set(name, ioctl::SIOCSIFFLAGS, &(raw::net_device_flags::IFF_UP as u16).to_ne_bytes())
-}
-
-/// Makes one of the SIOCSIF* requests of netdevice(7), which read an ifreq with `value`, at most 24 bytes.
-fn set(name: &[u8], request: u32, value: &[u8]) -> Result<()> {
-    let socket = control_socket()?;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     let mut ifreq = Ifreq { name: [0; 16], value: [0; 24] };
-    ifreq.name[..name.len()].copy_from_slice(name);
-    ifreq.value[..value.len()].copy_from_slice(value);
-    let args = [socket.as_raw_fd() as usize, request as usize, &raw mut ifreq as usize, 0, 0];
-    // SAFETY: these requests read one ifreq.
+    ifreq.name[..2].copy_from_slice(b"lo");
+    ifreq.value[..2].copy_from_slice(&(raw::net_device_flags::IFF_UP as u16).to_ne_bytes());
+    let args = [socket.as_raw_fd() as usize, ioctl::SIOCSIFFLAGS as usize, &raw mut ifreq as usize, 0, 0];
+    // SAFETY: SIOCSIFFLAGS reads one ifreq.
     unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.map(drop)
-}
-
-/// A sockaddr_in of ip(7) without a port.
-fn sockaddr(address: Ipv4Addr) -> [u8; 16] {
-    let mut out = [0; 16];
-    out[..2].copy_from_slice(&AddressFamily::INET.as_raw().to_ne_bytes());
-    out[4..8].copy_from_slice(&address.octets());
-    out
-}
-
-/// Replaces an interface's IPv4 address, and sets it up.
-pub fn set_address(name: &[u8], address: Ipv4Addr, netmask: Ipv4Addr) -> Result<()> {
-    set(name, ioctl::SIOCSIFADDR, &sockaddr(address))?;
-    set(name, ioctl::SIOCSIFNETMASK, &sockaddr(netmask))?;
-    interface_up(name)
-}
-
-/// An `rtentry` of <linux/route.h>.
-#[repr(C)]
-struct Route {
-    pad1: usize,
-    destination: [u8; 16],
-    gateway: [u8; 16],
-    netmask: [u8; 16],
-    flags: u16,
-    rest: [usize; 7],
-}
-
-/// Sets the default route.
-pub fn set_gateway(gateway: Ipv4Addr) -> Result<()> {
-    /// RTF_UP and RTF_GATEWAY of <linux/route.h>.
-    const FLAGS: u16 = 0x0001 | 0x0002;
-    let any = sockaddr(Ipv4Addr::UNSPECIFIED);
-    let gateway = sockaddr(gateway);
-    let mut route = Route { pad1: 0, destination: any, gateway, netmask: any, flags: FLAGS, rest: [0; 7] };
-    let socket = control_socket()?;
-    let args = [socket.as_raw_fd() as usize, ioctl::SIOCADDRT as usize, &raw mut route as usize, 0, 0];
-    // SAFETY: SIOCADDRT reads one rtentry, 120 bytes.
-    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }.map(drop)
-}
-
-/// An interface's name, padded with zeroes, and its IPv4 address.
-pub type Interface = ([u8; 16], [u8; 4]);
-
-/// The interfaces that have an IPv4 address, eight at most (SIOCGIFCONF of netdevice(7)).
-pub fn ipv4_addresses() -> Result<Vec<Interface, 8>> {
-    let socket = control_socket()?;
-    let mut requests = [Ifreq { name: [0; 16], value: [0; 24] }; 8];
-    let mut conf = Ifconf { length: size_of_val(&requests) as i32, requests: requests.as_mut_ptr() };
-    let args = [socket.as_raw_fd() as usize, ioctl::SIOCGIFCONF as usize, &raw mut conf as usize, 0, 0];
-    // SAFETY: SIOCGIFCONF writes at most `length` bytes of ifreqs and then sets `length`.
-    unsafe { syscall(linux_raw_sys::general::__NR_ioctl, args) }?;
-    let count = conf.length as usize / size_of::<Ifreq>();
-    // The value is a sockaddr_in: family, port, address.
-    let address = |r: &Ifreq| (r.name, [r.value[4], r.value[5], r.value[6], r.value[7]]);
-    Ok(requests.iter().take(count).map(address).collect())
 }

@@ -10,7 +10,7 @@ use smoltcp::wire::{
 };
 
 use crate::net::Mac;
-use crate::plan::settings::is_hostname;
+use crate::plan::network::{Names, SERVERS, is_hostname};
 
 pub const SERVER_PORT: u16 = 67;
 pub const CLIENT_PORT: u16 = 68;
@@ -67,9 +67,6 @@ pub const FOREVER: u32 = u32::MAX;
 /// Routes of a lease; of more the first are taken.
 pub const ROUTES: usize = 16;
 
-/// Servers of one kind; of more the first are taken. resolv.conf(5) knows three.
-pub const SERVERS: usize = 3;
-
 /// The least MTU that is believed: below it there is no IPv6 (RFC 8200 section 5).
 const MTU_MIN: u16 = 1280;
 
@@ -96,16 +93,6 @@ pub struct Lease {
     pub routes: Vec<Route, ROUTES>,
     pub mtu: Option<u16>,
     pub names: Names,
-}
-
-/// What of a lease is not the interface's own.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Names {
-    pub hostname: Vec<u8, 64>,
-    pub domain: Vec<u8, 64>,
-    pub resolvers: Vec<Ipv4Addr, SERVERS>,
-    pub ntp_servers: Vec<Ipv4Addr, SERVERS>,
-    pub log_servers: Vec<Ipv4Addr, SERVERS>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -78,8 +78,6 @@ enum State {
 /// What a person may want to know.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// There is another lease, or the same one says something else.
-    Bound,
     /// The server that is named does not let this address be used.
     Refused(Ipv4Addr, Option<Ipv4Addr>),
     /// Nobody has renewed it in time.
@@ -142,11 +140,9 @@ impl Client {
         self.held.as_ref().map(|held| &held.lease)
     }
 
-    /// The seconds that are left of it.
-    pub fn seconds_left(&self, now: Ms) -> Option<u32> {
-        let held = self.held.as_ref()?;
-        let left = held.after(held.lease.seconds).map_or(u64::from(FOREVER), |end| end.saturating_sub(now) / 1000);
-        Some(left as u32)
+    /// When it ends, if it does.
+    pub fn valid_until(&self) -> Option<Ms> {
+        self.held.as_ref().and_then(|held| held.after(held.lease.seconds))
     }
 
     /// Whether an address has to come from elsewhere meanwhile.
@@ -303,11 +299,11 @@ impl Client {
         Output::Send(Request { kind, xid: self.xid, seconds, ..request })
     }
 
-    /// A message of a server's has come, by whatever way.
-    pub fn on_reply(&mut self, reply: Reply, now: Ms) {
+    /// A message of a server's has come, by whatever way. True when a lease holds by it.
+    pub fn on_reply(&mut self, reply: Reply, now: Ms) -> bool {
         let Reply { kind, xid, server, lease } = reply;
         if xid != self.xid {
-            return;
+            return false;
         }
         match (self.state, kind) {
             (State::Selecting(_), Kind::Offer) => {
@@ -317,39 +313,38 @@ impl Client {
             }
             (State::Requesting { address, server: chosen, .. }, _) if server.is_none_or(|server| server == chosen) => {
                 match (kind, lease) {
-                    (Kind::Ack, Some(lease)) if lease.address == address => self.bind(lease, chosen),
+                    (Kind::Ack, Some(lease)) if lease.address == address => return self.bind(lease, chosen),
                     (Kind::Nak, _) => self.refused(address, server, now),
                     _ => {}
                 }
             }
             (State::Rebooting(Retry { sent: 1.., .. }) | State::Renewing(_) | State::Rebinding(_), _) => {
-                let Some(old) = self.held.as_ref().map(|held| (held.lease.address, held.lease.server)) else { return };
-                match (kind, lease) {
-                    (Kind::Ack, Some(lease)) if lease.address == old.0 => self.bind(lease, old.1),
-                    (Kind::Nak, _) => {
+                let old = self.lease().map(|lease| (lease.address, lease.server));
+                match (kind, lease, old) {
+                    (Kind::Ack, Some(lease), Some((address, before))) if lease.address == address => {
+                        return self.bind(lease, before);
+                    }
+                    (Kind::Nak, _, Some((address, _))) => {
                         self.held = None;
-                        self.refused(old.0, server, now);
+                        self.refused(address, server, now);
                     }
                     _ => {}
                 }
             }
             _ => {}
         }
+        false
     }
 
     /// `server`: who gave it, when the message does not say.
-    fn bind(&mut self, mut lease: Lease, server: Ipv4Addr) {
+    fn bind(&mut self, mut lease: Lease, server: Ipv4Addr) -> bool {
         if lease.server.is_unspecified() {
             lease.server = server;
-        }
-        // What a renewal changes of the times is of no interest.
-        let told = |lease: &Lease| Lease { seconds: 0, t1: 0, t2: 0, ..lease.clone() };
-        if self.silent || self.lease().is_none_or(|old| told(old) != told(&lease)) {
-            self.event = Some(Event::Bound);
         }
         self.silent = false;
         self.held = Some(Held { lease, since: self.asked });
         self.state = State::Bound;
+        true
     }
 
     /// The first refusal is followed by a question at once; more in a row, more and more slowly.

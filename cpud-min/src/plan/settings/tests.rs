@@ -1,4 +1,7 @@
+use core::net::Ipv4Addr;
+
 use super::*;
+use crate::plan::network::Address;
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -28,9 +31,12 @@ fn region(text: &str) -> Vec<u8> {
 fn every_setting_is_read() {
     let region = region(TEXT);
     let settings = Settings::parse(&region).unwrap();
-    assert_eq!(settings.hostname, Some(&b"box-7"[..]));
-    assert_eq!(settings.address, Some(Address { ip: Ipv4Addr::new(192, 0, 2, 7), prefix: 24 }));
-    assert_eq!(settings.gateway, Some(Ipv4Addr::new(192, 0, 2, 1)));
+    let Network { hostname, address, gateway } = settings.network;
+    assert_eq!(hostname, Some(&b"box-7"[..]));
+    assert_eq!(address, Some(Address { ip: Ipv4Addr::new(192, 0, 2, 7), prefix: 24 }));
+    assert_eq!(gateway, Some(Ipv4Addr::new(192, 0, 2, 1)));
+    let lines: Vec<_> = settings.network_lines().collect();
+    assert_eq!(lines, [&b"hostname box-7"[..], b"address 192.0.2.7/24", b"gateway 192.0.2.1"]);
     let keys: Vec<_> = settings.authorized_keys().collect();
     assert_eq!(keys, [&b"ssh-ed25519 AAAA me@desk"[..], b"ssh-ed25519 BBBB"]);
     assert_eq!(settings.host_key().count(), 2);
@@ -40,13 +46,7 @@ fn every_setting_is_read() {
 fn no_line_is_as_good_as_any() {
     let region = region("");
     let settings = Settings::parse(&region).unwrap();
-    assert_eq!((settings.hostname, settings.address, settings.authorized_keys().count()), (None, None, 0));
-}
-
-#[test]
-fn netmasks_of_all_lengths() {
-    let mask = |prefix| Address { ip: Ipv4Addr::UNSPECIFIED, prefix }.netmask().to_string();
-    assert_eq!([mask(0), mask(1), mask(24), mask(32)], ["0.0.0.0", "128.0.0.0", "255.255.255.0", "255.255.255.255"]);
+    assert_eq!((settings.network, settings.authorized_keys().count()), (Network::default(), 0));
 }
 
 #[test]

@@ -1,0 +1,126 @@
+//! An interface of the kernel's: its machine, and what was made of it so far.
+
+use core::fmt::{self, Display, Formatter};
+
+use heapless::Vec;
+
+use super::Mac;
+use super::dhcp::message::{FOREVER, Reply};
+use super::interface::{Interface, Source, Wanted};
+use super::rtnetlink::{self, Message};
+
+/// How much longer than its lease the kernel keeps an address: enough for this process to say why it goes.
+const GRACE: u64 = 5;
+
+/// A line about damaged messages is followed by the next after so long.
+const QUIET_MS: u64 = 60_000;
+
+pub struct Link {
+    pub index: u32,
+    name: Vec<u8, 16>,
+    pub interface: Interface,
+    /// What the kernel was told last, and until when it holds.
+    pub installed: Wanted,
+    until: Option<u64>,
+    /// What it had at first.
+    mtu: u32,
+    /// From whom the lease came over the link: the server, or a router before it.
+    pub server: Mac,
+    garbage: u32,
+    quiet: u64,
+}
+
+impl Link {
+    pub fn new(link: &rtnetlink::Link<'_>, interface: Interface) -> Self {
+        let installed = Wanted { address: interface.wanted().address, ..Wanted::default() };
+        let name = Vec::from_slice(link.name).unwrap_or_default();
+        let (index, mtu, server) = (link.index, link.mtu, [0xff; 6]);
+        Self { index, name, interface, installed, until: None, mtu, server, garbage: 0, quiet: 0 }
+    }
+
+    /// Whether what it knows of servers and names is to be believed.
+    pub fn has_names(&self) -> bool {
+        matches!(self.installed.source, Source::Server(_))
+    }
+
+    pub fn name(&self) -> &str {
+        core::str::from_utf8(&self.name).unwrap_or("?")
+    }
+
+    /// Asks for whatever makes the interface what its machine wants now, and whether that has to be. True when it has another address, or the same from
+    /// another.
+    pub fn install(&mut self, now: u64, ask: &mut dyn FnMut(Message, bool)) -> bool {
+        let (wanted, until) = (self.interface.wanted(), self.interface.valid_until());
+        if wanted == self.installed && until == self.until {
+            return false;
+        }
+        let (old, index) = (core::mem::replace(&mut self.installed, wanted), self.index);
+        let (new, moved) = (&self.installed, self.installed.address != old.address);
+        for route in old.routes.iter().filter(|route| moved || !new.routes.contains(route)) {
+            ask(rtnetlink::remove_route(index, route), false);
+        }
+        if let Some(address) = old.address.filter(|_| moved) {
+            ask(rtnetlink::remove_address(index, address), false);
+        }
+        self.until = until;
+        if new.mtu != old.mtu {
+            ask(rtnetlink::set_mtu(index, new.mtu.map_or(self.mtu, u32::from)), true);
+        }
+        if let Some(address) = new.address {
+            ask(rtnetlink::add_address(index, address, seconds(until, now)), true);
+            for route in &new.routes {
+                ask(rtnetlink::add_route(index, address, route), true);
+            }
+        }
+        new.address.is_some() && (moved || new.source != old.source)
+    }
+
+    /// A server's message has come, from there on the link.
+    pub fn on_reply(&mut self, reply: Reply, from: Mac, now: u64) {
+        if self.interface.on_reply(reply, now) {
+            self.server = from;
+        }
+    }
+
+    /// Counts a damaged message; how many there were, when it is time for a line.
+    pub fn count_garbage(&mut self, now: u64) -> Option<u32> {
+        self.garbage += 1;
+        if now < self.quiet {
+            return None;
+        }
+        self.quiet = now + QUIET_MS;
+        Some(core::mem::take(&mut self.garbage))
+    }
+
+    /// Where its address is from.
+    pub fn terms(&self, now: u64) -> Terms {
+        Terms { source: self.installed.source, seconds: self.until.map(|until| until.saturating_sub(now) / 1000) }
+    }
+}
+
+/// For how long the kernel keeps an address by itself.
+fn seconds(until: Option<u64>, now: u64) -> u32 {
+    let left = until.map(|until| until.saturating_sub(now) / 1000 + GRACE);
+    left.and_then(|left| u32::try_from(left).ok()).unwrap_or(FOREVER)
+}
+
+/// Where an address is from, and how many seconds it holds.
+pub struct Terms {
+    source: Source,
+    seconds: Option<u64>,
+}
+
+impl Display for Terms {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.source {
+            Source::Nobody => f.write_str("as before"),
+            Source::Settings => f.write_str("as set"),
+            Source::Server(server) if server.is_unspecified() => f.write_str("as before"),
+            Source::Server(server) => {
+                write!(f, "from {server}")?;
+                self.seconds.map_or(Ok(()), |seconds| write!(f, " for {seconds} s"))
+            }
+            Source::LinkLocal => f.write_str("made up until a DHCP server answers"),
+        }
+    }
+}
