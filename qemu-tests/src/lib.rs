@@ -18,6 +18,7 @@
 //! | [`crowd`] | strangers from ten addresses of a network name space, and owners beside them |
 //! | [`hole`] | wire and relay taken over |
 //! | [`delay`] | a longer way to a server |
+//! | [`lan`] | a link of a test's own, with a DHCP server that does what it is told |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
 //! Protocol constants are written down again here, so that the product's code cannot vouch for itself.
@@ -36,6 +37,7 @@ pub mod gdb;
 pub mod hole;
 pub mod hostile;
 pub mod keys;
+pub mod lan;
 pub mod look;
 pub mod peer;
 pub mod programs;

@@ -67,6 +67,11 @@ impl Process {
         })
     }
 
+    /// The role that looks after the network, which alone has CAP_NET_ADMIN (12) and CAP_NET_RAW (13) and no more.
+    pub fn is_net(&self) -> bool {
+        self.filtered && self.capabilities == 1 << 12 | 1 << 13
+    }
+
     /// Whether `needle` is anywhere in the process's readable memory, as far as it is there at all: a relay maps much more
     /// than it has.
     pub fn remembers(&self, needle: &[u8]) -> bool {
@@ -112,12 +117,14 @@ pub fn processes() -> Vec<Process> {
     all
 }
 
-/// All but PID 1 and the session in which `look` runs.
+/// All but PID 1, the network's and the session in which `look` runs.
 pub fn others(all: &[Process]) -> Vec<&Process> {
     // The look, its guard and its wire are the newest of their kind.
     let own = all.iter().rfind(|process| process.name == "look").map_or(0, |look| look.parent);
     all.iter()
-        .filter(|p| p.pid != 1 && p.parent != own && p.pid != own && !(p.filtered && p.pid.abs_diff(own) == 1))
+        .filter(|p| {
+            p.pid != 1 && !p.is_net() && p.parent != own && p.pid != own && !(p.filtered && p.pid.abs_diff(own) == 1)
+        })
         .collect()
 }
 

@@ -52,6 +52,11 @@ pub struct Machine {
     pub restarts: bool,
     /// Further flags of QEMU's.
     pub flags: &'static [&'static str],
+    /// What is at the end of the first card's cable: QEMU's -netdev with the id `net`; None: a network of QEMU's own, with
+    /// a port of this host's that leads to the machine.
+    pub netdev: Option<String>,
+    /// The name space of this host's network that QEMU runs in, as ip(8) makes it.
+    pub inside: Option<String>,
 }
 
 impl Machine {
@@ -111,6 +116,8 @@ impl Machine {
             card: "virtio-net-pci",
             restarts: false,
             flags: &[],
+            netdev: None,
+            inside: None,
         }
     }
 
@@ -234,9 +241,13 @@ impl Vm {
         };
         let gdb = (!machine.aes && board.get("arch") == "aarch64").then(free_port);
         let cpu = if machine.aes || gdb.is_some() { "" } else { ",aes=off" };
+        let forwarded = format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}");
+        let netdev = machine.netdev.clone().unwrap_or(forwarded);
         let mut leash = spawn(
             Command::new("sh")
-                .args(["-c", LEASH, "leash", &board.qemu()])
+                .args(["-c", LEASH, "leash"])
+                .args(machine.inside.iter().flat_map(|name| ["ip", "netns", "exec", name]))
+                .arg(board.qemu())
                 .args([
                     "-accel",
                     "tcg",
@@ -252,7 +263,7 @@ impl Vm {
                 .args(machine.flags)
                 .args(firmware)
                 .args(gdb.iter().flat_map(|port| ["-S".to_owned(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]))
-                .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}")])
+                .args(["-netdev", &netdev])
                 .args(["-device", &format!("{},netdev=net,romfile=", machine.card)])
                 .args(devices)
                 .stdin(Stdio::piped())
@@ -280,8 +291,17 @@ impl Vm {
 
     /// Presses the machine's power button.
     pub fn press_power_button(&self) {
+        self.command("system_powerdown");
+    }
+
+    /// Pulls the cable out of the first card, or plugs it in.
+    pub fn plug(&self, into: bool) {
+        self.command(&format!("set_link net {}", if into { "on" } else { "off" }));
+    }
+
+    fn command(&self, line: &str) {
         let mut monitor = TcpStream::connect(("127.0.0.1", self.monitor)).expect("QEMU runs");
-        writeln!(monitor, "system_powerdown").expect("QEMU reads");
+        writeln!(monitor, "{line}").expect("QEMU reads");
     }
 
     /// Waits until the machine is off. QEMU's end takes its forwarded port along.
@@ -362,6 +382,14 @@ pub fn has_device(name: &str) -> Result<(), Reason> {
     let asked = Command::new("qemu-system-x86_64").args(["-device", &format!("{name},help")]).output();
     let has = asked.is_ok_and(|asked| asked.status.success());
     has.then_some(()).ok_or_else(|| format!("this QEMU has no {name}"))
+}
+
+/// Whether this machine's QEMU can end a cable in this.
+pub fn has_netdev(kind: &str) -> Result<(), Reason> {
+    let help = Command::new(board::under_test().qemu()).args(["-netdev", "help"]).output();
+    let kinds = help.map(|help| String::from_utf8_lossy(&help.stdout).into_owned()).unwrap_or_default();
+    let has = kinds.lines().any(|line| line == kind);
+    has.then_some(()).ok_or_else(|| format!("this QEMU has no -netdev {kind}"))
 }
 
 /// A machine that a test binary boots once, at its first use.

@@ -26,6 +26,9 @@ pub struct Link {
     mtu: u32,
     /// From whom the lease came over the link: the server, or a router before it.
     pub server: Mac,
+    /// None until it has a cable, which is no news for the console then.
+    pub plugged_in: Option<bool>,
+    pub changes: u32,
     garbage: u32,
     quiet: u64,
 }
@@ -35,7 +38,19 @@ impl Link {
         let installed = Wanted { address: interface.wanted().address, ..Wanted::default() };
         let name = Vec::from_slice(link.name).unwrap_or_default();
         let (index, mtu, server) = (link.index, link.mtu, [0xff; 6]);
-        Self { index, name, interface, installed, until: None, mtu, server, garbage: 0, quiet: 0 }
+        Self {
+            index,
+            name,
+            interface,
+            installed,
+            until: None,
+            mtu,
+            server,
+            plugged_in: None,
+            changes: link.changes,
+            garbage: 0,
+            quiet: 0,
+        }
     }
 
     /// Whether what it knows of servers and names is to be believed.
@@ -94,7 +109,10 @@ impl Link {
 
     /// Where its address is from.
     pub fn terms(&self, now: u64) -> Terms {
-        Terms { source: self.installed.source, seconds: self.until.map(|until| until.saturating_sub(now) / 1000) }
+        Terms {
+            source: self.installed.source,
+            seconds: self.until.map(|until| until.saturating_sub(now).div_ceil(1000)),
+        }
     }
 }
 

@@ -225,7 +225,14 @@ impl Role {
                 self.links.len() - 1
             }
         };
-        if self.links[at].interface.set_plugged_in(link.plugged_in, now) && known.is_some() {
+        let known = &mut self.links[at];
+        if core::mem::replace(&mut known.changes, link.changes) != link.changes {
+            // It may have been out meanwhile.
+            known.interface.set_plugged_in(false, now);
+        }
+        known.interface.set_plugged_in(link.plugged_in, now);
+        let before = known.plugged_in.or(link.plugged_in.then_some(true));
+        if core::mem::replace(&mut known.plugged_in, before.and(Some(link.plugged_in))) == Some(!link.plugged_in) {
             let state = if link.plugged_in { "plugged in" } else { "unplugged" };
             self.say(format_args!("{}: {state}", self.links[at].name()));
         }

@@ -34,6 +34,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_CARRIER_CHANGES: u16 = 35;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
@@ -199,6 +200,8 @@ pub struct Link<'a> {
     pub mtu: u32,
     pub up: bool,
     pub plugged_in: bool,
+    /// How often it was plugged in or out. The kernel tells of what happens within a second together.
+    pub changes: u32,
 }
 
 /// The messages in what was read at a time.
@@ -228,7 +231,8 @@ fn event(kind: u16, body: &[u8]) -> Option<Event<'_>> {
             let mac = attribute(IFLA_ADDRESS)?.try_into().ok()?;
             let mtu = u32_at(attribute(IFLA_MTU)?, 0)?;
             let (up, plugged_in) = (flags & IFF_UP != 0, flags & IFF_RUNNING != 0);
-            Some(Event::Link(Link { index, name, mac, mtu, up, plugged_in }))
+            let changes = attribute(IFLA_CARRIER_CHANGES).and_then(|value| u32_at(value, 0)).unwrap_or(0);
+            Some(Event::Link(Link { index, name, mac, mtu, up, plugged_in, changes }))
         }
         RTM_DELLINK => Some(Event::LinkGone(u32_at(body, 4)?)),
         RTM_NEWADDR | RTM_DELADDR => {

@@ -17,6 +17,7 @@ mod links;
 mod modes;
 mod mount;
 mod names;
+mod network;
 mod nfs;
 mod owners;
 mod plain;
