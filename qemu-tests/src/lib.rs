@@ -18,6 +18,7 @@
 //! | [`crowd`] | strangers from ten addresses of a network name space, and owners beside them |
 //! | [`hole`] | wire and relay taken over |
 //! | [`delay`] | a longer way to a server |
+//! | [`netns`] | a network of a test's own, with Debian's DHCP server |
 //! | [`lan`] | a link of a test's own, with a DHCP server that does what it is told |
 //! | [`skip`] | tests that cannot run here, and why |
 //!
@@ -39,6 +40,7 @@ pub mod hostile;
 pub mod keys;
 pub mod lan;
 pub mod look;
+pub mod netns;
 pub mod peer;
 pub mod programs;
 pub mod run;

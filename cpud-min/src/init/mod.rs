@@ -115,7 +115,9 @@ fn config(arguments: &cmdline::Arguments<'static>, appliance: bool, relay: Optio
     }
 }
 
-/// The appliance's network and a relay's memory, from the kernel's command line and the settings in flash.
+/// The appliance's network and a relay's memory, from the kernel's command line and the settings in flash. Its large frame
+/// is gone when it returns.
+#[inline(never)]
 fn read_configuration() -> (Network, Option<usize>) {
     let (mut line, mut room) = ([0; 4096], [0; settings::ROOM]);
     let line = fs::read_file(c"/proc/cmdline", &mut line).unwrap_or_default();

@@ -44,7 +44,8 @@ pub struct Config {
 /// The interface that [`Config::fixed`] is for.
 const FIRST: &[u8] = b"eth0";
 
-/// Looks after the network until init lets go of `control`.
+/// Looks after the network until init lets go of `control`. In a frame of its own, lest init's grow by these tables.
+#[inline(never)]
 pub fn run(config: &Config, control: OwnedFd) -> ! {
     process::set_name(c"cpud net");
     process::close_all_but(0, &[control.as_fd()]);

@@ -91,7 +91,7 @@ fn the_boxs_own_resolvers_stand_in_for_the_clients() {
     let (file, stub) = (root.0.join("etc/resolv.conf"), "/run/systemd/resolve/stub-resolv.conf");
     fs::write(&file, "nameserver 127.0.0.53\n").expect("a file of our own");
     let asked = |target: &str| {
-        let namespace = format!("/usr:/etc:{target}=../../proc/net/pnp");
+        let namespace = format!("/usr:/etc:{target}=../../run/cpud/resolv.conf");
         root.run(vm.port, &namespace, ["cat", "/etc/resolv.conf"]).ok()
     };
     assert!(asked("/etc/resolv.conf").contains("nameserver 10.0.2.3"));

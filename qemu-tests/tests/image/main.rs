@@ -7,6 +7,7 @@ mod boot;
 mod command;
 mod devices;
 mod devs;
+mod dnsmasq;
 mod files;
 mod firmware;
 mod flash;
