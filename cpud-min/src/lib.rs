@@ -3,7 +3,8 @@
 //! One program, several roles, each a process of its own:
 //!
 //! ```text
-//! init ──fork──> guard   one per connection; host key, verdicts, opens sessions; never reads the network
+//! init ──fork──> net     one, on the appliance; addresses, routes; raw packets, and no key
+//!      ──fork──> guard   one per connection; host key, verdicts, opens sessions; never reads the network
 //!      ──fork──> wire    one per connection; the socket and the ssh protocol; no key, no file system
 //!      ──fork──> relay   one per authorized key; the 9P protocol, and the cache of the user's files
 //! guard ─fork─> session one per command; builds the name space and becomes the command

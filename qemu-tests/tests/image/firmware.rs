@@ -62,6 +62,6 @@ fn the_console_says_that_the_clock_is_not_set() {
 #[test]
 fn the_console_says_that_there_is_no_network_card_with_a_driver() {
     // Its driver is not in the kernel.
-    let vm = Vm::boot(&Machine { card: "e1000", ..Machine::direct() });
+    let vm = Vm::power_on(&Machine { card: "e1000", ..Machine::direct() });
     vm.console.expect(Mark::default(), &["no network card that its kernel has a driver for"], LIMIT);
 }
