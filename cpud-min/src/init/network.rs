@@ -3,6 +3,7 @@
 
 use core::ffi::CStr;
 use core::fmt::Write;
+use core::net::Ipv4Addr;
 
 use rustix::fd::OwnedFd;
 
@@ -123,17 +124,21 @@ impl Network {
             };
             match decode(&buffer[..n]) {
                 Ok(ToInit::Line(line)) if self.limit.allow() => console::write_line(line),
-                Ok(ToInit::Names(names)) => self.apply(&names),
+                Ok(ToInit::Names(address, names)) => self.apply(address, &names),
                 Ok(ToInit::Line(_)) | Err(_) => {}
             }
         }
     }
 
-    fn apply(&self, names: &Names) {
-        if self.config.hostname.is_empty() && !names.hostname.is_empty() {
-            set_hostname(&names.hostname);
-        }
+    fn apply(&self, address: Ipv4Addr, names: &Names) {
         let mut text = heapless::String::<256>::new();
+        if self.config.hostname.is_empty() && !address.is_unspecified() {
+            // A machine without a name is known by its address.
+            let _ = write!(text, "{address}");
+            let name = if names.hostname.is_empty() { text.as_bytes() } else { &names.hostname };
+            set_hostname(name);
+            text.clear();
+        }
         if let Ok(domain) = core::str::from_utf8(&names.domain)
             && !domain.is_empty()
         {

@@ -53,11 +53,6 @@ impl Link {
         }
     }
 
-    /// Whether what it knows of servers and names is to be believed.
-    pub fn has_names(&self) -> bool {
-        matches!(self.installed.source, Source::Server(_))
-    }
-
     pub fn name(&self) -> &str {
         core::str::from_utf8(&self.name).unwrap_or("?")
     }

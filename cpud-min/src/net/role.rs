@@ -76,6 +76,7 @@ pub struct Role {
     before: Vec<Before, LINKS>,
     named: Vec<(u32, Ipv6Addr), NAMED>,
     /// What init was told last.
+    address: Ipv4Addr,
     names: Names,
 }
 
@@ -94,6 +95,7 @@ impl Role {
             links: Vec::new(),
             before: Vec::new(),
             named: Vec::new(),
+            address: Ipv4Addr::UNSPECIFIED,
             names: Names::default(),
         })
     }
@@ -147,11 +149,13 @@ impl Role {
             }
             self.apply(at, now);
         }
-        let named = |link: &&Link| link.has_names();
-        let names = self.links.iter().find(named).map(|link| link.installed.names.clone()).unwrap_or_default();
-        if names != self.names {
-            self.tell(&ToInit::Names(names.clone()));
-            self.names = names;
+        let first = self.links.iter().map(|link| &link.installed).find(|installed| installed.address.is_some());
+        let address =
+            first.and_then(|installed| installed.address).map_or(Ipv4Addr::UNSPECIFIED, |(address, _)| address);
+        let names = first.map(|installed| installed.names.clone()).unwrap_or_default();
+        if (address, &names) != (self.address, &self.names) {
+            self.tell(&ToInit::Names(address, names.clone()));
+            (self.address, self.names) = (address, names);
         }
     }
 

@@ -12,11 +12,12 @@ use crate::plan::network::{HOSTNAME_MAX, Names, SERVERS, is_hostname};
 pub const MESSAGE_MAX: usize = 5 + 400;
 
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and no allocator to box it")]
 pub enum ToInit<'a> {
     /// For the console.
     Line(&'a [u8]),
-    /// What a lease says about the machine, or that none does any more.
-    Names(Names),
+    /// The first address that the machine has, unspecified for none, and what its lease says about the machine.
+    Names(Ipv4Addr, Names),
 }
 
 impl ToInit<'_> {
@@ -27,8 +28,9 @@ impl ToInit<'_> {
                 w.byte(1)?;
                 w.string(line)?;
             }
-            Self::Names(names) => {
+            Self::Names(address, names) => {
                 w.byte(2)?;
+                w.uint32((*address).into())?;
                 w.string(&names.hostname)?;
                 w.string(&names.domain)?;
                 for servers in [&names.resolvers, &names.ntp_servers, &names.log_servers] {
@@ -47,9 +49,10 @@ pub fn decode(message: &[u8]) -> Result<ToInit<'_>, WireError> {
     let decoded = match r.byte()? {
         1 => ToInit::Line(r.string()?),
         2 => {
+            let address = Ipv4Addr::from(r.uint32()?);
             let (hostname, domain) = (name(r.string()?)?, name(r.string()?)?);
             let (resolvers, ntp_servers, log_servers) = (servers(&mut r)?, servers(&mut r)?, servers(&mut r)?);
-            ToInit::Names(Names { hostname, domain, resolvers, ntp_servers, log_servers })
+            ToInit::Names(address, Names { hostname, domain, resolvers, ntp_servers, log_servers })
         }
         _ => return Err(WireError::Trailing),
     };
@@ -84,7 +87,7 @@ mod tests {
             ntp_servers: Vec::new(),
             log_servers: servers(4),
         };
-        for message in [ToInit::Line(b"cpud: eth0: link down"), ToInit::Names(names.clone())] {
+        for message in [ToInit::Line(b"cpud: eth0: link down"), ToInit::Names(Ipv4Addr::LOCALHOST, names.clone())] {
             let mut out = [0; MESSAGE_MAX];
             let n = message.encode(&mut out).unwrap();
             assert_eq!(decode(&out[..n]), Ok(message));
@@ -92,9 +95,10 @@ mod tests {
             assert_eq!(decode(&out[..n + 1]), Err(WireError::Trailing));
         }
         let mut out = [0; MESSAGE_MAX];
-        let bad = ToInit::Names(Names { domain: Vec::from_slice(b"a\nnameserver").unwrap(), ..names });
+        let bad =
+            ToInit::Names(Ipv4Addr::LOCALHOST, Names { domain: Vec::from_slice(b"a\nnameserver").unwrap(), ..names });
         let n = bad.encode(&mut out).unwrap();
         assert_eq!(decode(&out[..n]), Err(WireError::NotText));
-        assert_eq!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 4]), Err(WireError::Truncated));
+        assert_eq!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4]), Err(WireError::Truncated));
     }
 }

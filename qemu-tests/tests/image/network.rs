@@ -219,4 +219,6 @@ fn what_a_lease_says_besides_is_the_machines() {
     let vm = machine!(shared);
     let resolvers = v3(vm.port, &[], &["cat", "/run/cpud/resolv.conf"]).ok();
     assert!(resolvers.contains("nameserver 10.0.2.3"), "{resolvers}");
+    // Of a machine without a name.
+    assert_eq!(v3(vm.port, &[], &["uname", "-n"]).ok(), "10.0.2.15");
 }
