@@ -8,7 +8,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
-use crate::sys::console::Line;
+use crate::say;
+use crate::sys::console::{self, Line};
 use crate::sys::process::Pid;
 use crate::sys::{fdpass, now};
 
@@ -69,7 +70,7 @@ pub fn decode(message: &[u8]) -> Option<Report<'_>> {
 pub struct RateLimit {
     tokens: u64,
     refilled: u64,
-    pub left_out: u32,
+    left_out: u32,
 }
 
 const BURST: u64 = 40;
@@ -78,6 +79,17 @@ const REFILL_MS: u64 = 250;
 impl RateLimit {
     pub const fn new() -> Self {
         Self { tokens: BURST, refilled: 0, left_out: 0 }
+    }
+
+    /// Prints a role's line, or leaves it out and says so before the next one that it prints.
+    pub fn print(&mut self, line: &[u8]) {
+        if self.allow() {
+            match core::mem::take(&mut self.left_out) {
+                0 => {}
+                left_out => say!("cpud: {left_out} lines left out"),
+            }
+            console::write_line(line);
+        }
     }
 
     /// Whether a line may be printed now. Lines that may not are counted in `left_out`.

@@ -283,14 +283,8 @@ fn read_reports(
                     relays.ask(relay);
                 }
             }
-            Some(Report::Line(line)) if limit.allow() => {
-                match core::mem::take(&mut limit.left_out) {
-                    0 => {}
-                    left_out => say!("cpud: {left_out} lines left out"),
-                }
-                console::write_line(line);
-            }
-            Some(Report::Line(_)) | None => {}
+            Some(Report::Line(line)) => limit.print(line),
+            None => {}
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::report::RateLimit;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::process::{Fork, Pid, Status};
-use crate::sys::{console, fdpass, fs, now};
+use crate::sys::{fdpass, fs, now};
 
 /// The resolvers of a lease, for the sessions, as in resolv.conf(5).
 const RESOLVERS: &CStr = c"/run/cpud/resolv.conf";
@@ -123,9 +123,9 @@ impl Network {
                 return;
             };
             match decode(&buffer[..n]) {
-                Ok(ToInit::Line(line)) if self.limit.allow() => console::write_line(line),
+                Ok(ToInit::Line(line)) => self.limit.print(line),
                 Ok(ToInit::Names(address, names)) => self.apply(address, &names),
-                Ok(ToInit::Line(_)) | Err(_) => {}
+                Err(_) => {}
             }
         }
     }

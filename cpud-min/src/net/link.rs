@@ -22,6 +22,8 @@ pub struct Link {
     /// What the kernel was told last, and until when it holds.
     pub installed: Wanted,
     until: Option<u64>,
+    /// The kernel may have forgotten some of it.
+    pub stale: bool,
     /// What it had at first.
     mtu: u32,
     /// From whom the lease came over the link: the server, or a router before it.
@@ -44,6 +46,7 @@ impl Link {
             interface,
             installed,
             until: None,
+            stale: false,
             mtu,
             server,
             plugged_in: None,
@@ -61,7 +64,7 @@ impl Link {
     /// another.
     pub fn install(&mut self, now: u64, ask: &mut dyn FnMut(Message, bool)) -> bool {
         let (wanted, until) = (self.interface.wanted(), self.interface.valid_until());
-        if wanted == self.installed && until == self.until {
+        if wanted == self.installed && until == self.until && !core::mem::take(&mut self.stale) {
             return false;
         }
         let (old, index) = (core::mem::replace(&mut self.installed, wanted), self.index);

@@ -21,7 +21,7 @@ use crate::protocol::net::{MESSAGE_MAX, ToInit};
 use crate::sys::console::Line;
 use crate::sys::errno::Sentence;
 use crate::sys::packet::{self, ARP, IPV4, LinkAddress};
-use crate::sys::{fdpass, fs, now, process, random_number, sandbox, timespec};
+use crate::sys::{fdpass, fs, memory, now, process, random_number, sandbox, timespec};
 
 /// Interfaces that are looked after; more get no address.
 const LINKS: usize = 8;
@@ -120,6 +120,8 @@ impl Role {
             PollFd::new(&self.ip, PollFlags::IN),
             PollFd::new(&self.arp, PollFlags::IN),
         ];
+        // Most of its time it waits here.
+        memory::release_program();
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return true;
         }
@@ -235,7 +237,8 @@ impl Role {
             // It may have been out meanwhile.
             known.interface.set_plugged_in(false, now);
         }
-        known.interface.set_plugged_in(link.plugged_in, now);
+        // Setting a link down takes its routes away.
+        known.stale |= known.interface.set_plugged_in(link.plugged_in, now);
         let before = known.plugged_in.or(link.plugged_in.then_some(true));
         if core::mem::replace(&mut known.plugged_in, before.and(Some(link.plugged_in))) == Some(!link.plugged_in) {
             let state = if link.plugged_in { "plugged in" } else { "unplugged" };

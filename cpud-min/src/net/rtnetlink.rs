@@ -272,3 +272,100 @@ fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
         Some((kind, value))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec as Bytes;
+
+    use super::*;
+    use crate::net::dhcp::tests::Numbers;
+
+    fn words(bytes: &[u8]) -> Bytes<u32> {
+        bytes.chunks(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]])).collect()
+    }
+
+    #[test]
+    fn requests_are_byte_for_byte_those_of_rtnetlink_7() {
+        let address = (Ipv4Addr::new(10, 0, 2, 15), 24);
+        // A header, an ifaddrmsg, and IFA_LOCAL, ADDRESS, PROTO, BROADCAST, CACHEINFO, on a little-endian machine.
+        assert_eq!(
+            words(add_address(2, address, 600).bytes()),
+            [
+                0x4c00_0000,
+                0x1400_0505,
+                0,
+                0,
+                0x0218_0000,
+                0x0200_0000,
+                0x0800_0200,
+                0x0a00_020f,
+                0x0800_0100,
+                0x0a00_020f,
+                0x0500_0b00,
+                0x1000_0000,
+                0x0800_0400,
+                0x0a00_02ff,
+                0x1400_0600,
+                0x5802_0000,
+                0x5802_0000,
+                0,
+                0,
+            ]
+        );
+        let route = Route { destination: Ipv4Addr::UNSPECIFIED, prefix: 0, gateway: Ipv4Addr::new(10, 0, 2, 2) };
+        let near = words(add_route(2, address, &route).bytes());
+        assert_eq!(near[..7], [0x3c00_0000, 0x1800_0505, 0, 0, 0x0200_0000, 0xfe10_0001, 0]);
+        assert_eq!(
+            near[7..],
+            [0x0800_0100, 0, 0x0800_0400, 0x0200_0000, 0x0800_0600, 0x6600_0000, 0x0800_0500, 0x0a00_0202]
+        );
+        // A gateway that is outside of the network (RTNH_F_ONLINK), and none.
+        let apart = words(add_route(2, (address.0, 32), &route).bytes());
+        assert_eq!((apart[6], apart[5]), (0x0400_0000, 0xfe10_0001));
+        let direct = words(add_route(2, address, &Route { gateway: Ipv4Addr::UNSPECIFIED, ..route }).bytes());
+        assert_eq!((direct.len(), direct[5], direct[6]), (13, 0xfe10_fd01, 0));
+        assert_eq!([0, 1, 24, 32].map(netmask), [0, 0x8000_0000, 0xffff_ff00, 0xffff_ffff]);
+    }
+
+    /// A message of the kernel's.
+    fn message(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Bytes<u8> {
+        let mut message = Message::new(kind, 0, header);
+        for (kind, value) in attributes {
+            message = message.with(*kind, value);
+        }
+        message.bytes().to_vec()
+    }
+
+    #[test]
+    fn links_and_addresses_are_read_and_what_sessions_make_is_not() {
+        let mac = [2, 0, 0, 0, 0, 1];
+        let card: [(u16, &[u8]); 4] = [(3, b"eth0\0"), (1, &mac), (4, &[0xdc, 5, 0, 0]), (35, &[7, 0, 0, 0])];
+        let header = [0, 0, 1, 0, 2, 0, 0, 0, 0x41, 0, 1, 0, 0, 0, 0, 0];
+        let mut bytes = message(RTM_NEWLINK, &header, &card);
+        bytes.extend(message(RTM_NEWLINK, &header, &[&card[..], &[(18, b"x")]].concat()));
+        bytes.extend(message(RTM_DELLINK, &header, &[]));
+        bytes.extend(message(NLMSG_ERROR, &(-17_i32).to_ne_bytes(), &[]));
+        let expected = Link { index: 2, name: b"eth0", mac, mtu: 1500, up: true, plugged_in: true, changes: 7 };
+        let read: Bytes<_> = events(&bytes).collect();
+        assert_eq!(read, [Event::Link(expected), Event::Other, Event::LinkGone(2), Event::Answer(17)]);
+        let v4: [(u16, &[u8]); 3] = [(2, &[10, 0, 2, 15]), (11, &[16]), (6, &[1, 0, 0, 0, 9, 0, 0, 0])];
+        let header = [2, 24, 0, 0, 2, 0, 0, 0];
+        let bytes = message(RTM_NEWADDR, &header, &v4);
+        let address = (Ipv4Addr::new(10, 0, 2, 15).into(), 24);
+        let expected = Event::Address { index: 2, address, usable: true, ours: true, left: 9 };
+        assert_eq!(events(&bytes).collect::<Bytes<_>>(), [expected]);
+    }
+
+    #[test]
+    fn garbage_is_read_to_its_end() {
+        let mut numbers = Numbers(5);
+        for _ in 0..20_000 {
+            let mut bytes: Bytes<u8> = (0..numbers.below(120)).map(|_| numbers.draw() as u8).collect();
+            for (at, value) in [(0, 16 + numbers.below(90) as u8), (4, 16 + numbers.below(8) as u8), (18, 1), (24, 8)] {
+                bytes.get_mut(at).into_iter().for_each(|byte| *byte = value);
+            }
+            [1, 2, 3, 5].iter().for_each(|&at| bytes.get_mut(at).into_iter().for_each(|byte| *byte = 0));
+            assert!(events(&bytes).count() <= 8);
+        }
+    }
+}

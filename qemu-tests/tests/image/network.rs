@@ -202,7 +202,7 @@ fn two_networks_have_an_address_each_and_net_that_is_killed_goes_on_with_them() 
     lan.ping(FIRST);
     let find = |vm: &Vm| vm.processes().into_iter().find(Process::is_net);
     let net = find(&vm).unwrap_or_else(|| panic!("{:#?}", vm.processes()));
-    assert!(net.anonymous <= 200, "{net:?}");
+    assert!(net.resident <= 200, "{net:?}");
     let ids = v3(vm.port, &[], &["grep", "^[UG]id", &format!("/proc/{}/status", net.pid)]).ok();
     assert!(ids.lines().all(|line| line.ends_with("65534\t65534\t65534\t65534")), "{ids}");
     let (mark, before) = (lan.mark(), vm.console.mark());
