@@ -9,7 +9,8 @@ use rustix::fd::OwnedFd;
 
 use super::share;
 use crate::config::Config;
-use crate::net::{self, Static};
+use crate::net;
+use crate::net::interface::Static;
 use crate::plan::network::{Names, Network as Settings};
 use crate::protocol::net::{MESSAGE_MAX, ToInit, decode};
 use crate::report::RateLimit;

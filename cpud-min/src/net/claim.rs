@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress};
 
-use crate::net::Mac;
+use crate::net::mac::Mac;
 
 type Ms = u64;
 

@@ -2,10 +2,10 @@
 
 use core::net::Ipv4Addr;
 
-use super::Mac;
 use super::claim::Arp;
 use super::dhcp::message::Reply;
 use super::interface::{Interface, Output, Source};
+use super::mac::Mac;
 
 const MAC: Mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 

@@ -7,10 +7,18 @@ use super::claim::{Arp, Claim, Verdict};
 use super::dhcp::message::{Reply, Request, Route};
 use super::dhcp::{self, Client};
 use super::link_local::{self, LinkLocal};
-use super::{Mac, Shown, Static};
+use super::mac::{Mac, Shown};
 use crate::plan::network::Names;
 
 type Ms = u64;
+
+/// An address of the settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Static {
+    pub address: Ipv4Addr,
+    pub prefix: u8,
+    pub gateway: Option<Ipv4Addr>,
+}
 
 /// What the kernel is to be told about the interface, as long as that is so.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

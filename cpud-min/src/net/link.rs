@@ -4,9 +4,9 @@ use core::fmt::{self, Display, Formatter};
 
 use heapless::Vec;
 
-use super::Mac;
 use super::dhcp::message::{FOREVER, Reply};
 use super::interface::{Interface, Source, Wanted};
+use super::mac::Mac;
 use super::rtnetlink::{self, Message};
 
 /// How much longer than its lease the kernel keeps an address: enough for this process to say why it goes.

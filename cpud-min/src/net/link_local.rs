@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use super::claim::{Arp, Claim, Verdict};
-use crate::net::Mac;
+use crate::net::mac::Mac;
 
 type Ms = u64;
 

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use super::claim::Arp;
 use super::dhcp::message::{CLIENT_PORT, Lease, Reply, Request};
-use super::interface::{Interface, Output};
+use super::interface::{Interface, Output, Static};
 use super::link::Link;
+use super::mac::{Mac, Shown};
 use super::rtnetlink::{self, BUFFER, Event, GROUPS, Message};
-use super::{Shown, Static};
 use crate::plan::cmdline::PORT;
 use crate::plan::network::Names;
 use crate::protocol::net::{MESSAGE_MAX, ToInit};
@@ -170,7 +170,7 @@ impl Role {
     }
 
     /// What cannot be sent is sent again by whoever wanted it.
-    fn send(&self, at: usize, protocol: u16, mac: super::Mac, bytes: &[u8]) {
+    fn send(&self, at: usize, protocol: u16, mac: Mac, bytes: &[u8]) {
         let socket = if protocol == ARP { &self.arp } else { &self.ip };
         let _ = packet::send(socket, LinkAddress { index: self.links[at].index, protocol, mac }, bytes);
     }

@@ -4,8 +4,8 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use heapless::Vec;
 
-use super::Mac;
 use super::dhcp::message::Route;
+use super::mac::Mac;
 
 /// The longest of ours.
 const MESSAGE_MAX: usize = 128;

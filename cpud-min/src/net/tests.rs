@@ -1,12 +1,14 @@
+use core::net::Ipv4Addr;
 use std::vec::Vec;
 
 use super::claim::{Arp, Claim, Verdict};
-use super::dhcp::message::RequestKind;
-use super::dhcp::tests::{ADDRESS, MAC, Numbers, SERVER, packet, parse};
-use super::interface::{Event, Interface, Output, Source};
+use super::dhcp::message::tests::{ADDRESS, MAC, SERVER, packet, parse};
+use super::dhcp::message::{Reply, RequestKind};
+use super::dhcp::tests::Numbers;
+use super::fuzz;
+use super::interface::{Event, Interface, Output, Source, Static};
 use super::link_local::LinkLocal;
-use super::*;
-use crate::net::dhcp::message::Reply;
+use super::mac::Mac;
 
 const OTHER: Mac = [2, 0, 0, 0, 0, 9];
 

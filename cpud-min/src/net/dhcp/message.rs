@@ -9,7 +9,7 @@ use smoltcp::wire::{
     Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
 };
 
-use crate::net::Mac;
+use crate::net::mac::Mac;
 use crate::plan::network::{Names, SERVERS, is_hostname};
 
 pub const SERVER_PORT: u16 = 67;
@@ -349,4 +349,4 @@ impl Request {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,41 +1,9 @@
 use std::vec::Vec;
 
+use super::message::tests::{ADDRESS, MAC, SERVER, packet, parse};
 use super::*;
 
-pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
-pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const SECOND: Ms = 1000;
-
-/// A server's message in UDP and IPv4, with a hundred bytes of room behind it, byte by byte from RFC 2131 figure 1.
-pub fn packet(kind: u8, xid: u32, yiaddr: Ipv4Addr, options: &[(u8, &[u8])]) -> Vec<u8> {
-    let mut dhcp = std::vec![0; 236];
-    dhcp[..4].copy_from_slice(&[2, 1, 6, 0]);
-    dhcp[4..8].copy_from_slice(&xid.to_be_bytes());
-    dhcp[16..20].copy_from_slice(&yiaddr.octets());
-    dhcp[28..34].copy_from_slice(&MAC);
-    dhcp.extend([99, 130, 83, 99, 53, 1, kind]);
-    for (code, value) in options {
-        dhcp.extend([*code, value.len() as u8]);
-        dhcp.extend_from_slice(value);
-    }
-    dhcp.push(255);
-    let length = |n: usize| (n as u16).to_be_bytes();
-    let mut ip = std::vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 2, 2, 255, 255, 255, 255];
-    ip[2..4].copy_from_slice(&length(28 + dhcp.len()));
-    let sum: u32 = ip.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    ip[10..12].copy_from_slice(&sum.to_be_bytes());
-    ip.extend([0, 67, 0, 68]);
-    ip.extend(length(8 + dhcp.len()));
-    ip.extend([0, 0]);
-    ip.extend(dhcp);
-    ip
-}
-
-pub fn parse(packet: &[u8]) -> Reply {
-    Reply::parse(packet, MAC).expect("it is for us").expect("it is a server's")
-}
 
 /// As slirp: the lease's time and the server's name, no T1 and T2.
 fn reply(kind: u8, xid: u32, seconds: u32) -> Reply {
