@@ -207,7 +207,12 @@ impl Role {
         let now = now().0;
         match event {
             Event::Link(link) => self.on_link(&link, now),
-            Event::LinkGone(index) => self.links.retain(|link| link.index != index),
+            Event::LinkGone(index) => {
+                if let Some(at) = self.links.iter().position(|link| link.index == index) {
+                    let link = self.links.remove(at);
+                    self.say(format_args!("{}: gone", link.name()));
+                }
+            }
             Event::Address { index, address: (IpAddr::V4(address), prefix), ours: true, left, .. } => {
                 let _ = self.before.push((index, (address, prefix), left));
             }

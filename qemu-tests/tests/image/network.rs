@@ -187,7 +187,7 @@ fn an_address_of_the_command_line_needs_no_server() {
 }
 
 #[test]
-fn two_networks_have_an_address_each_and_net_that_is_killed_goes_on_with_them() {
+fn two_networks_have_an_address_each_and_neither_a_killed_net_nor_a_card_that_goes_ends_that() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(skip::on_path(&board::under_test().qemu()));
     or_skip!(vm::has_netdev("dgram"));
@@ -211,6 +211,16 @@ fn two_networks_have_an_address_each_and_net_that_is_killed_goes_on_with_them() 
     lan.expect(mark, "question for the address of before", is_request_for(FIRST));
     said(&vm, before, &["listening on 10.77.0.15:17010"]);
     assert_ne!(find(&vm).expect("it runs again").pid, net.pid);
+    lan.ping(FIRST);
+    // A card that goes, and comes later than all else.
+    let before = vm.console.mark();
+    let device = v3(vm.port, &[], &["readlink", "/sys/class/net/eth0/device"]).ok();
+    let device = device.rsplit('/').next().expect("a path");
+    for (verb, words) in [("unbind", "eth0: gone"), ("bind", "listening on 10.77.0.15:17010 (eth0, from 10.77.0.1")] {
+        let script = format!("echo {device} >/sys/bus/virtio/drivers/virtio_net/{verb}");
+        v3(vm.port, &[], &["sh", "-c", &script]).ok();
+        said(&vm, before, &[words]);
+    }
     lan.ping(FIRST);
 }
 
