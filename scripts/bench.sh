@@ -26,7 +26,7 @@ while [ "$#" -gt 0 ]; do
     esac
 done
 
-need_packages cpio gcc git libc6-dev make openssh-client qemu-system-x86 xz-utils
+need_packages busybox-static cpio gcc git libc6-dev make openssh-client qemu-system-x86 xz-utils
 out=$ROOT/out/qemu-q35
 run build-cpud.sh --out "$out/cpud" >/dev/null
 run build-kernel.sh --out "$out/bzImage" >/dev/null

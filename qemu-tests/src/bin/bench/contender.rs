@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -60,15 +61,25 @@ pub fn first_word(vm: &Vm) -> Duration {
     }
 }
 
-/// An image with `program` as `/init`, the key where u-root's cpud looks for it, which is `key.pub` in its directory,
-/// and the mount points of the default name space, which it does not make.
+const INIT: &str = "#!/busybox sh
+/busybox ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
+/busybox route add default gw 10.0.2.2
+exec /cpud
+";
+
+/// An image with `program`, the key where u-root's cpud looks for it, which is `key.pub` in its directory, and the mount
+/// points of the default name space, which it does not make. Nor does it ask for an address: a few lines of shell give it
+/// the one that QEMU's network has for it, and become it.
 fn reference_image(program: &Path) -> PathBuf {
     let folder = scratch("reference");
     let tree = folder.join("tree");
     for mount_point in ["bin", "etc", "home", "lib", "lib64", "usr/bin", "usr/lib", "usr/lib64"] {
         fs::create_dir_all(tree.join(mount_point)).expect("a folder in the scratch folder");
     }
-    fs::copy(program, tree.join("init")).unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+    fs::copy(program, tree.join("cpud")).unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+    fs::copy("/bin/busybox", tree.join("busybox")).expect("busybox-static is installed");
+    fs::write(tree.join("init"), INIT).expect("a file in the scratch folder");
+    fs::set_permissions(tree.join("init"), fs::Permissions::from_mode(0o755)).expect("it is ours");
     fs::copy(Key::user(Kind::Rsa2048).public, tree.join("key.pub")).expect("the key was made");
     let image = folder.join("initramfs.cpio.xz");
     let pack = "find . | cpio --quiet -o -H newc -R 0:0 | xz --check=crc32 --x86 --lzma2=preset=9e,dict=1MiB";
