@@ -19,8 +19,19 @@ pub struct Config {
     pub root: bool,
     /// cpud is PID 1, and there is no other user land.
     pub appliance: bool,
+    /// What each session may use; None: whatever there is.
+    pub limits: Option<Limits>,
     /// Bytes of memory of each relay; None: a share of the machine's.
     pub relay: Option<usize>,
+}
+
+/// What processes may use together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Bytes, what they have on a tmpfs included.
+    pub memory: usize,
+    /// Processes and threads.
+    pub processes: usize,
 }
 
 /// The version and the commit that `cpud` was built from, as `--version`, the word `version` and the console show them.

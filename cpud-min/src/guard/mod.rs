@@ -83,9 +83,7 @@ fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter)
     guard.serve_until_hangup(&children);
     guard.sessions.end_all(
         &children,
-        &|session, status| {
-            reporter.line(format_args!("cpud: {peer}: session {session} {status}, its client is gone"));
-        },
+        &|ended| reporter.line(format_args!("cpud: {peer}: {ended}, its client is gone")),
         reporter,
     );
     Ok(())
@@ -105,9 +103,9 @@ impl Guard<'_> {
                 continue;
             }
             while signal::next(children).is_some() {}
-            while let Some((session, status)) = self.sessions.next_ended() {
-                FromGuard::Ended { session, status }.send(self.wire, None);
-                self.log(format_args!("session {session} {status}"));
+            while let Some(ended) = self.sessions.next_ended() {
+                FromGuard::Ended { session: ended.session, status: ended.status }.send(self.wire, None);
+                self.log(format_args!("{ended}"));
             }
             if self.sessions.lingers() {
                 self.reporter.lingers(process::own_pid());
@@ -209,9 +207,9 @@ mod tests {
     #[test]
     fn a_wire_that_counts_no_tries_has_no_more_than_others() {
         let cmdline::Arguments { authorized_keys, host_key, .. } = cmdline::Arguments::APPLIANCE;
-        let (ninep, cgroups, root, appliance, relay) = (false, false, false, false, None);
+        let (ninep, cgroups, root, appliance, limits, relay) = (false, false, false, false, None, None);
         let ciphers = Ciphers::PORTABLE;
-        let config = &Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, relay };
+        let config = &Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, limits, relay };
         let (ours, wire) = fdpass::pair().unwrap();
         let (_init, reporter) = fdpass::pair().unwrap();
         let mut guard = Guard {

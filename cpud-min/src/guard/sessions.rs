@@ -51,6 +51,21 @@ struct Session {
     killed: bool,
 }
 
+/// How a session ended.
+pub struct Ended {
+    pub session: SessionId,
+    pub status: Status,
+    /// It used more memory than a session may, or there was none left for all sessions.
+    pub no_memory: bool,
+}
+
+impl core::fmt::Display for Ended {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let why = if self.no_memory { ", since its memory ran out" } else { "" };
+        write!(f, "session {} {}{why}", self.session, self.status)
+    }
+}
+
 impl Session {
     fn kill(&mut self) {
         self.killed = true;
@@ -86,6 +101,12 @@ impl Sessions {
         self.opened = self.opened.wrapping_add(1);
         let (ours, theirs) = fdpass::pair()?;
         let cgroup = if self.use_cgroups { Cgroup::create(process::own_pid(), self.opened) } else { None };
+        if let (Some(limits), Some(cgroup)) = (config.limits, &cgroup)
+            && let Err(error) = cgroup.limit(limits.memory, limits.processes)
+        {
+            cgroup.remove();
+            return Err(error);
+        }
         match process::fork() {
             Ok(Fork::Child) => {
                 // Only guard keeps the key; dropping it wipes its memory.
@@ -149,7 +170,7 @@ impl Sessions {
 
     /// The next session whose command has ended. Kills what the command left running, since its name space goes with
     /// the session.
-    pub fn next_ended(&mut self) -> Option<(SessionId, Status)> {
+    pub fn next_ended(&mut self) -> Option<Ended> {
         loop {
             let pid = process::ended()?;
             let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
@@ -165,12 +186,14 @@ impl Sessions {
                     // A session whose command did not start has no record.
                     let _ = fs::unlink(record.as_c_str());
                 }
-                if let Some(cgroup) = self.table[slot].take().and_then(|s| s.cgroup)
-                    && !cgroup.remove()
-                {
-                    let _ = self.leaving.push_back(cgroup);
+                let mut no_memory = false;
+                if let Some(cgroup) = self.table[slot].take().and_then(|s| s.cgroup) {
+                    no_memory = cgroup.ran_out_of_memory();
+                    if !cgroup.remove() {
+                        let _ = self.leaving.push_back(cgroup);
+                    }
                 }
-                return Some((slot as SessionId, status));
+                return Some(Ended { session: slot as SessionId, status, no_memory });
             }
         }
     }
@@ -186,14 +209,14 @@ impl Sessions {
     }
 
     /// Kills every session at the end of the connection, and waits until nothing is left of them.
-    pub fn end_all(mut self, children: &OwnedFd, ended: &dyn Fn(SessionId, Status), reporter: &Reporter) {
+    pub fn end_all(mut self, children: &OwnedFd, ended: &dyn Fn(&Ended), reporter: &Reporter) {
         let deadline = now().0 + LAST_WAIT_MS;
         let grace = now().0 + GRACE_MS;
         let mut next = now().0 + LINGERS_MS;
         loop {
             self.table.iter_mut().flatten().for_each(Session::kill);
-            while let Some((session, status)) = self.next_ended() {
-                ended(session, status);
+            while let Some(session) = self.next_ended() {
+                ended(&session);
             }
             // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
             let orphans = kill_children(now().0 >= grace);

@@ -6,6 +6,7 @@
 mod connections;
 mod network;
 mod preflight;
+mod quotas;
 mod relays;
 mod rootfs;
 mod settings;
@@ -75,8 +76,8 @@ pub fn appliance() -> ! {
     // Six tries, 13 seconds: then a client that acknowledges nothing is gone (tcp(7)).
     step("tcp_retries2", fs::write_file(c"/proc/sys/net/ipv4/tcp_retries2", b"5"));
     preflight::show_versions();
-    let (network, relay) = read_configuration();
-    let config = config(&cmdline::Arguments::APPLIANCE, true, relay);
+    let mut config = config(&cmdline::Arguments::APPLIANCE, true);
+    let network = configure(&mut config);
     let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, network) {
         Ok(order) => order,
         Err(reason) => {
@@ -93,7 +94,7 @@ pub fn appliance() -> ! {
 pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     signal::block_all();
     step("/dev/null", fs::fill_stdio());
-    match serve(&config(arguments, false, None), &arguments.listen, Network::none()) {
+    match serve(&config(arguments, false), &arguments.listen, Network::none()) {
         Ok(_) => 0,
         Err(reason) => {
             say!("cpud: {reason}");
@@ -102,7 +103,7 @@ pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     }
 }
 
-fn config(arguments: &cmdline::Arguments<'static>, appliance: bool, relay: Option<usize>) -> Config {
+fn config(arguments: &cmdline::Arguments<'static>, appliance: bool) -> Config {
     Config {
         authorized_keys: arguments.authorized_keys,
         host_key: arguments.host_key,
@@ -111,19 +112,20 @@ fn config(arguments: &cmdline::Arguments<'static>, appliance: bool, relay: Optio
         cgroups: cgroup::prepare(),
         root: rustix::process::geteuid().is_root(),
         appliance,
-        relay,
+        limits: None,
+        relay: None,
     }
 }
 
-/// The appliance's network and a relay's memory, from the kernel's command line and the settings in flash. Its large frame
-/// is gone when it returns.
+/// Adds what the kernel's command line and the settings in flash say; the appliance's network. Its large frame is gone when
+/// it returns.
 #[inline(never)]
-fn read_configuration() -> (Network, Option<usize>) {
+fn configure(config: &mut Config) -> Network {
     let (mut line, mut room) = ([0; 4096], [0; settings::ROOM]);
     let line = fs::read_file(c"/proc/cmdline", &mut line).unwrap_or_default();
-    let network = Network::new(&settings::apply(line, &mut room));
-    let relay = kernel_line::relay_memory(line, RELAY_LEAST..=RELAY_MOST);
-    (network, relay.and_then(|relay| relay.inspect_err(|error| say!("cpud: {error}")).ok()))
+    config.limits = if config.cgroups { quotas::set(line) } else { None };
+    config.relay = quotas::chosen(kernel_line::relay_memory(line, RELAY_LEAST..=RELAY_MOST));
+    Network::new(&settings::apply(line, &mut room))
 }
 
 fn step(name: &str, result: rustix::io::Result<()>) {

@@ -171,8 +171,9 @@ mod tests {
     fn config() -> Config {
         let cmdline::Arguments { authorized_keys, host_key, .. } = cmdline::Arguments::APPLIANCE;
         let relay = Some(RELAY_LEAST);
-        let (ninep, cgroups, root, appliance) = (true, false, false, false);
-        Config { authorized_keys, host_key, ciphers: Ciphers::PORTABLE, ninep, cgroups, root, appliance, relay }
+        let (ninep, cgroups, root, appliance, limits) = (true, false, false, false, None);
+        let ciphers = Ciphers::PORTABLE;
+        Config { authorized_keys, host_key, ciphers, ninep, cgroups, root, appliance, limits, relay }
     }
 
     /// A relay that is there as far as init knows; what comes back is its end.

@@ -31,8 +31,8 @@ const MOUNTS: [Mount; 6] = [
     Mount { kind: c"devpts", target: c"/dev/pts", flags: NO_PROGRAMS, options: c"mode=620,ptmxmode=666" },
     // Who is logged in.
     Mount { kind: c"tmpfs", target: c"/run", flags: QUIET, options: c"mode=755" },
-    // One control group for each session.
-    Mount { kind: c"cgroup2", target: c"/sys/fs/cgroup", flags: QUIET, options: c"" },
+    // One control group for each session, which does not set its own limits by accident.
+    Mount { kind: c"cgroup2", target: c"/sys/fs/cgroup", flags: QUIET, options: c"nsdelegate" },
 ];
 
 const NO_PROGRAMS: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC);

@@ -17,6 +17,8 @@ pub enum KernelLineError<'a> {
     TooLong(usize),
     Quote,
     Relay(&'a [u8]),
+    Memory(&'a [u8]),
+    Pids(&'a [u8]),
     /// The kernel's own `ip=`, which a kernel of this project does not have.
     Ip(&'a [u8]),
     /// A word that begins with `cpud.` and that cpud does not know.
@@ -33,6 +35,8 @@ impl Display for KernelLineError<'_> {
             }
             Self::Quote => f.write_str("the kernel's command line: a quotation mark is not closed"),
             Self::Relay(value) => write!(f, "cpud.relay={}: no size from 256K to 64M", Quoted(value)),
+            Self::Memory(value) => write!(f, "cpud.memory={}: no size from 8M on", Quoted(value)),
+            Self::Pids(value) => write!(f, "cpud.pids={}: no number from 8 to 4194304", Quoted(value)),
             Self::Ip(value) => {
                 write!(f, "ip={}: write cpud.address=ADDRESS/BITS and cpud.gateway=ADDRESS instead", Quoted(value))
             }
@@ -53,6 +57,8 @@ pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLine
         return Err(KernelLineError::Quote);
     }
     relay_memory(line, relay).transpose()?;
+    session_memory(line).transpose()?;
+    session_pids(line).transpose()?;
     let mut error = None;
     network(line, &mut |e| error = error.or(Some(e)));
     error.map_or(Ok(()), Err)
@@ -60,18 +66,36 @@ pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLine
 
 /// Each relay's memory, if the line sets it, as `cpud.relay=256K` does: bytes, in the range.
 pub fn relay_memory(line: &[u8], range: RangeInclusive<usize>) -> Option<Result<usize, KernelLineError<'_>>> {
-    let value = value(line, b"cpud.relay=")?;
+    in_range(line, b"cpud.relay=", range, KernelLineError::Relay)
+}
+
+/// Each session's memory in bytes, if the line sets it: `cpud.memory=64M`.
+pub fn session_memory(line: &[u8]) -> Option<Result<usize, KernelLineError<'_>>> {
+    in_range(line, b"cpud.memory=", 8 << 20..=usize::MAX, KernelLineError::Memory)
+}
+
+/// How many processes and threads each session may have, if the line sets it: `cpud.pids=200`. The kernel has no more
+/// than 4,194,304 (PID_MAX_LIMIT).
+pub fn session_pids(line: &[u8]) -> Option<Result<usize, KernelLineError<'_>>> {
+    in_range(line, b"cpud.pids=", 8..=4 << 20, KernelLineError::Pids)
+}
+
+/// A number in the range, with K, M or G for its units.
+fn in_range<'a>(
+    line: &'a [u8],
+    name: &[u8],
+    range: RangeInclusive<usize>,
+    error: fn(&'a [u8]) -> KernelLineError<'a>,
+) -> Option<Result<usize, KernelLineError<'a>>> {
+    let value = value(line, name)?;
     let (digits, unit) = match value {
-        [digits @ .., b'K'] => (digits, 1024),
-        [digits @ .., b'M'] => (digits, 1024 * 1024),
+        [digits @ .., b'K'] => (digits, 1 << 10),
+        [digits @ .., b'M'] => (digits, 1 << 20),
+        [digits @ .., b'G'] => (digits, 1 << 30),
         digits => (digits, 1),
     };
-    Some(
-        number::<usize>(digits)
-            .and_then(|n| n.checked_mul(unit))
-            .filter(|bytes| range.contains(bytes))
-            .ok_or(KernelLineError::Relay(value)),
-    )
+    let number = number::<usize>(digits).and_then(|number| number.checked_mul(unit));
+    Some(number.filter(|number| range.contains(number)).ok_or(error(value)))
 }
 
 /// The machine's name and address, where the line sets them. `hostname=` is the kernel's own word. `complain` gets what
@@ -86,7 +110,7 @@ pub fn network<'a>(line: &'a [u8], complain: &mut dyn FnMut(KernelLineError<'a>)
                 complain(KernelLineError::Ip(value));
                 continue;
             }
-            (_, Some(b"relay")) => continue,
+            (_, Some(b"relay" | b"memory" | b"pids")) => continue,
             (b"hostname", _) => network.set(name, value),
             (_, Some(own)) => network.set(own, value),
             _ => continue,
@@ -146,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_is_told_what_a_session_may_use() {
+        assert_eq!(session_memory(b"cpud.memory=2G ip=dhcp"), Some(Ok(2 << 30)));
+        assert_eq!(session_memory(b"cpud.memory=4M"), Some(Err(KernelLineError::Memory(b"4M"))));
+        assert_eq!(session_pids(b"cpud.memory=64M cpud.pids=200\n"), Some(Ok(200)));
+        for bad in ["7", "5M", "many", ""] {
+            let line = ["cpud.pids=", bad].concat();
+            assert_eq!(session_pids(line.as_bytes()), Some(Err(KernelLineError::Pids(bad.as_bytes()))));
+        }
+    }
+
+    #[test]
     fn a_value_may_be_quoted_as_kernel_documents_have_it() {
         for line in ["cpud.relay=\"1M\" quiet", "\"cpud.relay=1M\"", "a=\"cpud.relay=2M b\" cpud.relay=1M"] {
             assert_eq!(relay(line), Some(Ok(1 << 20)), "{line}");
@@ -192,6 +227,8 @@ mod tests {
         );
         assert_eq!(check("ip=dhcp a=\"b").unwrap_err(), "the kernel's command line: a quotation mark is not closed");
         assert_eq!(check("cpud.relay=1K").unwrap_err(), "cpud.relay=\"1K\": no size from 256K to 64M");
+        assert_eq!(check("cpud.memory=some").unwrap_err(), "cpud.memory=\"some\": no size from 8M on");
+        assert_eq!(check("cpud.pids=1").unwrap_err(), "cpud.pids=\"1\": no number from 8 to 4194304");
         assert_eq!(check("hostname=").unwrap_err(), "hostname=\"\": no host name");
     }
 }

@@ -7,7 +7,7 @@ use linux_raw_sys::general::MS_REMOUNT;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use rustix::mount::{MountFlags, mount_remount};
+use rustix::mount::{MountFlags, UnmountFlags, mount_remount};
 use ssh_lite::auth::Authenticated;
 
 use super::devices;
@@ -23,10 +23,13 @@ use crate::plan::namespace::{self, Action, CLIENT, CLIENT_FLAGS, Namespace, Step
 use crate::protocol::session::FromSession;
 use crate::say;
 use crate::sys::errno::{Failure, Sentence};
-use crate::sys::{fdpass, fs, mount};
+use crate::sys::{cgroup, fdpass, fs, mount};
 
 /// Where the relay writes its counters for the session, about once a second while it is busy. Empty at first.
 const COUNTERS: &CStr = c"/tmp/cpu-stats";
+
+/// Where the session will find its control group.
+const GROUPS: &CStr = c"/tmp/sys/fs/cgroup";
 
 const TMPFS: MountFlags = MountFlags::NOSUID;
 const TREE: MountFlags = MountFlags::BIND.union(MountFlags::REC);
@@ -160,6 +163,12 @@ fn private_root(config: &Config) -> Result<()> {
         for (source, target, flags, options) in &ROOT {
             fs::make_dir(target)?;
             mount::mount(*source, *target, c"tmpfs", *flags, *options)?;
+        }
+        if config.cgroups {
+            // Groups that programs make are below the session's, and end with it.
+            cgroup::private_namespace()?;
+            mount::unmount(GROUPS, UnmountFlags::DETACH)?;
+            mount::mount(c"cgroup2", GROUPS, c"cgroup2", TMPFS, c"")?;
         }
         // Read-only: nothing can be left there, but devices can be written to.
         mount_remount(c"/tmp/tmp/local/dev", MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;

@@ -14,6 +14,7 @@ mod flash;
 mod holes;
 mod hostile;
 mod lab;
+mod limits;
 mod links;
 mod modes;
 mod mount;
