@@ -12,6 +12,7 @@ mod rootfs;
 mod settings;
 mod share;
 mod strangers;
+mod watchdog;
 
 use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -31,6 +32,7 @@ use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, timespec
 use connections::Connections;
 use network::Network;
 use relays::Relays;
+use watchdog::Watchdog;
 
 /// Listening sockets: as many as the command line may name.
 type Listeners = heapless::Vec<OwnedFd, { cmdline::MAX_LISTEN }>;
@@ -78,7 +80,8 @@ pub fn appliance() -> ! {
     preflight::show_versions();
     let mut config = config(&cmdline::Arguments::APPLIANCE, true);
     let network = configure(&mut config);
-    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, network) {
+    let mut watchdog = None;
+    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, network, &mut watchdog) {
         Ok(order) => order,
         Err(reason) => {
             // Nobody can reach this machine, so it restarts and tries again.
@@ -87,14 +90,14 @@ pub fn appliance() -> ! {
             Order::Restart
         }
     };
-    shut_down(&order)
+    shut_down(&order, watchdog)
 }
 
 /// Serves until SIGTERM or SIGINT; the exit code.
 pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
     signal::block_all();
     step("/dev/null", fs::fill_stdio());
-    match serve(&config(arguments, false), &arguments.listen, Network::none()) {
+    match serve(&config(arguments, false), &arguments.listen, Network::none(), &mut None) {
         Ok(_) => 0,
         Err(reason) => {
             say!("cpud: {reason}");
@@ -134,8 +137,13 @@ fn step(name: &str, result: rustix::io::Result<()>) {
     }
 }
 
-/// Accepts connections until a signal says what to do next.
-fn serve(config: &Config, addresses: &Listen, mut network: Network) -> Result<Order, Failure> {
+/// Accepts connections until a signal says what to do next. On the appliance it arms the watchdog.
+fn serve(
+    config: &Config,
+    addresses: &Listen,
+    mut network: Network,
+    watchdog: &mut Option<Watchdog>,
+) -> Result<Order, Failure> {
     if !config.appliance {
         console::never_wait();
     }
@@ -150,6 +158,9 @@ fn serve(config: &Config, addresses: &Listen, mut network: Network) -> Result<Or
     let config = &Config { ciphers: preflight::check(config)?, ..config.clone() };
     let listeners = listen(addresses)?;
     preflight::show_addresses(config, &listeners);
+    if config.appliance {
+        *watchdog = Watchdog::arm();
+    }
     network.read_messages();
     say!("cpud: ready after {} ms", now().0);
     if config.appliance {
@@ -170,7 +181,11 @@ fn serve(config: &Config, addresses: &Listen, mut network: Network) -> Result<Or
             memory::release_program();
         }
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
-        let Some(ready) = wait(&signals, &reports, listening, &relays, &network, connections.due()) else { continue };
+        let until = connections.due().into_iter().chain(watchdog.as_ref().map(Watchdog::due)).min();
+        let Some(ready) = wait(&signals, &reports, listening, &relays, &network, until) else { continue };
+        if let Some(watchdog) = watchdog {
+            watchdog.look(listening.first());
+        }
         relays.kill_unresponsive();
         connections.evict_overdue();
         network.restart(config);
@@ -178,21 +193,25 @@ fn serve(config: &Config, addresses: &Listen, mut network: Network) -> Result<Or
         // Reports come before reaping, since a role reports before it ends.
         read_reports(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
-            match signal {
-                signal::SIGCHLD => connections.reap(&mut |pid, status| {
-                    relays.ended(pid, status);
-                    network.ended(pid, status);
-                }),
-                signal::SIGUSR1 if config.appliance => return Ok(end_all(config, connections, Order::Halt)),
-                signal::SIGUSR2 if config.appliance => return Ok(end_all(config, connections, Order::PowerOff)),
-                signal::SIGTERM | signal::SIGINT => return Ok(end_all(config, connections, Order::Restart)),
-                _ => {}
-            }
+            let order = match signal {
+                signal::SIGTERM | signal::SIGINT => Order::Restart,
+                signal::SIGUSR1 if config.appliance => Order::Halt,
+                signal::SIGUSR2 if config.appliance => Order::PowerOff,
+                _ => {
+                    connections.reap(&mut |pid, status| {
+                        relays.ended(pid, status);
+                        network.ended(pid, status);
+                    });
+                    continue;
+                }
+            };
+            watchdog.iter().for_each(Watchdog::feed);
+            return Ok(end_all(config, connections, order));
         }
         for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
             // Not more in a row: a long queue must not delay everything else.
             for _ in 0..ACCEPTED {
-                if !connections.has_room() || !accept(config, listener, &mut connections, &reporter) {
+                if !connections.has_room() || !accept(config, listener, &mut connections, watchdog, &reporter) {
                     break;
                 }
                 accepted = true;
@@ -246,10 +265,19 @@ fn listen(addresses: &Listen) -> Result<Listeners, Failure> {
 }
 
 /// Accepts one connection; false when there was none.
-fn accept(config: &Config, listener: &OwnedFd, connections: &mut Connections, reporter: &Reporter) -> bool {
+fn accept(
+    config: &Config,
+    listener: &OwnedFd,
+    connections: &mut Connections,
+    watchdog: &mut Option<Watchdog>,
+    reporter: &Reporter,
+) -> bool {
     match net::accept(listener) {
         Ok(Some((socket, peer))) => {
-            connections.admit(config, socket, peer, reporter);
+            let own = watchdog.as_mut().is_some_and(|watchdog| watchdog.is_own(&socket, peer));
+            if !own {
+                connections.admit(config, socket, peer, reporter);
+            }
             return true;
         }
         Ok(None) => {}
@@ -309,7 +337,8 @@ fn end_all(config: &Config, mut connections: Connections, order: Order) -> Order
 }
 
 /// Kills everything, writes out the file systems, and ends the machine's run.
-fn shut_down(order: &Order) -> ! {
+fn shut_down(order: &Order, watchdog: Option<Watchdog>) -> ! {
+    watchdog.iter().for_each(Watchdog::feed);
     process::kill_all(SIGKILL);
     // sync(2) never returns when a user has mounted a file server that is gone. So a child calls it and goes on from
     // there; this process goes on when that takes too long.
@@ -330,6 +359,11 @@ fn shut_down(order: &Order) -> ! {
             Order::Halt => "halted",
         }
     );
+    match (order, watchdog) {
+        // It stays armed, in case that the restart hangs.
+        (Order::Restart, watchdog) => core::mem::forget(watchdog),
+        (Order::PowerOff | Order::Halt, watchdog) => watchdog.into_iter().for_each(Watchdog::disarm),
+    }
     step("reboot", rustix::system::reboot(command));
     // The machine is halted, or cannot be switched off.
     loop {

@@ -19,6 +19,7 @@ pub enum KernelLineError<'a> {
     Relay(&'a [u8]),
     Memory(&'a [u8]),
     Pids(&'a [u8]),
+    Watchdog(&'a [u8]),
     /// The kernel's own `ip=`, which a kernel of this project does not have.
     Ip(&'a [u8]),
     /// A word that begins with `cpud.` and that cpud does not know.
@@ -37,6 +38,7 @@ impl Display for KernelLineError<'_> {
             Self::Relay(value) => write!(f, "cpud.relay={}: no size from 256K to 64M", Quoted(value)),
             Self::Memory(value) => write!(f, "cpud.memory={}: no size from 8M on", Quoted(value)),
             Self::Pids(value) => write!(f, "cpud.pids={}: no number from 8 to 4194304", Quoted(value)),
+            Self::Watchdog(value) => write!(f, "cpud.watchdog={}: no number of seconds from 30 to 3600", Quoted(value)),
             Self::Ip(value) => {
                 write!(f, "ip={}: write cpud.address=ADDRESS/BITS and cpud.gateway=ADDRESS instead", Quoted(value))
             }
@@ -59,6 +61,7 @@ pub fn check(line: &[u8], relay: RangeInclusive<usize>) -> Result<(), KernelLine
     relay_memory(line, relay).transpose()?;
     session_memory(line).transpose()?;
     session_pids(line).transpose()?;
+    watchdog_seconds(line).transpose()?;
     let mut error = None;
     network(line, &mut |e| error = error.or(Some(e)));
     error.map_or(Ok(()), Err)
@@ -78,6 +81,11 @@ pub fn session_memory(line: &[u8]) -> Option<Result<usize, KernelLineError<'_>>>
 /// than 4,194,304 (PID_MAX_LIMIT).
 pub fn session_pids(line: &[u8]) -> Option<Result<usize, KernelLineError<'_>>> {
     in_range(line, b"cpud.pids=", 8..=4 << 20, KernelLineError::Pids)
+}
+
+/// How long the watchdog waits, if the line sets it: `cpud.watchdog=120`. A shutdown and a slow disk fit into the least.
+pub fn watchdog_seconds(line: &[u8]) -> Option<Result<usize, KernelLineError<'_>>> {
+    in_range(line, b"cpud.watchdog=", 30..=3600, KernelLineError::Watchdog)
 }
 
 /// A number in the range, with K, M or G for its units.
@@ -110,7 +118,7 @@ pub fn network<'a>(line: &'a [u8], complain: &mut dyn FnMut(KernelLineError<'a>)
                 complain(KernelLineError::Ip(value));
                 continue;
             }
-            (_, Some(b"relay" | b"memory" | b"pids")) => continue,
+            (_, Some(b"relay" | b"memory" | b"pids" | b"watchdog")) => continue,
             (b"hostname", _) => network.set(name, value),
             (_, Some(own)) => network.set(own, value),
             _ => continue,
@@ -229,6 +237,7 @@ mod tests {
         assert_eq!(check("cpud.relay=1K").unwrap_err(), "cpud.relay=\"1K\": no size from 256K to 64M");
         assert_eq!(check("cpud.memory=some").unwrap_err(), "cpud.memory=\"some\": no size from 8M on");
         assert_eq!(check("cpud.pids=1").unwrap_err(), "cpud.pids=\"1\": no number from 8 to 4194304");
+        assert_eq!(check("cpud.watchdog=5").unwrap_err(), "cpud.watchdog=\"5\": no number of seconds from 30 to 3600");
         assert_eq!(check("hostname=").unwrap_err(), "hostname=\"\": no host name");
     }
 }

@@ -20,6 +20,7 @@ pub mod process;
 pub mod sandbox;
 pub mod signal;
 pub mod tty;
+pub mod watchdog;
 
 use linux_raw_sys::general;
 use rustix::event::Timespec;

@@ -48,6 +48,21 @@ pub fn accept(listener: impl AsFd) -> Result<Option<(OwnedFd, SocketAddr)>> {
     }
 }
 
+/// Begins a connection to a listener of this machine's; the socket, and the address that the listener sees.
+pub fn connect_to(listener: impl AsFd) -> Result<(OwnedFd, SocketAddr)> {
+    let address = local_address(listener)?;
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // Every address stands for the loopback interface's (ip(7)).
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    let own = local_address(&socket)?;
+    Ok((socket, canonical(own)))
+}
+
 /// Sets the options of every connection: no Nagle delay, keepalives.
 pub fn prepare(socket: impl AsFd) -> Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;

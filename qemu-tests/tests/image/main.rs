@@ -31,6 +31,7 @@ mod stock;
 mod terminal;
 mod walls;
 mod watch;
+mod watchdog;
 
 use std::time::Duration;
 
