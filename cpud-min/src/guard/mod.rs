@@ -32,6 +32,9 @@ use sessions::Sessions;
 const TRIES: u32 = LOGIN_ATTEMPTS + 1;
 const LOGIN_MS: u64 = LOGIN_GRACE.as_millis() as u64 + 5000;
 
+/// How long a client may take to hang up before the machine goes down.
+const FAREWELL_MS: u64 = 500;
+
 struct Guard<'a> {
     config: &'a Config,
     peer: SocketAddr,
@@ -58,8 +61,8 @@ pub fn run(config: &Config, peer: SocketAddr, wire: OwnedFd, reporter: &Reporter
 
 fn serve(config: &Config, peer: SocketAddr, wire: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
     fs::fill_stdio().map_err(Failure::of("cannot open /dev/null"))?;
-    let children =
-        signal::descriptor(&[signal::SIGCHLD]).map_err(Failure::of("cannot watch for the end of sessions"))?;
+    let children = signal::descriptor(&[signal::SIGCHLD, signal::SIGTERM])
+        .map_err(Failure::of("cannot watch for the end of sessions"))?;
     rustix::process::set_child_subreaper(Some(process::own_pid())).map_err(Failure::of("cannot become a subreaper"))?;
 
     let host_key =
@@ -93,22 +96,36 @@ impl Guard<'_> {
     fn serve_until_hangup(&mut self, children: &OwnedFd) {
         let mut buffer = [0; MESSAGE_MAX];
         let login = now().0 + LOGIN_MS;
+        // init ends the machine's run.
+        let mut leaves = false;
         loop {
             if self.user.is_none() && (self.tries > TRIES || now().0 >= login) {
                 return self.log(format_args!("the login took too long, or too many tries"));
             }
             let mut fds = [PollFd::new(self.wire, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
-            let due = if self.user.is_some() { self.sessions.due() } else { Some(login) };
+            let due = self.sessions.due().into_iter().chain(self.sessions.kill_at()).min();
+            let due = if self.user.is_some() { due } else { Some(login) };
             if poll(&mut fds, due.map(|due| timespec(due.saturating_sub(now().0))).as_ref()).is_err() {
                 continue;
             }
-            while signal::next(children).is_some() {}
+            while let Some(signal) = signal::next(children) {
+                if signal == signal::SIGTERM {
+                    leaves = true;
+                    self.sessions.end_each();
+                }
+            }
+            self.sessions.kill_overdue();
             while let Some(ended) = self.sessions.next_ended() {
                 FromGuard::Ended { session: ended.session, status: ended.status }.send(self.wire, None);
                 self.log(format_args!("{ended}"));
             }
             if self.sessions.lingers() {
                 self.reporter.lingers(process::own_pid());
+            }
+            if leaves && self.sessions.is_empty() {
+                // wire tells the client, who hangs up.
+                let _ = poll(&mut [PollFd::new(self.wire, PollFlags::empty())], Some(&timespec(FAREWELL_MS)));
+                return;
             }
             match fdpass::receive(self.wire, &mut buffer, false) {
                 Err(Errno::AGAIN) => {}

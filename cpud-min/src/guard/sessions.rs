@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use linux_raw_sys::general::SIGKILL;
+use linux_raw_sys::general::{SIGCONT, SIGHUP, SIGKILL, SIGTERM};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
@@ -19,6 +19,9 @@ use crate::sys::cgroup::Cgroup;
 use crate::sys::fs::Io;
 use crate::sys::process::{Fork, Pid, Status};
 use crate::sys::{fdpass, fs, now, process, signal, timespec};
+
+/// How long what runs in a session has to end by itself, when its client or the machine goes.
+const NOTICE_MS: u64 = 5000;
 
 /// How long guard waits, at the end of a connection, for killed processes to be gone. PID 1 reaps what takes longer.
 const LAST_WAIT_MS: u64 = 5000;
@@ -37,8 +40,8 @@ pub struct Sessions {
     /// Counts the sessions opened: the number names their control groups.
     opened: u32,
     table: [Option<Session>; SESSIONS_MAX],
-    /// Control groups of ended sessions that are not empty yet.
-    leaving: heapless::Deque<Cgroup, SESSIONS_MAX>,
+    /// Control groups of ended sessions that are not empty yet, and when they are killed, if they are not yet.
+    leaving: heapless::Deque<(Cgroup, Option<u64>), SESSIONS_MAX>,
     /// When guard next tells init that something lingers, and how many times it still may.
     next: u64,
     left: u32,
@@ -48,6 +51,8 @@ struct Session {
     /// The command, once the session has become it; it leads a process group.
     pid: Pid,
     cgroup: Option<Cgroup>,
+    /// When it is killed: it was told to end.
+    kill_at: Option<u64>,
     killed: bool,
 }
 
@@ -67,8 +72,22 @@ impl core::fmt::Display for Ended {
 }
 
 impl Session {
+    /// Tells everything in it to end, as a terminal that hangs up and then a shutdown do. What is stopped goes on.
+    fn give_notice(&mut self) {
+        if self.killed || self.kill_at.is_some() {
+            return;
+        }
+        self.kill_at = Some(now().0 + NOTICE_MS);
+        for signal in [SIGHUP, SIGTERM, SIGCONT] {
+            process::kill_group(self.pid, signal);
+            if let Some(cgroup) = &self.cgroup {
+                cgroup.signal(signal);
+            }
+        }
+    }
+
     fn kill(&mut self) {
-        self.killed = true;
+        (self.killed, self.kill_at) = (true, None);
         process::kill_group(self.pid, SIGKILL);
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
@@ -114,7 +133,7 @@ impl Sessions {
                 session::run(config, peer, user, cgroup.as_ref(), ours)
             }
             Ok(Fork::Parent(pid)) => {
-                self.table[id as usize] = Some(Session { pid, cgroup, killed: false });
+                self.table[id as usize] = Some(Session { pid, cgroup, kill_at: None, killed: false });
                 Ok(theirs)
             }
             Err(error) => {
@@ -135,11 +154,39 @@ impl Sessions {
         }
     }
 
-    /// Kills all of a session; its end is then reported by [`Sessions::next_ended`].
+    /// Ends all of a session, by [`Sessions::kill_overdue`] at last; its end is reported by [`Sessions::next_ended`].
     pub fn end(&mut self, id: SessionId) {
-        self.watch();
         if let Some(Some(session)) = self.table.get_mut(id as usize) {
-            session.kill();
+            session.give_notice();
+        }
+    }
+
+    /// Ends all sessions.
+    pub fn end_each(&mut self) {
+        self.table.iter_mut().flatten().for_each(Session::give_notice);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.iter().all(Option::is_none) && self.leaving.is_empty()
+    }
+
+    /// When a session is next killed.
+    pub fn kill_at(&self) -> Option<u64> {
+        let sessions = self.table.iter().flatten().filter_map(|session| session.kill_at);
+        sessions.chain(self.leaving.iter().filter_map(|(_, kill_at)| *kill_at)).min()
+    }
+
+    /// Kills what was told to end and has not.
+    pub fn kill_overdue(&mut self) {
+        let overdue = |kill_at: Option<u64>| kill_at.is_some_and(|at| at <= now().0);
+        if !overdue(self.kill_at()) {
+            return;
+        }
+        self.watch();
+        self.table.iter_mut().flatten().filter(|session| overdue(session.kill_at)).for_each(Session::kill);
+        for (cgroup, kill_at) in self.leaving.iter_mut().filter(|(_, kill_at)| overdue(*kill_at)) {
+            cgroup.kill();
+            *kill_at = None;
         }
     }
 
@@ -169,14 +216,16 @@ impl Sessions {
     }
 
     /// The next session whose command has ended. Kills what the command left running, since its name space goes with
-    /// the session.
+    /// the session; what was told to end has its time.
     pub fn next_ended(&mut self) -> Option<Ended> {
         loop {
             let pid = process::ended()?;
             let slot = self.table.iter().position(|s| s.as_ref().is_some_and(|s| s.pid == pid));
             // Kills the group before waiting for the command: until then its number cannot be reused.
             self.watch();
-            if let Some(session) = slot.and_then(|slot| self.table[slot].as_mut()) {
+            if let Some(session) = slot.and_then(|slot| self.table[slot].as_mut())
+                && (session.kill_at.is_none() || session.cgroup.is_none())
+            {
                 session.kill();
             }
             let status = process::wait(pid).ok()?;
@@ -187,10 +236,10 @@ impl Sessions {
                     let _ = fs::unlink(record.as_c_str());
                 }
                 let mut no_memory = false;
-                if let Some(cgroup) = self.table[slot].take().and_then(|s| s.cgroup) {
+                if let Some(Session { cgroup: Some(cgroup), kill_at, .. }) = self.table[slot].take() {
                     no_memory = cgroup.ran_out_of_memory();
                     if !cgroup.remove() {
-                        let _ = self.leaving.push_back(cgroup);
+                        let _ = self.leaving.push_back((cgroup, kill_at));
                     }
                 }
                 return Some(Ended { session: slot as SessionId, status, no_memory });
@@ -200,29 +249,29 @@ impl Sessions {
 
     fn remove_empty_groups(&mut self) {
         for _ in 0..self.leaving.len() {
-            if let Some(cgroup) = self.leaving.pop_front()
+            if let Some((cgroup, kill_at)) = self.leaving.pop_front()
                 && !cgroup.remove()
             {
-                let _ = self.leaving.push_back(cgroup);
+                let _ = self.leaving.push_back((cgroup, kill_at));
             }
         }
     }
 
-    /// Kills every session at the end of the connection, and waits until nothing is left of them.
+    /// Ends every session at the end of the connection, and waits until nothing is left of them.
     pub fn end_all(mut self, children: &OwnedFd, ended: &dyn Fn(&Ended), reporter: &Reporter) {
-        let deadline = now().0 + LAST_WAIT_MS;
+        self.end_each();
+        let deadline = now().0 + NOTICE_MS + LAST_WAIT_MS;
         let grace = now().0 + GRACE_MS;
         let mut next = now().0 + LINGERS_MS;
         loop {
-            self.table.iter_mut().flatten().for_each(Session::kill);
+            self.kill_overdue();
             while let Some(session) = self.next_ended() {
                 ended(&session);
             }
             // Orphans of sessions are guard's children now (PR_SET_CHILD_SUBREAPER).
-            let orphans = kill_children(now().0 >= grace);
+            let orphans = kill_children(now().0 >= grace && self.kill_at().is_none());
             self.remove_empty_groups();
-            let done = self.table.iter().all(Option::is_none) && self.leaving.is_empty() && !orphans;
-            if done || now().0 >= deadline {
+            if (self.is_empty() && !orphans) || now().0 >= deadline {
                 return;
             }
             if now().0 >= next {
@@ -263,7 +312,7 @@ mod tests {
     #[test]
     fn init_is_told_ten_times_of_what_was_killed_and_never_of_what_runs() {
         let mut sessions = Sessions::new(false);
-        sessions.table[0] = Some(Session { pid: process::own_pid(), cgroup: None, killed: false });
+        sessions.table[0] = Some(Session { pid: process::own_pid(), cgroup: None, kill_at: None, killed: false });
         sessions.watch();
         assert_eq!(sessions.due(), None);
         for times in [10, 0] {

@@ -283,6 +283,11 @@ impl Connections {
         }
     }
 
+    /// Has every guard end its sessions, and then its connection.
+    pub fn end_sessions(&self) {
+        self.table.iter().filter_map(|c| c.guard).for_each(|guard| process::kill(guard, SIGTERM));
+    }
+
     /// Ends every connection; guards end their sessions when their wire is gone.
     pub fn end_all(&self) {
         self.table.iter().filter_map(|c| c.wire).for_each(|wire| process::kill(wire, SIGKILL));

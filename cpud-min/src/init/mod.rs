@@ -43,7 +43,9 @@ const ACCEPTED: usize = 16;
 /// How long init waits for the user who asked for the shutdown to leave.
 const ASKER_MS: u64 = 2000;
 
-/// How long guards may take to end their sessions before the machine goes down.
+/// How long guards may take to end their sessions before the machine goes down, while clients' files are there; and
+/// after those are gone.
+const NOTICE_MS: u64 = 6500;
 const GOODBYE_MS: u64 = 1000;
 
 /// How many seconds sync(2) may take before the machine goes down.
@@ -327,13 +329,19 @@ fn end_all(config: &Config, mut connections: Connections, order: Order) -> Order
         sleep_ms(20);
         connections.reap(&mut |_, _| ());
     }
-    let deadline = now().0 + GOODBYE_MS;
+    connections.end_sessions();
+    wait_for_end(&mut connections, NOTICE_MS);
     connections.end_all();
+    wait_for_end(&mut connections, GOODBYE_MS);
+    order
+}
+
+fn wait_for_end(connections: &mut Connections, ms: u64) {
+    let deadline = now().0 + ms;
     while !connections.is_empty() && now().0 < deadline {
         sleep_ms(20);
         connections.reap(&mut |_, _| ());
     }
-    order
 }
 
 /// Kills everything, writes out the file systems, and ends the machine's run.

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::shares;
+use super::quotas;
 use crate::plan::kernel_line;
 use crate::say;
 use crate::sys::errno::Sentence;
@@ -45,7 +45,7 @@ impl Watchdog {
         }
         let mut room = [0; 4096];
         let line = fs::read_file(c"/proc/cmdline", &mut room).unwrap_or_default();
-        let chosen = shares::chosen(kernel_line::watchdog_seconds(line));
+        let chosen = quotas::chosen(kernel_line::watchdog_seconds(line));
         let seconds = patience(chosen.unwrap_or(USUAL), now().0);
         let seconds = device.set_patience(seconds).unwrap_or(seconds);
         say!("cpud: the watchdog restarts this machine when cpud stops for {seconds} s");

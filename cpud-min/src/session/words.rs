@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use linux_raw_sys::general::{SIGTERM, SIGUSR2};
+use linux_raw_sys::general::{SIGTERM, SIGUSR1, SIGUSR2};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, RawDir};
 use rustix::io::Errno;
@@ -37,13 +37,14 @@ const WORDS: [(&CStr, &str, Answer); OWN + 4] = [
     (c"dmesg", "the kernel's messages, and cpud's", dmesg),
     (c"reboot", "start again", reboot),
     (c"poweroff", "switch off", poweroff),
+    (c"halt", "stop, without switching off", halt),
     // Other programs run these to see whether a box is there.
     (c"cat", "what it reads, until that ends", cat),
     (c"echo", "the words behind it", echo),
     (c"ls", "the names in a directory", ls),
     (c"true", "nothing", |_| Ok(())),
 ];
-const OWN: usize = 8;
+const OWN: usize = 9;
 
 /// Whether the first word of a line is one that goes before a shell.
 pub fn is_own(line: &[u8]) -> bool {
@@ -172,6 +173,12 @@ fn reboot(_: &mut Iter<'_>) -> rustix::io::Result<()> {
 fn poweroff(_: &mut Iter<'_>) -> rustix::io::Result<()> {
     print(format_args!("switching off"))?;
     process::kill(Pid::INIT, SIGUSR2);
+    Ok(())
+}
+
+fn halt(_: &mut Iter<'_>) -> rustix::io::Result<()> {
+    print(format_args!("halting"))?;
+    process::kill(Pid::INIT, SIGUSR1);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use rustix::io::{Errno, Result};
 use crate::cpath;
 use crate::sys::cpath::CPath;
 use crate::sys::fs;
-use crate::sys::process::Pid;
+use crate::sys::process::{self, Pid};
 
 /// The group that holds the sessions' groups.
 const PARENT: &CStr = c"/sys/fs/cgroup/cpud";
@@ -93,6 +93,19 @@ impl Cgroup {
     /// Moves this process into the group, and so its later children.
     pub fn join(&self) -> Result<()> {
         fs::write_file(self.processes.as_c_str(), b"0")
+    }
+
+    /// Sends a signal to its processes, as many as one page lists: they may be changing anyway.
+    pub fn signal(&self, signal: u32) {
+        let mut room = [0; 4096];
+        let list = fs::read_start(self.processes.as_c_str(), &mut room).unwrap_or_default();
+        for line in list.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
+            if let Some(pid) =
+                core::str::from_utf8(line).ok().and_then(|line| line.parse().ok()).and_then(Pid::from_raw)
+            {
+                process::kill(pid, signal);
+            }
+        }
     }
 
     /// Kills every process in the group.

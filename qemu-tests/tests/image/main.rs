@@ -8,6 +8,7 @@ mod command;
 mod devices;
 mod devs;
 mod dnsmasq;
+mod endings;
 mod files;
 mod firmware;
 mod flash;

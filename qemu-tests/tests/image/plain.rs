@@ -24,7 +24,7 @@ fn ssh_is_told_which_words_the_appliance_answers() {
     let vm = machine!(shared);
     or_skip!(Peer::OpenSsh.here());
     let help = ssh(vm.port, &["help"]).ok();
-    for word in ["help", "version", "uptime", "sessions", "log", "dmesg", "reboot", "poweroff"] {
+    for word in ["help", "version", "uptime", "sessions", "log", "dmesg", "reboot", "poweroff", "halt"] {
         assert!(help.contains(word), "{help}");
     }
 }
@@ -127,7 +127,7 @@ fn a_line_that_needs_a_shell_is_refused_where_there_is_none() {
 fn who_switches_the_box_off_hears_that_it_was_done() {
     let _turn = machine!(alone);
     or_skip!(Peer::OpenSsh.here());
-    for (word, said) in [("poweroff", "switching off"), ("reboot", "rebooting")] {
+    for (word, said) in [("poweroff", "switching off"), ("reboot", "rebooting"), ("halt", "halting")] {
         let vm = Vm::boot(&Machine::ours());
         assert_eq!(ssh(vm.port, &[word]).ok(), said);
     }
