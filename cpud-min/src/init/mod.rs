@@ -4,6 +4,7 @@
 //! and ends or restarts the machine when it is told to. It parses nothing that a stranger sent and never holds a key.
 
 mod connections;
+mod last_boot;
 mod network;
 mod preflight;
 mod quotas;

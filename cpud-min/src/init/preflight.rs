@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use ssh_lite::Ciphers;
 use ssh_lite::keys::{ed25519_blob, fingerprint};
 
+use super::last_boot;
 use crate::config::{Config, VERSION};
 use crate::sys::errno::Failure;
 use crate::sys::process::{self, Fork, Status};
@@ -32,6 +33,9 @@ const AES_IS_FAST: u8 = 2;
 pub fn check(config: &Config) -> Result<Ciphers, Failure> {
     match process::fork() {
         Ok(Fork::Child) => {
+            if config.appliance {
+                last_boot::show();
+            }
             // The file may change while cpud runs: it is read again for each connection.
             if keys::look_at_authorized_keys(config.authorized_keys, usize::MAX).is_some_and(|found| found.usable == 0)
             {

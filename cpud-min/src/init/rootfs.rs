@@ -20,7 +20,7 @@ struct Mount {
 const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// Mounted in this order.
-const MOUNTS: [Mount; 6] = [
+const MOUNTS: [Mount; 7] = [
     // Processes, for `sessions`, for programs that ask about themselves, and for kernel settings.
     Mount { kind: c"proc", target: c"/proc", flags: QUIET, options: c"" },
     // Devices and their drivers.
@@ -29,6 +29,8 @@ const MOUNTS: [Mount; 6] = [
     Mount { kind: c"devtmpfs", target: c"/dev", flags: MountFlags::NOSUID, options: c"mode=755" },
     // Pseudo terminals.
     Mount { kind: c"devpts", target: c"/dev/pts", flags: NO_PROGRAMS, options: c"mode=620,ptmxmode=666" },
+    // The last messages of a kernel that panicked.
+    Mount { kind: c"pstore", target: c"/sys/fs/pstore", flags: QUIET, options: c"" },
     // Who is logged in.
     Mount { kind: c"tmpfs", target: c"/run", flags: QUIET, options: c"mode=755" },
     // One control group for each session, which does not set its own limits by accident.

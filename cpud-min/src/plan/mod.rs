@@ -10,6 +10,7 @@
 //! flash part   ── settings ───> keys, name and address of this box
 //! command line ── kernel_line> memory of relays, name and address of this box
 //! flash part   ── flash ──────> where the payload lies
+//! pstore       ── last_words ─> why the last boot ended
 //! ```
 //!
 //! Everything is borrowed bytes in slices that the caller passes in; each error's `Display` is the sentence about the
@@ -24,6 +25,7 @@ pub mod exec_line;
 pub mod flash;
 pub mod fstab;
 pub mod kernel_line;
+pub mod last_words;
 pub mod mount_options;
 pub mod namespace;
 pub mod network;

@@ -23,6 +23,7 @@ mod names;
 mod network;
 mod nfs;
 mod owners;
+mod panic;
 mod plain;
 mod refused;
 mod relays;
