@@ -1,14 +1,17 @@
 //! Links `cpud` alone: no C start files, no libc, no dynamic loader. Tests and build scripts link as usual. Names the
-//! commit that it is built from.
+//! commit that it is built from, and its time.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=discard.ld");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     println!("cargo::rerun-if-env-changed=CPUD_COMMIT");
+    println!("cargo::rerun-if-env-changed=CPUD_COMMIT_TIME");
     // scripts/build-cpud.sh says which.
     let commit = std::env::var("CPUD_COMMIT").unwrap_or_else(|_| "unknown".into());
     println!("cargo::rustc-env=CPUD_COMMIT={commit}");
+    let time = std::env::var("CPUD_COMMIT_TIME").unwrap_or_else(|_| "1735689600".into());
+    println!("cargo::rustc-env=CPUD_COMMIT_TIME={time}");
     let linker = std::env::var("RUSTC_LINKER").unwrap_or_default();
     let bare = linker.ends_with("lld");
     let script = format!("-T{}/discard.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap());

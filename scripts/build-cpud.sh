@@ -11,7 +11,8 @@
 #   --no-install  name missing packages instead of installing them
 #
 # The console and the word version name the commit that it is built from: this tree's in git, with a + if the tree has
-# changes, or CPUD_COMMIT of the environment.
+# changes, or CPUD_COMMIT of the environment. A clock that shows an earlier time than the commit's, or CPUD_COMMIT_TIME
+# (seconds since 1970), is set to it.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -55,6 +56,9 @@ commit() {
     fi
 }
 
+# commit_time: prints when this tree's commit was made; without one, the beginning of 2025.
+commit_time() { git -C "$ROOT" log -1 --format=%ct "${CPUD_COMMIT%+}" 2>/dev/null || echo 1735689600; }
+
 # image_flags: prints the flags of cpud-min/image.toml for the target, one a line.
 image_flags() {
     awk -v target="[target.$target]" '/^\[/ { ours = $0 == target } ours && !/^ *#/' "$ROOT/cpud-min/image.toml" |
@@ -73,6 +77,9 @@ export "CARGO_TARGET_${variable^^}_LINKER=$linker"
 
 export CPUD_COMMIT=${CPUD_COMMIT:-$(commit)}
 [[ $CPUD_COMMIT =~ ^[A-Za-z0-9.+_-]{1,40}$ ]] || die "CPUD_COMMIT=$CPUD_COMMIT is no name of a commit"
+
+export CPUD_COMMIT_TIME=${CPUD_COMMIT_TIME:-$(commit_time)}
+[[ $CPUD_COMMIT_TIME =~ ^[1-9][0-9]{8,11}$ ]] || die "CPUD_COMMIT_TIME=$CPUD_COMMIT_TIME is no number of seconds since 1970"
 
 exclusively "cpud-$(key_of "$ROOT")" # cargo's own lock does not cover what is stripped and copied below
 say "cpud: compiling"

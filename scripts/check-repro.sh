@@ -27,7 +27,7 @@ inputs=(--key "$work/user.pub" --host-key "$work/host" --hostname repro)
 for name in user host; do ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$work/$name"; done
 if [ -e "$ROOT/boards/$board/blobs.list" ]; then inputs+=(--stand-ins); fi
 
-export CPUD_COMMIT=repro # the copy has no history
+export CPUD_COMMIT=repro CPUD_COMMIT_TIME=1735689600 # the copy has no history
 
 say "first build, here"
 run build-image.sh "$board" "${inputs[@]}" --out "$work/first"

@@ -37,3 +37,9 @@ pub struct Limits {
 /// The version and the commit that `cpud` was built from, as `--version`, the word `version` and the console show them.
 /// The ssh identification, which strangers read, has the version alone.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CPUD_COMMIT"), ")");
+
+/// When that commit was made, in seconds since 1970. A clock that shows an earlier time is wrong.
+pub const COMMIT_TIME: u64 = match u64::from_str_radix(env!("CPUD_COMMIT_TIME"), 10) {
+    Ok(seconds) => seconds,
+    Err(_) => panic!("CPUD_COMMIT_TIME is no number"),
+};

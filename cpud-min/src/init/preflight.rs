@@ -7,22 +7,22 @@ use ssh_lite::Ciphers;
 use ssh_lite::keys::{ed25519_blob, fingerprint};
 
 use super::last_boot;
-use crate::config::{Config, VERSION};
-use crate::sys::errno::Failure;
+use crate::config::{COMMIT_TIME, Config, VERSION};
+use crate::sys::errno::{Failure, Sentence};
 use crate::sys::process::{self, Fork, Status};
-use crate::sys::{fs, nanoseconds, net, seconds_since_1970};
+use crate::sys::{fs, nanoseconds, net, seconds_since_1970, set_seconds_since_1970};
 use crate::{keys, say};
 
 pub fn show_versions() {
     let kernel = rustix::system::uname();
     say!("cpud {VERSION} on Linux {}", kernel.release().to_str().unwrap_or("?"));
-    if seconds_since_1970() < YEAR_2025 {
-        say!("cpud: the clock is not set: files that sessions write get wrong times");
+    if seconds_since_1970() < COMMIT_TIME {
+        match set_seconds_since_1970(COMMIT_TIME) {
+            Ok(()) => say!("cpud: the clock is not set, and begins at the time of cpud's commit"),
+            Err(error) => say!("cpud: the clock is not set: {}", Sentence(error)),
+        }
     }
 }
-
-/// A clock that shows an earlier time is not set: this program is younger.
-const YEAR_2025: u64 = 1_735_689_600;
 
 // The child's exit status is a sum of these.
 const NO_HOST_KEY: u8 = 1;

@@ -48,6 +48,14 @@ pub fn seconds_since_1970() -> u64 {
     clock(general::CLOCK_REALTIME).tv_sec.unsigned_abs()
 }
 
+/// Sets the time of day (clock_settime(2)).
+pub fn set_seconds_since_1970(seconds: u64) -> rustix::io::Result<()> {
+    let t = general::timespec { tv_sec: seconds as i64, tv_nsec: 0 };
+    let args = [general::CLOCK_REALTIME as usize, &raw const t as usize, 0, 0, 0];
+    // SAFETY: clock_settime(2) reads one timespec.
+    unsafe { call::syscall(general::__NR_clock_settime, args) }.map(drop)
+}
+
 /// By a system call: rustix's way around it costs 2 kB, and cpud asks once a round.
 fn clock(which: u32) -> general::timespec {
     let mut t = general::timespec { tv_sec: 0, tv_nsec: 0 };
