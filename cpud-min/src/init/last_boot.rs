@@ -24,7 +24,7 @@ pub fn show() {
     for line in last_words(record) {
         say!("cpud: the last boot: {}", Quoted(line));
     }
-    if let Err(error) = fs::create_file(KEPT, record).and_then(|()| fs::unlink(RECORD)) {
+    if let Err(error) = fs::create_file(KEPT, record, 0o600).and_then(|()| fs::unlink(RECORD)) {
         say!("cpud: the last boot's messages cannot be kept: {}", Sentence(error));
     }
 }
