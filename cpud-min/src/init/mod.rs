@@ -196,30 +196,31 @@ fn serve(
         // Reports come before reaping, since a role reports before it ends.
         read_reports(config, &reports, &mut connections, &mut relays, &mut limit);
         while let Some(signal) = signal::next(&signals) {
-            let order = match signal {
-                signal::SIGTERM | signal::SIGINT => Order::Restart,
-                signal::SIGUSR1 if config.appliance => Order::Halt,
-                signal::SIGUSR2 if config.appliance => Order::PowerOff,
-                _ => {
-                    connections.reap(&mut |pid, status| {
-                        relays.ended(pid, status);
-                        network.ended(pid, status);
-                    });
-                    continue;
-                }
-            };
-            watchdog.iter().for_each(Watchdog::feed);
-            return Ok(end_all(config, connections, order));
+            if signal == signal::SIGCHLD {
+                connections.reap(&mut |pid, status| {
+                    relays.ended(pid, status);
+                    network.ended(pid, status);
+                });
+            } else if let Some(order) = order(config, signal) {
+                watchdog.iter().for_each(Watchdog::feed);
+                return Ok(end_all(config, connections, order));
+            }
         }
         for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
             // Not more in a row: a long queue must not delay everything else.
-            for _ in 0..ACCEPTED {
-                if !connections.has_room() || !accept(config, listener, &mut connections, watchdog, &reporter) {
-                    break;
-                }
-                accepted = true;
-            }
+            let mut one = || connections.has_room() && accept(config, listener, &mut connections, watchdog, &reporter);
+            accepted |= (0..ACCEPTED).take_while(|_| one()).count() > 0;
         }
+    }
+}
+
+/// What a signal orders. To a daemon only its end is an order.
+fn order(config: &Config, signal: u32) -> Option<Order> {
+    match signal {
+        signal::SIGUSR1 if config.appliance => Some(Order::Halt),
+        signal::SIGUSR2 if config.appliance => Some(Order::PowerOff),
+        signal::SIGTERM | signal::SIGINT => Some(Order::Restart),
+        _ => None,
     }
 }
 
