@@ -1,15 +1,16 @@
 //! QEMU on the image of the board under test, under TCG, reached through a forwarded port. It boots from the ROM, or
 //! directly when `CPUD_BOOT=direct` is in the environment.
 
+mod shared;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
 use std::net::TcpStream;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use crate::look::Process;
 use crate::programs;
 use crate::run::{run, spawn};
 use crate::skip::Reason;
+
+pub use shared::{Lease, OURS, Shared, alone, shared};
 
 /// The port that the appliance listens on.
 const CPU_PORT: u16 = 17010;
@@ -60,6 +63,27 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// QEMU's arguments for what starts it: the image in flash, as firmware or as a drive, or a kernel directly.
+    fn firmware(&self, flash: Option<&Path>) -> Vec<OsString> {
+        match flash {
+            Some(rom) if self.bios => vec!["-bios".into(), rom.into()],
+            Some(flash) => {
+                vec!["-drive".into(), format!("if=pflash,format=raw,unit=0,file={}", flash.display()).into()]
+            }
+            None => {
+                let (kernel, initramfs) = (self.kernel.clone().into(), self.initramfs.clone().into());
+                vec![
+                    "-kernel".into(),
+                    kernel,
+                    "-initrd".into(),
+                    initramfs,
+                    "-append".into(),
+                    format!("{} {}", board::under_test().get("cmdline"), self.words).into(),
+                ]
+            }
+        }
+    }
+
     /// The board's kernel and `cpud`, in an image with the tests' own keys, made by the same scripts as a user's.
     pub fn ours() -> Self {
         let direct = Self::direct();
@@ -222,23 +246,7 @@ impl Vm {
             }
             flash
         });
-        let firmware: Vec<OsString> = match &flash {
-            Some(rom) if machine.bios => vec!["-bios".into(), rom.into()],
-            Some(flash) => {
-                vec!["-drive".into(), format!("if=pflash,format=raw,unit=0,file={}", flash.display()).into()]
-            }
-            None => {
-                let (kernel, initramfs) = (machine.kernel.clone().into(), machine.initramfs.clone().into());
-                vec![
-                    "-kernel".into(),
-                    kernel,
-                    "-initrd".into(),
-                    initramfs,
-                    "-append".into(),
-                    format!("{} {}", board.get("cmdline"), machine.words).into(),
-                ]
-            }
-        };
+        let firmware = machine.firmware(flash.as_deref());
         let gdb = (!machine.aes && board.get("arch") == "aarch64").then(free_port);
         let cpu = if machine.aes || gdb.is_some() { "" } else { ",aes=off" };
         let forwarded = format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CPU_PORT}");
@@ -390,81 +398,4 @@ pub fn has_netdev(kind: &str) -> Result<(), Reason> {
     let kinds = help.map(|help| String::from_utf8_lossy(&help.stdout).into_owned()).unwrap_or_default();
     let has = kinds.lines().any(|line| line == kind);
     has.then_some(()).ok_or_else(|| format!("this QEMU has no -netdev {kind}"))
-}
-
-/// A machine that a test binary boots once, at its first use.
-pub struct Shared {
-    machine: fn() -> Machine,
-    vm: OnceLock<Vm>,
-    turn: RwLock<()>,
-}
-
-/// The machine of most tests.
-pub static OURS: Shared = Shared::new(Machine::ours);
-
-/// It, with other tests on it at the same time.
-pub fn shared() -> Lease<RwLockReadGuard<'static, ()>> {
-    OURS.shared()
-}
-
-/// It, with nobody else on it.
-pub fn alone() -> Lease<RwLockWriteGuard<'static, ()>> {
-    OURS.alone()
-}
-
-impl Shared {
-    pub const fn new(machine: fn() -> Machine) -> Self {
-        Self { machine, vm: OnceLock::new(), turn: RwLock::new(()) }
-    }
-
-    /// The machine, with other tests on it at the same time.
-    pub fn shared(&'static self) -> Lease<RwLockReadGuard<'static, ()>> {
-        self.lease(self.turn.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The machine with nobody else on it.
-    pub fn alone(&'static self) -> Lease<RwLockWriteGuard<'static, ()>> {
-        self.lease(self.turn.write().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lease<T>(&'static self, turn: T) -> Lease<T> {
-        let vm = self.vm.get_or_init(|| Vm::boot(&(self.machine)()));
-        Lease { _turn: turn, vm, start: vm.console.mark() }
-    }
-}
-
-/// A test's use of a shared machine; prints what the console said meanwhile when it fails.
-pub struct Lease<T> {
-    _turn: T,
-    vm: &'static Vm,
-    start: Mark,
-}
-
-impl<T> Lease<T> {
-    /// What the console said since this test began.
-    pub fn said(&self) -> String {
-        self.console.since(self.start)
-    }
-
-    /// Waits for a line on the console since this test began.
-    #[track_caller]
-    pub fn expect(&self, words: &[&str]) -> String {
-        self.console.expect(self.start, words, Duration::from_secs(30))
-    }
-}
-
-impl<T> Deref for Lease<T> {
-    type Target = Vm;
-
-    fn deref(&self) -> &Vm {
-        self.vm
-    }
-}
-
-impl<T> Drop for Lease<T> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "--- the console said:\n{}\n---", self.said());
-        }
-    }
 }
