@@ -140,3 +140,77 @@ impl Display for Terms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec as Kinds;
+
+    use super::*;
+    use crate::net::dhcp::message::tests::{ADDRESS, MAC, SERVER, packet, parse};
+    use crate::net::interface::Output;
+
+    const NEW_ADDRESS: u8 = 20;
+    const OLD_ADDRESS: u8 = 21;
+    const NEW_ROUTE: u8 = 24;
+    const OLD_ROUTE: u8 = 25;
+    const LINK: u8 = 16;
+
+    /// What is asked of the kernel at `now`, by its kind, and whether that is another address.
+    fn installed(link: &mut Link, now: u64) -> (Kinds<u8>, bool) {
+        let mut kinds = Kinds::new();
+        let moved = link.install(now, &mut |mut request, _| kinds.push(request.bytes()[4]));
+        (kinds, moved)
+    }
+
+    /// Goes on until a message that a server answers with `options` and an address, which is a lease then.
+    fn answer(link: &mut Link, now: u64, address: core::net::Ipv4Addr, options: &[(u8, &[u8])]) {
+        let (server, mask) = (SERVER.octets(), [255, 255, 255, 0]);
+        let always: [(u8, &[u8]); 3] = [(51, &[0, 0, 2, 88]), (54, &server), (1, &mask)];
+        let all = [&always, options].concat();
+        for kind in [2, 5] {
+            let Some(Output::Dhcp(request)) =
+                core::iter::from_fn(|| link.interface.poll(now, 7)).find(|output| matches!(output, Output::Dhcp(_)))
+            else {
+                return;
+            };
+            let kind = if request.client.is_unspecified() { kind } else { 5 };
+            link.on_reply(parse(&packet(kind, request.xid, address, &all)), [2; 6], now);
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_what_differs_in_an_order_that_it_takes() {
+        let card =
+            rtnetlink::Link { index: 2, name: b"eth0", mac: MAC, mtu: 1500, up: true, plugged_in: true, changes: 0 };
+        let mut link = Link::new(&card, Interface::new(MAC, None, None, 0));
+        assert_eq!(installed(&mut link, 0), (std::vec![], false));
+        link.interface.set_plugged_in(true, 0);
+        answer(&mut link, 0, ADDRESS, &[(3, &SERVER.octets()), (26, &[5, 120])]);
+        assert_eq!(link.server, [2; 6]);
+        assert_eq!(installed(&mut link, 0), (std::vec![LINK, NEW_ADDRESS, NEW_ROUTE], true));
+        assert_eq!(std::format!("{}", link.terms(0)), "from 10.0.2.2 for 600 s");
+        assert_eq!(installed(&mut link, 1), (std::vec![], false));
+        // Renewed: the same for longer, which is no news.
+        answer(&mut link, 300_000, ADDRESS, &[(3, &SERVER.octets()), (26, &[5, 120])]);
+        assert_eq!(installed(&mut link, 300_000), (std::vec![NEW_ADDRESS, NEW_ROUTE], false));
+        // Without the route and the MTU.
+        answer(&mut link, 600_000, ADDRESS, &[]);
+        assert_eq!(installed(&mut link, 600_000), (std::vec![OLD_ROUTE, LINK, NEW_ADDRESS], false));
+        // The kernel may have forgotten it.
+        link.stale = true;
+        assert_eq!(installed(&mut link, 600_000), (std::vec![NEW_ADDRESS], false));
+        // The end of it.
+        while link.interface.poll(1_200_000, 7).is_some() {}
+        assert_eq!(installed(&mut link, 1_200_000), (std::vec![OLD_ADDRESS], false));
+    }
+
+    #[test]
+    fn damaged_messages_are_named_once_a_minute() {
+        let card =
+            rtnetlink::Link { index: 2, name: b"eth0", mac: MAC, mtu: 1500, up: true, plugged_in: true, changes: 0 };
+        let mut link = Link::new(&card, Interface::new(MAC, None, None, 0));
+        assert_eq!(link.count_garbage(5), Some(1));
+        assert!((0..99).all(|_| link.count_garbage(60_000).is_none()));
+        assert_eq!(link.count_garbage(60_005), Some(100));
+    }
+}

@@ -225,6 +225,15 @@ fn two_networks_have_an_address_each_and_neither_a_killed_net_nor_a_card_that_go
 }
 
 #[test]
+fn ipv6_addresses_come_by_themselves_and_are_named() {
+    let vm = machine!(shared);
+    // Its own, and one of the network that QEMU's router announces.
+    for words in ["listening on [fe80::", "listening on [fec0::"] {
+        said(&vm, Mark::default(), &[words, "]:17010 (eth0)"]);
+    }
+}
+
+#[test]
 fn what_a_lease_says_besides_is_the_machines() {
     let vm = machine!(shared);
     let resolvers = v3(vm.port, &[], &["cat", "/run/cpud/resolv.conf"]).ok();
