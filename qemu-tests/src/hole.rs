@@ -131,8 +131,9 @@ impl Hole {
         (0..).zip(open).filter(|&(fd, open)| open && fd > 2 && fd != self.peer).map(|(fd, _)| fd).collect()
     }
 
-    /// Sends a message on `socket`, with descriptors (unix(7), SCM_RIGHTS), and does not wait; what sendmsg(2) returned.
-    pub fn send(&mut self, socket: u64, message: &[u8], descriptors: &[u64]) -> i64 {
+    /// Sends a message on `socket`, with descriptors (unix(7), SCM_RIGHTS), and does not wait; what
+    /// sendmsg(2) returned, or None when the process has ended.
+    pub fn send(&mut self, socket: u64, message: &[u8], descriptors: &[u64]) -> Option<i64> {
         let mut control = Vec::new();
         if !descriptors.is_empty() {
             // struct cmsghdr; SOL_SOCKET and SCM_RIGHTS are 1.
@@ -141,7 +142,7 @@ impl Hole {
             control.extend(descriptors.iter().flat_map(|&fd| (fd as u32).to_le_bytes()));
         }
         let bytes = self.message(message, &control, control.len());
-        self.call(Call::SENDMSG.number(), &[socket, AT, NO_WAIT], &bytes).expect("wire may send").0
+        self.call(Call::SENDMSG.number(), &[socket, AT, NO_WAIT], &bytes).map(|(sent, _)| sent)
     }
 
     /// Sends a byte to port 17010 of 127.0.0.1, and connects for that if need be (tcp(7), MSG_FASTOPEN); what sendmsg(2) returned.
