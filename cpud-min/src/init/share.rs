@@ -5,8 +5,8 @@ use rustix::io::Result;
 use crate::config::Config;
 use crate::sys::process::{self, Fork};
 
-/// A third of a user's share, where there is not enough for both (sched(7)).
-const NICENESS: i32 = 5;
+/// A tenth of a user's share, where there is not enough for both (sched(7)).
+const NICENESS: i32 = 10;
 
 /// Lowers init's share.
 pub fn lower() {
