@@ -18,7 +18,7 @@ fn main(args: Args) -> i32 {
         init::appliance();
     }
     match cmdline::parse(args.iter().skip(1)) {
-        Ok(Command::Serve(config)) => init::daemon(&config),
+        Ok(Command::Serve(config)) => init::daemon(&config, args),
         Ok(Command::Check(check)) => i32::from(!check::run(&check)),
         Ok(Command::Help) => i32::from(console::write_out(cmdline::HELP.as_bytes()).is_err()),
         Ok(Command::Version) => {

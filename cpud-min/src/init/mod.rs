@@ -27,9 +27,10 @@ use crate::plan::cmdline::{self, Listen};
 use crate::plan::kernel_line;
 use crate::report::{self, RateLimit, Report, Reporter};
 use crate::say;
+use crate::sys::args::Args;
 use crate::sys::errno::{Failure, Sentence};
 use crate::sys::process::{self, Fork};
-use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, timespec};
+use crate::sys::{cgroup, console, fdpass, fs, memory, net, now, signal, systemd, timespec};
 use connections::Connections;
 use network::Network;
 use relays::Relays;
@@ -54,7 +55,7 @@ const SYNC: u64 = 5;
 
 /// What a signal asks init to do, as in busybox's init.
 enum Order {
-    /// SIGTERM
+    /// SIGTERM or SIGINT
     Restart,
     /// SIGUSR2
     PowerOff,
@@ -62,13 +63,31 @@ enum Order {
     Halt,
 }
 
+impl Order {
+    /// What a signal orders. To a daemon only its end is an order.
+    fn of(signal: u32, appliance: bool) -> Option<Self> {
+        match signal {
+            signal::SIGTERM | signal::SIGINT => Some(Self::Restart),
+            signal::SIGUSR1 if appliance => Some(Self::Halt),
+            signal::SIGUSR2 if appliance => Some(Self::PowerOff),
+            _ => None,
+        }
+    }
+}
+
+/// What the appliance has and a daemon has not.
+struct Machine {
+    network: Network,
+    watchdog: Option<Watchdog>,
+}
+
 /// PID 1: never returns. In this order it
 ///
 /// 1. blocks signals, mounts the file systems (`rootfs.rs`), sets the loopback interface up,
 /// 2. keeps the kernel from killing it when memory is short, and sets how soon a silent client is gone,
-/// 3. shows the versions, and applies the settings in flash (`settings.rs`), keys among them,
+/// 3. shows the versions, limits sessions (`quotas.rs`), and applies the settings in flash (`settings.rs`),
 /// 4. forks net (`network.rs`), looks at the keys and times the ciphers (`preflight.rs`), and listens,
-/// 5. serves until a signal says how to end,
+/// 5. arms the watchdog (`watchdog.rs`), and serves until a signal says how to end,
 /// 6. ends connections, kills everything, writes out file systems, and restarts or stops the machine.
 pub fn appliance() -> ! {
     signal::block_all();
@@ -82,9 +101,8 @@ pub fn appliance() -> ! {
     step("tcp_retries2", fs::write_file(c"/proc/sys/net/ipv4/tcp_retries2", b"5"));
     preflight::show_versions();
     let mut config = config(&cmdline::Arguments::APPLIANCE, true);
-    let network = configure(&mut config);
-    let mut watchdog = None;
-    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, network, &mut watchdog) {
+    let mut machine = Machine { network: configure(&mut config), watchdog: None };
+    let order = match serve(&config, &cmdline::Arguments::APPLIANCE.listen, Listeners::new(), &mut machine, None) {
         Ok(order) => order,
         Err(reason) => {
             // Nobody can reach this machine, so it restarts and tries again.
@@ -93,14 +111,19 @@ pub fn appliance() -> ! {
             Order::Restart
         }
     };
-    shut_down(&order, watchdog)
+    shut_down(&order, machine.watchdog)
 }
 
 /// Serves until SIGTERM or SIGINT; the exit code.
-pub fn daemon(arguments: &cmdline::Arguments<'static>) -> i32 {
+pub fn daemon(arguments: &cmdline::Arguments<'static>, args: Args) -> i32 {
+    // First of all: no other descriptor may have their numbers.
+    let passed = systemd::listeners(args).map_err(Failure::of("a descriptor of LISTEN_FDS is no TCP socket"));
     signal::block_all();
     step("/dev/null", fs::fill_stdio());
-    match serve(&config(arguments, false), &arguments.listen, Network::none(), &mut None) {
+    let mut machine = Machine { network: Network::none(), watchdog: None };
+    let served =
+        passed.and_then(|passed| serve(&config(arguments, false), &arguments.listen, passed, &mut machine, Some(args)));
+    match served {
         Ok(_) => 0,
         Err(reason) => {
             say!("cpud: {reason}");
@@ -140,12 +163,14 @@ fn step(name: &str, result: rustix::io::Result<()>) {
     }
 }
 
-/// Accepts connections until a signal says what to do next. On the appliance it arms the watchdog.
+/// Accepts connections until a signal says what to do next: at the sockets that were passed, or else at the addresses.
+/// On the appliance it arms the watchdog; a daemon's `args` say whom to tell that it is ready.
 fn serve(
     config: &Config,
     addresses: &Listen,
-    mut network: Network,
-    watchdog: &mut Option<Watchdog>,
+    passed: Listeners,
+    machine: &mut Machine,
+    args: Option<Args>,
 ) -> Result<Order, Failure> {
     if !config.appliance {
         console::never_wait();
@@ -153,29 +178,40 @@ fn serve(
     // Without it every role would keep init's descriptors.
     process::can_close_all().map_err(Failure::of("close_range(2), which Linux has since 5.9"))?;
     // A DHCP server has until init listens to answer.
-    network.restart(config);
+    machine.network.restart(config);
     let signals = [signal::SIGCHLD, signal::SIGTERM, signal::SIGINT, signal::SIGUSR1, signal::SIGUSR2];
     let signals = signal::descriptor(&signals).map_err(Failure::of("cannot receive signals"))?;
     let (reports, reporter) = fdpass::pair().map_err(Failure::of("the roles' socket"))?;
     step("the console's socket", fs::set_nonblocking(&reporter));
     let config = &Config { ciphers: preflight::check(config)?, ..config.clone() };
-    let listeners = listen(addresses)?;
+    let listeners = if passed.is_empty() { listen(addresses)? } else { passed };
     preflight::show_addresses(config, &listeners);
     if config.appliance {
-        *watchdog = Watchdog::arm();
+        machine.watchdog = Watchdog::arm();
     }
-    network.read_messages();
+    machine.network.read_messages();
     say!("cpud: ready after {} ms", now().0);
+    step("NOTIFY_SOCKET", args.map_or(Ok(()), systemd::ready));
     if config.appliance {
         // Up to here the console may block, so that no line is lost.
         console::never_wait();
         share::lower();
     }
+    Ok(run(config, &listeners, &signals, &reports, &Reporter(reporter), machine))
+}
 
+/// init's loop, until a signal ends it.
+fn run(
+    config: &Config,
+    listeners: &Listeners,
+    signals: &OwnedFd,
+    reports: &OwnedFd,
+    reporter: &Reporter,
+    machine: &mut Machine,
+) -> Order {
     let mut connections = Connections::new();
     let mut relays = Relays::new();
     let mut limit = RateLimit::new();
-    let reporter = Reporter(reporter);
     let mut accepted = false;
     loop {
         // init spends most of its time in this wait. Between two connections in a row it keeps its program's pages,
@@ -184,43 +220,33 @@ fn serve(
             memory::release_program();
         }
         let listening = if connections.has_room() { &listeners[..] } else { &[] };
-        let until = connections.due().into_iter().chain(watchdog.as_ref().map(Watchdog::due)).min();
-        let Some(ready) = wait(&signals, &reports, listening, &relays, &network, until) else { continue };
-        if let Some(watchdog) = watchdog {
+        let until = connections.due().into_iter().chain(machine.watchdog.as_ref().map(Watchdog::due)).min();
+        let Some(ready) = wait(signals, reports, listening, &relays, &machine.network, until) else { continue };
+        if let Some(watchdog) = &mut machine.watchdog {
             watchdog.look(listening.first());
         }
         relays.kill_unresponsive();
         connections.evict_overdue();
-        network.restart(config);
-        network.read_messages();
+        machine.network.restart(config);
+        machine.network.read_messages();
         // Reports come before reaping, since a role reports before it ends.
-        read_reports(config, &reports, &mut connections, &mut relays, &mut limit);
-        while let Some(signal) = signal::next(&signals) {
-            if signal == signal::SIGCHLD {
-                connections.reap(&mut |pid, status| {
-                    relays.ended(pid, status);
-                    network.ended(pid, status);
-                });
-            } else if let Some(order) = order(config, signal) {
-                watchdog.iter().for_each(Watchdog::feed);
-                return Ok(end_all(config, connections, order));
+        read_reports(config, reports, &mut connections, &mut relays, &mut limit);
+        while let Some(signal) = signal::next(signals) {
+            if let Some(order) = Order::of(signal, config.appliance) {
+                machine.watchdog.iter().for_each(Watchdog::feed);
+                return end_all(config, connections, order);
             }
+            connections.reap(&mut |pid, status| {
+                relays.ended(pid, status);
+                machine.network.ended(pid, status);
+            });
         }
         for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
             // Not more in a row: a long queue must not delay everything else.
-            let mut one = || connections.has_room() && accept(config, listener, &mut connections, watchdog, &reporter);
+            let watchdog = &mut machine.watchdog;
+            let mut one = || connections.has_room() && accept(config, listener, &mut connections, watchdog, reporter);
             accepted |= (0..ACCEPTED).take_while(|_| one()).count() > 0;
         }
-    }
-}
-
-/// What a signal orders. To a daemon only its end is an order.
-fn order(config: &Config, signal: u32) -> Option<Order> {
-    match signal {
-        signal::SIGUSR1 if config.appliance => Some(Order::Halt),
-        signal::SIGUSR2 if config.appliance => Some(Order::PowerOff),
-        signal::SIGTERM | signal::SIGINT => Some(Order::Restart),
-        _ => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line and the auxiliary vector, as the kernel lays them on the first stack (System V ABI).
+//! The command line, the environment and the auxiliary vector, as the kernel lays them on the first stack (System V ABI).
 
 use core::ffi::CStr;
 
@@ -20,6 +20,16 @@ impl Args {
     pub fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
         // SAFETY: the stack holds argc, then argc pointers to strings.
         (1..=unsafe { *self.stack }).map(move |i| unsafe { CStr::from_ptr((*self.stack.add(i)) as *const _) })
+    }
+
+    /// The value of an environment variable; `name` ends with `=`.
+    pub fn environment(self, name: &[u8]) -> Option<&'static [u8]> {
+        // SAFETY: after argv's NULL stand pointers to strings, and a NULL.
+        let string = |i| unsafe {
+            let pointer = *self.stack.add(2 + *self.stack + i);
+            (pointer != 0).then(|| CStr::from_ptr(pointer as *const _).to_bytes())
+        };
+        (0..).map_while(string).find_map(|string| string.strip_prefix(name))
     }
 
     /// The entry of type `kind` (`AT_*`, getauxval(3)) in the auxiliary vector.
@@ -52,8 +62,9 @@ mod tests {
     }
 
     #[test]
-    fn arguments_and_auxiliary_vector_are_told_apart() {
+    fn arguments_environment_and_auxiliary_vector_are_told_apart() {
         assert!(args().iter().eq([c"cpud", c"--help"]));
+        assert_eq!((args().environment(b"HOME="), args().environment(b"HOM=")), (Some(&b"/root"[..]), None));
         assert_eq!((args().auxiliary(16), args().auxiliary(6), args().auxiliary(17)), (Some(0x8b), Some(4096), None));
     }
 }

@@ -19,6 +19,7 @@ pub mod packet;
 pub mod process;
 pub mod sandbox;
 pub mod signal;
+pub mod systemd;
 pub mod tty;
 pub mod watchdog;
 

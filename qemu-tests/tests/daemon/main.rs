@@ -6,6 +6,7 @@ mod connection;
 mod hostile;
 mod login;
 mod peers;
+mod service;
 mod session;
 mod strangers;
 mod terminal;
