@@ -82,7 +82,10 @@ impl Network {
             Fork::Child => net::run(&self.config, theirs),
             Fork::Parent(pid) => Ok(Role::Runs { pid, control, since: now }),
         });
-        self.role = started.unwrap_or(Role::Ended(now + LONG_MS));
+        self.role = started.unwrap_or_else(|error| {
+            say!("cpud: net cannot be started: {}", Sentence(error));
+            Role::Ended(now + LONG_MS)
+        });
     }
 
     /// Takes note of the end of a child, if it was this.

@@ -65,7 +65,8 @@ fn show_host_key(config: &Config) -> bool {
     host_key.is_some()
 }
 
-/// The addresses that clients can connect to, but for those of the appliance's cards, which net shows as they come and go.
+/// The addresses that clients can connect to, except those of the appliance's cards: net shows these, as they come and
+/// go.
 pub fn show_addresses(config: &Config, listeners: &[OwnedFd]) {
     for listener in listeners {
         let Ok(address) = net::local_address(listener) else { continue };

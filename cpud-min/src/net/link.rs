@@ -60,8 +60,8 @@ impl Link {
         core::str::from_utf8(&self.name).unwrap_or("?")
     }
 
-    /// Asks for whatever makes the interface what its machine wants now, and whether that has to be. True when it has another address, or the same from
-    /// another.
+    /// Gives `ask` the messages that make the interface what its machine wants now; true with those that must not fail.
+    /// True when it has another address, or the same from another source.
     pub fn install(&mut self, now: u64, ask: &mut dyn FnMut(Message, bool)) -> bool {
         let (wanted, until) = (self.interface.wanted(), self.interface.valid_until());
         if wanted == self.installed && until == self.until && !core::mem::take(&mut self.stale) {

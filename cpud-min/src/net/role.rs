@@ -251,7 +251,7 @@ impl Role {
         }
     }
 
-    /// A link that was not there before is set up; what it had of this role's before that was started anew is gone on with.
+    /// Sets up a link that was not there before, and goes on with the addresses that it has from this role's last run.
     fn add(&mut self, link: &rtnetlink::Link<'_>, now: u64) -> Link {
         let fixed = self.config.fixed.filter(|_| link.name == FIRST);
         let mut resumed = None;
