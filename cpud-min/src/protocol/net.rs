@@ -43,11 +43,11 @@ impl ToInit<'_> {
     }
 }
 
-/// The role hears strangers: nothing is taken from it that is not what it should be.
+/// Accepts only what is well formed: a role that strangers talk to may be theirs. A line is one, and moves no cursor.
 pub fn decode(message: &[u8]) -> Result<ToInit<'_>, WireError> {
     let mut r = Reader::new(message);
     let decoded = match r.byte()? {
-        1 => ToInit::Line(r.string()?),
+        1 => ToInit::Line(line(r.text()?)?),
         2 => {
             let address = Ipv4Addr::from(r.uint32()?);
             let (hostname, domain) = (name(r.string()?)?, name(r.string()?)?);
@@ -57,6 +57,10 @@ pub fn decode(message: &[u8]) -> Result<ToInit<'_>, WireError> {
         _ => return Err(WireError::Trailing),
     };
     r.finish().map(|()| decoded)
+}
+
+fn line(text: &str) -> Result<&[u8], WireError> {
+    if text.chars().any(char::is_control) { Err(WireError::NotText) } else { Ok(text.as_bytes()) }
 }
 
 fn name(text: &[u8]) -> Result<Vec<u8, HOSTNAME_MAX>, WireError> {
@@ -99,6 +103,10 @@ mod tests {
             ToInit::Names(Ipv4Addr::LOCALHOST, Names { domain: Vec::from_slice(b"a\nnameserver").unwrap(), ..names });
         let n = bad.encode(&mut out).unwrap();
         assert_eq!(decode(&out[..n]), Err(WireError::NotText));
+        for bad in ["two\nlines", "\x1b[2J", "\u{9b}2J"] {
+            let n = ToInit::Line(bad.as_bytes()).encode(&mut out).unwrap();
+            assert_eq!(decode(&out[..n]), Err(WireError::NotText), "{bad:?}");
+        }
         assert_eq!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4]), Err(WireError::Truncated));
     }
 }
