@@ -154,8 +154,7 @@ fn an_owner_gets_in_where_sixty_four_are_logged_in_and_sixty_four_wait() {
 struct Held {
     sockets: usize,
     processes: usize,
-    /// Closed, and closed by this side lately.
-    orphans: u64,
+    /// Closed by this side lately.
     waiting: u64,
     /// Of TCP, of the whole machine, and the daemon's own.
     kernel: u64,
@@ -175,7 +174,6 @@ impl Held {
         Self {
             sockets: queues(daemon).len(),
             processes: family.len(),
-            orphans: number("orphan"),
             waiting: number("tw"),
             kernel: number("mem") * 4,
             memory: family[0].anonymous,
@@ -185,7 +183,7 @@ impl Held {
     /// Whether this is what was there before; others of this machine may have a megabyte of TCP more, and a stack be a page
     /// or two deeper.
     fn is_as(&self, before: &Self) -> bool {
-        (self.sockets, self.processes, self.orphans, self.waiting) == (0, 1, 0, 0)
+        (self.sockets, self.processes, self.waiting) == (0, 1, 0)
             && self.kernel <= before.kernel + 1024
             && self.memory <= before.memory + 8
     }
