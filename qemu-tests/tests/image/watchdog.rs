@@ -30,6 +30,9 @@ fn a_pid_1_that_stops_is_followed_by_another_boot_which_says_why() {
     assert!(said.contains("restarts this machine when cpud stops for") && !said.contains(LAST), "{said}");
     // It is fed as long as cpud runs: longer than it waits.
     v3(vm.port, &[], &["sleep", "40"]).ok();
+    // Then it cannot connect to itself.
+    let no_loopback = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; exec sleep 40";
+    v3(vm.port, &[], &["sh", "-c", no_loopback]).ok();
     assert_eq!(vm.console.since(Mark::default()).matches("cpud: ready").count(), 1);
     let stopped = vm.console.mark();
     v3(vm.port, &[], &["sh", "-c", FREEZE]);
