@@ -8,9 +8,10 @@ use ssh_lite::keys::{ed25519_blob, fingerprint};
 
 use super::last_boot;
 use crate::config::{COMMIT_TIME, Config, VERSION};
+use crate::plan::quoted::Quoted;
 use crate::sys::errno::{Failure, Sentence};
 use crate::sys::process::{self, Fork, Status};
-use crate::sys::{fs, nanoseconds, net, seconds_since_1970, set_seconds_since_1970};
+use crate::sys::{fs, is_random, nanoseconds, net, seconds_since_1970, set_seconds_since_1970};
 use crate::{keys, say};
 
 pub fn show_versions() {
@@ -41,6 +42,9 @@ pub fn check(config: &Config) -> Result<Ciphers, Failure> {
             {
                 keys::say_that_none_is_usable(config.authorized_keys);
             }
+            if config.appliance {
+                show_randomness();
+            }
             let mut status = if show_host_key(config) { 0 } else { NO_HOST_KEY };
             if Ciphers::measure(nanoseconds) == Ciphers::ALL {
                 status |= AES_IS_FAST;
@@ -55,6 +59,17 @@ pub fn check(config: &Config) -> Result<Ciphers, Failure> {
         },
         Err(error) => Err(Failure("fork(2)", error)),
     }
+}
+
+/// What feeds the kernel's random numbers, beside the processor. PID 1 never waits for them. A login does, until the
+/// kernel has gathered enough from the jitter of its timers, which takes it a second (drivers/char/random.c,
+/// try_to_generate_entropy).
+fn show_randomness() {
+    let mut room = [0; 64];
+    let device = fs::read_file(c"/sys/class/misc/hw_random/rng_current", &mut room).unwrap_or_default().trim_ascii();
+    let device = if device.is_empty() { b"no device" } else { device };
+    let wait = if is_random() { "" } else { ", and not enough yet: logins wait for them" };
+    say!("cpud: random numbers of the kernel's, fed by {}{wait}", Quoted(device));
 }
 
 fn show_host_key(config: &Config) -> bool {

@@ -65,6 +65,11 @@ fn clock(which: u32) -> general::timespec {
     t
 }
 
+/// Whether the kernel's random number generator is seeded, so that [`random`] does not wait.
+pub fn is_random() -> bool {
+    rustix::rand::getrandom(&mut [0; 1], rustix::rand::GetRandomFlags::NONBLOCK).is_ok()
+}
+
 /// Fills `out` from the kernel's random number generator; waits until that is seeded, at boot.
 pub fn random(out: &mut [u8]) {
     let mut start = 0;

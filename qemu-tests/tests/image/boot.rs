@@ -13,6 +13,7 @@ fn the_console_says_version_address_host_key_and_ready_in_milliseconds() {
     assert!(line(&["cpud", "on Linux 6."]), "{said}");
     assert!(line(&["host key", &Key::host().fingerprint()]), "{said}");
     assert!(line(&["10.0.2.15", "17010"]), "{said}");
+    assert!(line(&["random numbers", "fed by \"virtio_rng"]), "{said}");
     assert!(line(&["ready after", "ms"]), "{said}");
 }
 
