@@ -57,7 +57,7 @@ commit() {
 }
 
 # commit_time: prints when this tree's commit was made; without one, the beginning of 2025.
-commit_time() { git -C "$ROOT" log -1 --format=%ct "${CPUD_COMMIT%+}" 2>/dev/null || echo 1735689600; }
+commit_time() { git -C "$ROOT" -c log.showSignature=false log -1 --format=%ct "${CPUD_COMMIT%+}" 2>/dev/null || echo 1735689600; }
 
 # image_flags: prints the flags of cpud-min/image.toml for the target, one a line.
 image_flags() {
