@@ -16,14 +16,16 @@ pub fn set(line: &[u8]) -> Option<Limits> {
     // The first is an eighth of what memory has room for, the second the largest process id.
     let processes = number(c"/proc/sys/kernel/threads-max").min(number(c"/proc/sys/kernel/pid_max"));
     let (all, each) = of_machine(memory::total(), processes);
-    if let Err(error) = cgroup::limit_all(all.memory, all.processes) {
+    let each = Limits {
+        memory: chosen(kernel_line::session_memory(line)).unwrap_or(each.memory),
+        processes: chosen(kernel_line::session_pids(line)).unwrap_or(each.processes),
+    };
+    // What the line gives to each, all may have.
+    if let Err(error) = cgroup::limit_all(all.memory.max(each.memory), all.processes.max(each.processes)) {
         say!("cpud: sessions have no limits: {}", Sentence(error));
         return None;
     }
-    Some(Limits {
-        memory: chosen(kernel_line::session_memory(line)).unwrap_or(each.memory),
-        processes: chosen(kernel_line::session_pids(line)).unwrap_or(each.processes),
-    })
+    Some(each)
 }
 
 /// The shares of all sessions and of each, of a machine with this many bytes and processes. One session cannot take all

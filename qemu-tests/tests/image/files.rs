@@ -172,6 +172,11 @@ fn with_memory(mebibytes: &str) -> Vm {
     Vm::boot(&Machine { memory: mebibytes.to_owned(), ..Machine::ours() })
 }
 
+/// One whose sessions may use all of it.
+fn without_limits(mebibytes: &str) -> Vm {
+    Vm::boot(&Machine { memory: mebibytes.to_owned(), words: "cpud.memory=1G", ..Machine::direct() })
+}
+
 #[test]
 fn what_is_mapped_again_is_not_fetched_again() {
     or_skip!(qemu_tests::client::v3());
@@ -224,7 +229,7 @@ fn the_cache_goes_before_anything_else_when_memory_is_short() {
     or_skip!(on_path(&board::under_test().qemu()));
     let python = programs::at_home("/usr/bin/python3");
     or_skip!(fs::metadata(&python).map_err(|e| format!("{}: {e}", python.display())));
-    let vm = small();
+    let vm = without_limits("256");
     let (path, expected) = large("short", 40_000_000);
     let said = v3(vm.port, &[], &["/usr/bin/python3", "-c", HOG, &served(&path)]).ok();
     assert_eq!(said, format!("{expected}\nhalf\n{expected}"));
@@ -256,7 +261,7 @@ fn files_are_read_where_free_memory_is_in_small_pieces() {
     or_skip!(qemu_tests::client::v3());
     or_skip!(on_path(&board::under_test().qemu()));
     let python = or_skip!(programs::python_with_all_modules());
-    let vm = with_memory("128");
+    let vm = without_limits("128");
     let (path, expected) = large("in-pieces", 20_000_000);
     assert_eq!(v3(vm.port, &[], &[python, "-c", IN_PIECES, &served(&path)]).ok(), expected);
 }
