@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use crate::config::Limits;
 use crate::plan::kernel_line::{self, KernelLineError};
+use crate::plan::number::number;
 use crate::say;
 use crate::sys::errno::Sentence;
 use crate::sys::{cgroup, fs, memory};
@@ -14,7 +15,7 @@ const KEPT: usize = 8 << 20;
 /// Sets what all sessions may use together; what each may use. None when the kernel cannot limit them.
 pub fn set(line: &[u8]) -> Option<Limits> {
     // The first is an eighth of what memory has room for, the second the largest process id.
-    let processes = number(c"/proc/sys/kernel/threads-max").min(number(c"/proc/sys/kernel/pid_max"));
+    let processes = number_in(c"/proc/sys/kernel/threads-max").min(number_in(c"/proc/sys/kernel/pid_max"));
     let (all, each) = of_machine(memory::total(), processes);
     let each = Limits {
         memory: chosen(kernel_line::session_memory(line)).unwrap_or(each.memory),
@@ -42,10 +43,10 @@ pub fn chosen(word: Option<Result<usize, KernelLineError<'_>>>) -> Option<usize>
 }
 
 /// The number in a file of the kernel's.
-fn number(path: &CStr) -> usize {
+fn number_in(path: &CStr) -> usize {
     let mut room = [0; 32];
     let text = fs::read_file(path, &mut room).unwrap_or_default();
-    core::str::from_utf8(text).ok().and_then(|text| text.trim_end().parse().ok()).unwrap_or(usize::MAX)
+    number(text.trim_ascii_end()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
