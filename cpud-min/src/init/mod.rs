@@ -209,6 +209,7 @@ fn run(
     reporter: &Reporter,
     machine: &mut Machine,
 ) -> Order {
+    memory::release_stack();
     let mut connections = Connections::new();
     let mut relays = Relays::new();
     let mut limit = RateLimit::new();

@@ -34,6 +34,18 @@ pub fn release(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(bytes.as_mut_ptr().add(start).cast(), whole, Advice::LinuxDontNeed) };
 }
 
+/// Gives the pages of the stack below the caller's frame back to the kernel: what ran before had deeper frames.
+#[inline(never)]
+pub fn release_stack() {
+    /// No frame was deeper.
+    const DEPTH: usize = 64 * 1024;
+    let here = 0_u8;
+    let end = (&raw const here).map_addr(|at| (at & !(PAGE - 1)) - PAGE);
+    // SAFETY: a page is kept for the system call's frame and the red zone, and what is below that is in no frame. Parts that
+    // are not mapped are left out, and other mappings are a megabyte away (stack_guard_gap).
+    let _ = unsafe { rustix::mm::madvise(end.wrapping_sub(DEPTH).cast_mut().cast(), DEPTH, Advice::LinuxDontNeed) };
+}
+
 /// Lets the kernel take pages of `bytes` back when memory is short, until they are written to again: their content
 /// becomes zeroes.
 ///
